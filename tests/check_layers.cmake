@@ -1,0 +1,41 @@
+# The layering rule: base <- wire <- engine <- {secure, serve, net} <- core/*.c.
+# A file includes its own folder, those to its left, and <copal.h>. In serve/ only
+# the parts of the site include engine/; the services, which are programs on
+# copal.h, include neither engine/ nor the site. libuv belongs to net/, GnuTLS
+# and nettle to secure/*_gnutls.c.
+# Run by hand: cmake -P tests/check_layers.cmake
+cmake_minimum_required(VERSION 3.20)
+set(base base)
+set(wire base wire)
+set(engine base wire engine)
+set(secure base wire engine secure)
+set(serve base wire engine serve)
+set(service base wire serve)
+set(net base wire engine net)
+set(include)
+set(top base wire engine secure serve net)
+set(site "serve/(site|tree|pattern|condition|wellknown)[_.]")
+
+get_filename_component(core ${CMAKE_CURRENT_LIST_DIR}/../core ABSOLUTE)
+file(GLOB_RECURSE files RELATIVE ${core} ${core}/*.[ch] ${core}/*.def)
+foreach(file IN LISTS files)
+    string(REGEX REPLACE "/.*" "" layer ${file})
+    if(NOT file MATCHES "/")
+        set(layer top)
+    elseif(file MATCHES "^serve/" AND NOT file MATCHES "^${site}")
+        set(layer service)
+    endif()
+    file(STRINGS ${core}/${file} lines REGEX "^[ \t]*#[ \t]*include")
+    foreach(line IN LISTS lines)
+        string(REGEX REPLACE ".*include[ \t]*([<\"][^>\"]*[>\"]).*" "\\1" name "${line}")
+        string(REGEX REPLACE "^\"([^/]*).*" "\\1" folder "${name}")
+        if((name MATCHES "^\".*/" AND NOT folder IN_LIST ${layer})
+           OR (name MATCHES "^\"[^/]*$" AND NOT layer STREQUAL "top")
+           OR (name MATCHES "^.${site}" AND layer STREQUAL "service")
+           OR (name MATCHES "^.uv[./]" AND NOT layer STREQUAL "net")
+           OR (name MATCHES "^.(gnutls|nettle)/" AND NOT file MATCHES "^secure/.*_gnutls\\.c$")
+           OR (name MATCHES "^.copal_sim\\.h" AND NOT layer MATCHES "^(net|top)$"))
+            message(SEND_ERROR "core/${file} may not include ${name}")
+        endif()
+    endforeach()
+endforeach()

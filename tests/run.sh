@@ -1,0 +1,138 @@
+#!/bin/sh
+# Builds copal in build/ and runs its tests.
+#
+#   sh tests/run.sh                   everything but the fuzzers and benchmarks
+#   sh tests/run.sh NAME...           parts: a label (unit sim net lua cli interop
+#                                     corpus install style bench), or a test
+#                                     (sim.block, block)
+#   sh tests/run.sh asan              unit, sim, net and corpus under ASan and UBSan
+#   sh tests/run.sh fuzz [SECONDS]    each fuzzer, for 20 seconds if not told
+#
+# The last line is "N passed, N failed, N skipped"; a build that fails and a
+# name that fits no test count as one failed. Exits with 0 if nothing failed.
+set -u
+
+root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
+jobs=$(nproc 2>/dev/null || echo 2)
+passed=0
+failed=0
+skipped=0
+
+fail() {
+    echo "== failed: $*"
+    failed=$((failed + 1))
+}
+
+# quietly LOG WHAT COMMAND...: what it prints is shown if it fails.
+quietly() {
+    log=$1
+    what=$2
+    shift 2
+    echo "== $what"
+    "$@" >"$log" 2>&1 && return 0
+    cat "$log"
+    fail "$what"
+    return 1
+}
+
+# build DIR CMAKE-OPTION...
+build() {
+    dir=$1
+    shift
+    mkdir -p "$dir" &&
+        quietly "$dir/configure.log" "configure $dir" \
+            cmake -S "$root" -B "$dir" -DCOPAL_WERROR=ON "$@" &&
+        quietly "$dir/build.log" "build $dir" cmake --build "$dir" -j "$jobs"
+}
+
+build_once() {
+    [ -z "${built:-}" ] || return "$built"
+    build "$root/build"
+    built=$?
+    return "$built"
+}
+
+# check DIR CTEST-OPTION...: one line of ctest's a test is what we count.
+check() {
+    dir=$1
+    shift
+    ctest --test-dir "$dir" -j "$jobs" --output-on-failure "$@" 2>&1 |
+        tee "$dir/check.log"
+    set -- "$*" $(awk '
+        /^ *[0-9]+\/[0-9]+ Test +#[0-9]+: / {
+            if (/ Passed +[0-9.]+ sec/) passed++
+            else if (/\*\*\*(Skipped|Not Run \(Disabled\))/) skipped++
+            else failed++
+        }
+        END { print passed + 0, failed + 0, skipped + 0 }' "$dir/check.log")
+    passed=$((passed + $2))
+    failed=$((failed + $3))
+    skipped=$((skipped + $4))
+    [ $(($2 + $3 + $4)) -gt 0 ] || fail "no such test: $1"
+}
+
+check_named() {
+    build_once || return
+    if ctest --test-dir "$root/build" --print-labels | grep -qx "  $1"; then
+        check "$root/build" -L "^$1\$"
+    else
+        check "$root/build" -R "(^|\\.)$1\$"
+    fi
+}
+
+# Debug keeps the assertions, which the main build goes without.
+check_asan() {
+    build "$root/build/asan" -DCMAKE_BUILD_TYPE=Debug -DCOPAL_LUA=OFF \
+        -DCOPAL_EXAMPLES=OFF "-DCOPAL_SANITIZE=address;undefined" || return
+    ASAN_OPTIONS=detect_leaks=1 \
+        check "$root/build/asan" -L '^(unit|sim|net|corpus)$'
+}
+
+# fuzz SECONDS: new inputs go to build/, the seeds stay as they are.
+fuzz() {
+    sh "$root/examples/setup.sh" fuzz || exit 2
+    build "$root/build/fuzz" -DCMAKE_C_COMPILER=clang-14 -DCOPAL_FUZZ=ON \
+        -DCOPAL_WERROR=OFF -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS=-O1 \
+        -DCOPAL_LUA=OFF -DCOPAL_EXAMPLES=OFF -DCOPAL_TESTS=OFF || return
+    set -- "$1" "$root"/build/fuzz/fuzz/fuzz_*
+    seconds=$1
+    shift
+    for fuzzer in "$@"; do
+        [ -x "$fuzzer" ] || continue
+        name=${fuzzer##*/fuzz_}
+        found=$root/build/fuzz/found/$name
+        seeds=$root/tests/fuzz/corpus/$name
+        [ -d "$seeds" ] || seeds=
+        mkdir -p "$found"
+        quietly "$found.log" "fuzz $name for $seconds s" "$fuzzer" \
+            -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+            -artifact_prefix="$found-" "$found" ${seeds:+"$seeds"} &&
+            passed=$((passed + 1))
+    done
+    [ $((passed + failed)) -gt 0 ] || fail "no fuzzers in tests/fuzz"
+}
+
+sh "$root/examples/setup.sh" || exit 2
+if [ $# -eq 0 ]; then
+    build_once && check "$root/build" -LE '^bench$'
+    check_asan
+fi
+while [ $# -gt 0 ]; do
+    case $1 in
+    asan) check_asan ;;
+    fuzz)
+        case ${2:-} in
+        '' | *[!0-9]*) fuzz 20 ;;
+        *)
+            fuzz "$2"
+            shift
+            ;;
+        esac
+        ;;
+    *) check_named "$1" ;;
+    esac
+    shift
+done
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
