@@ -1,0 +1,109 @@
+#include "base/heap.h"
+
+#include <stddef.h>
+
+static bool is_before(const struct cp_timer *a, const struct cp_timer *b)
+{
+    return a->at < b->at || (a->at == b->at && a->order < b->order);
+}
+
+/* One heap of two, neither of which has siblings. */
+static struct cp_timer *meld(struct cp_timer *a, struct cp_timer *b)
+{
+    if (is_before(b, a)) {
+        struct cp_timer *later = a;
+
+        a = b;
+        b = later;
+    }
+    b->prev = a;
+    b->next = a->child;
+    if (a->child != NULL)
+        a->child->prev = b;
+    a->child = b;
+    return a;
+}
+
+/* One heap of a row of siblings: pairs from left to right, then all of them
+ * from right to left, which is what makes taking the earliest cost O(log n) in
+ * the long run. A loop: rows may be as long as there are timers. */
+static struct cp_timer *meld_row(struct cp_timer *row)
+{
+    struct cp_timer *pairs = NULL, *all = NULL;
+
+    while (row != NULL) {
+        struct cp_timer *a = row, *b = row->next;
+
+        row = b == NULL ? NULL : b->next;
+        a->next = a->prev = NULL;
+        if (b != NULL) {
+            b->next = b->prev = NULL;
+            a = meld(a, b);
+        }
+        a->next = pairs;
+        pairs = a;
+    }
+    while (pairs != NULL) {
+        struct cp_timer *a = pairs;
+
+        pairs = a->next;
+        a->next = NULL;
+        all = all == NULL ? a : meld(all, a);
+    }
+    return all;
+}
+
+void cp_timer_start(struct cp_heap *h, struct cp_timer *t, uint64_t at,
+                    cp_timer_due *due)
+{
+    cp_timer_stop(h, t);
+    *t = (struct cp_timer){.at = at, .order = h->order++, .due = due};
+    h->root = h->root == NULL ? t : meld(h->root, t);
+}
+
+/* Takes t with all below it out of its row; t is not the root. */
+static void cut(struct cp_timer *t)
+{
+    if (t->prev->child == t)
+        t->prev->child = t->next;
+    else
+        t->prev->next = t->next;
+    if (t->next != NULL)
+        t->next->prev = t->prev;
+}
+
+void cp_timer_stop(struct cp_heap *h, struct cp_timer *t)
+{
+    struct cp_timer *below;
+
+    if (!cp_timer_is_on(t))
+        return;
+    below = meld_row(t->child);
+    if (t == h->root) {
+        h->root = below;
+    } else {
+        cut(t);
+        if (below != NULL)
+            h->root = meld(h->root, below);
+    }
+    t->child = t->next = t->prev = NULL;
+    t->due = NULL;
+}
+
+uint64_t cp_heap_next(const struct cp_heap *h)
+{
+    return h->root == NULL ? UINT64_MAX : h->root->at;
+}
+
+bool cp_heap_run(struct cp_heap *h, uint64_t now)
+{
+    struct cp_timer *t = h->root;
+    cp_timer_due *due;
+
+    if (t == NULL || t->at > now)
+        return false;
+    due = t->due;
+    cp_timer_stop(h, t);
+    due(t);
+    return true;
+}

@@ -1,0 +1,45 @@
+/* Timers: an intrusive pairing heap. Starting and stopping never fail and
+ * never allocate; the earliest is at hand. Timers due at the same time come in
+ * the order they were started. */
+#ifndef CP_BASE_HEAP_H
+#define CP_BASE_HEAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct cp_timer;
+typedef void cp_timer_due(struct cp_timer *t);
+
+struct cp_timer {
+    struct cp_timer *child, *next, *prev; /* prev: parent or elder sibling */
+    uint64_t at;                          /* ms */
+    uint64_t order;
+    cp_timer_due *due; /* NULL: not started */
+};
+
+struct cp_heap {
+    struct cp_timer *root;
+    uint64_t order;
+};
+
+/* Starts t, or moves it if it was started. All zero at first. */
+void cp_timer_start(struct cp_heap *h, struct cp_timer *t, uint64_t at,
+                    cp_timer_due *due);
+
+/* t may be stopped already. */
+void cp_timer_stop(struct cp_heap *h, struct cp_timer *t);
+
+static inline bool cp_timer_is_on(const struct cp_timer *t)
+{
+    return t->due != NULL;
+}
+
+/* When the earliest is due; UINT64_MAX: none. */
+uint64_t cp_heap_next(const struct cp_heap *h);
+
+/* Stops the earliest timer due at or before now and calls it. False: none is
+ * due. */
+bool cp_heap_run(struct cp_heap *h, uint64_t now);
+
+#endif

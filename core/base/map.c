@@ -1,0 +1,176 @@
+#include "base/map.h"
+
+#include "base/bytes.h"
+
+/* The first table; smaller ones stand in for one bucket within the map. */
+enum {
+    FIRST_TABLE = 8
+};
+
+/* ---- SipHash ---- */
+
+struct sip {
+    uint64_t a, b, c, d;
+};
+
+static inline uint64_t turn(uint64_t v, unsigned bits)
+{
+    return v << bits | v >> (64 - bits);
+}
+
+static inline uint64_t read_le64(const uint8_t *p)
+{
+    return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 |
+           (uint64_t)p[3] << 24 | (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 |
+           (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
+}
+
+static inline void sip_round(struct sip *s)
+{
+    s->a += s->b;
+    s->c += s->d;
+    s->b = turn(s->b, 13) ^ s->a;
+    s->d = turn(s->d, 16) ^ s->c;
+    s->a = turn(s->a, 32);
+    s->c += s->b;
+    s->a += s->d;
+    s->b = turn(s->b, 17) ^ s->c;
+    s->d = turn(s->d, 21) ^ s->a;
+    s->c = turn(s->c, 32);
+}
+
+static inline void sip_word(struct sip *s, uint64_t word)
+{
+    s->d ^= word;
+    sip_round(s);
+    s->a ^= word;
+}
+
+uint64_t cp_siphash(const uint8_t key[16], const void *data, size_t len)
+{
+    uint64_t k0 = read_le64(key), k1 = read_le64(key + 8);
+    struct sip s = {
+        .a = k0 ^ UINT64_C(0x736f6d6570736575),
+        .b = k1 ^ UINT64_C(0x646f72616e646f6d),
+        .c = k0 ^ UINT64_C(0x6c7967656e657261),
+        .d = k1 ^ UINT64_C(0x7465646279746573),
+    };
+    uint64_t last = (uint64_t)len << 56;
+    const uint8_t *p = data;
+    size_t left = len;
+
+    for (; left >= 8; left -= 8, p += 8)
+        sip_word(&s, read_le64(p));
+    while (left-- > 0)
+        last |= (uint64_t)p[left] << 8 * left;
+    sip_word(&s, last);
+    s.c ^= 0xff;
+    sip_round(&s);
+    sip_round(&s);
+    sip_round(&s);
+    return s.a ^ s.b ^ s.c ^ s.d;
+}
+
+/* ---- The map ---- */
+
+static void forget_table(struct cp_map *map)
+{
+    map->first_bucket = NULL;
+    map->buckets = &map->first_bucket;
+    map->bucket_count = 1;
+    map->count = 0;
+}
+
+void cp_map_init(struct cp_map *map, struct cp_mem *mem,
+                 struct cp_random *random)
+{
+    map->mem = mem;
+    forget_table(map);
+    cp_random_bytes(random, map->key, sizeof(map->key));
+}
+
+void cp_map_clear(struct cp_map *map)
+{
+    if (map->buckets != &map->first_bucket)
+        cp_free(map->mem, map->buckets);
+    forget_table(map);
+}
+
+static struct cp_map_node **bucket_of(const struct cp_map *map, uint64_t hash)
+{
+    return &map->buckets[(size_t)hash & (map->bucket_count - 1)];
+}
+
+static void push(struct cp_map *map, struct cp_map_node *node)
+{
+    struct cp_map_node **bucket = bucket_of(map, node->hash);
+
+    node->next = *bucket;
+    *bucket = node;
+}
+
+/* Doubles the table, or leaves it as it is when there is no memory. */
+static void grow(struct cp_map *map)
+{
+    struct cp_map_node **old = map->buckets;
+    size_t old_count = map->bucket_count;
+    size_t count = old_count < FIRST_TABLE ? FIRST_TABLE : 2 * old_count;
+
+    if (count > SIZE_MAX / sizeof(*old))
+        return;
+    struct cp_map_node **buckets = cp_zalloc(map->mem, count * sizeof(*old));
+    if (buckets == NULL)
+        return;
+
+    map->buckets = buckets;
+    map->bucket_count = count;
+    for (size_t i = 0; i < old_count; i++) {
+        while (old[i] != NULL) {
+            struct cp_map_node *node = old[i];
+
+            old[i] = node->next;
+            push(map, node);
+        }
+    }
+    if (old != &map->first_bucket)
+        cp_free(map->mem, old);
+}
+
+static struct cp_map_node *seek(struct cp_map_node *node, uint64_t hash)
+{
+    while (node != NULL && node->hash != hash)
+        node = node->next;
+    return node;
+}
+
+struct cp_map_node *cp_map_first(const struct cp_map *map, uint64_t hash)
+{
+    return seek(*bucket_of(map, hash), hash);
+}
+
+struct cp_map_node *cp_map_next(const struct cp_map_node *node)
+{
+    return seek(node->next, node->hash);
+}
+
+void cp_map_put(struct cp_map *map, struct cp_map_node *node, uint64_t hash)
+{
+    if (map->count >= map->bucket_count)
+        grow(map);
+    node->hash = hash;
+    push(map, node);
+    map->count++;
+}
+
+void cp_map_remove(struct cp_map *map, struct cp_map_node *node)
+{
+    struct cp_map_node **at = bucket_of(map, node->hash);
+
+    while (*at != NULL && *at != node)
+        at = &(*at)->next;
+    if (*at == NULL)
+        return;
+    *at = node->next;
+    node->next = NULL;
+    map->count--;
+}

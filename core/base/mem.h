@@ -1,0 +1,79 @@
+/* The memory of one endpoint: every allocation is counted, small ones come
+ * from slabs, and it lives until its owner and everything it handed out are
+ * gone. It also knows which thread may touch it: a handle let go of by another
+ * thread (a garbage collector's) waits here until the owner's next turn. */
+#ifndef CP_BASE_MEM_H
+#define CP_BASE_MEM_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct cp_mem;
+
+/* realloc_fn: as realloc(), but n 0 frees and gives NULL; NULL: the system's.
+ * NULL: out of memory. The calling thread owns it. */
+struct cp_mem *cp_mem_new(void *(*realloc_fn)(void *user, void *p, size_t n),
+                          void *user);
+
+/* The owner lets go. What is still allocated stays valid and may be freed from
+ * any thread; the last of it takes the allocator along. Reaps first. */
+void cp_mem_release(struct cp_mem *mem);
+
+/* Allocations fail once more than max bytes are out; 0: no limit of ours. */
+void cp_mem_limit(struct cp_mem *mem, uint64_t max);
+
+/* Bytes handed out and not yet freed, as asked for. Slabs' slack is not
+ * counted. */
+uint64_t cp_mem_used(const struct cp_mem *mem);
+
+/* Aligned for any object. cp_alloc() leaves the bytes as they are, cp_zalloc()
+ * clears them. NULL: out of memory. n may be 0. */
+void *cp_alloc(struct cp_mem *mem, size_t n);
+void *cp_zalloc(struct cp_mem *mem, size_t n);
+
+/* As realloc(); on failure NULL and p is untouched. */
+void *cp_resize(struct cp_mem *mem, void *p, size_t n);
+
+/* p may be NULL. */
+void cp_free(struct cp_mem *mem, void *p);
+
+/* Overwrites what held a secret, then frees it. */
+void cp_wipe(void *p, size_t n);
+void cp_free_secret(struct cp_mem *mem, void *p, size_t n);
+
+/* A copy with a NUL behind it. NULL: out of memory. */
+char *cp_copy_text(struct cp_mem *mem, const char *text, size_t len);
+
+/* ---- The sentence of the last failure (copal_why) ---- */
+
+/* Notes the sentence and gives error back, so that a failure reads
+ * "return cp_why(mem, COPAL_EURI, "%s: no scheme; try coap://%s", ...)". */
+int cp_why(struct cp_mem *mem, int error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+int cp_why_list(struct cp_mem *mem, int error, const char *format,
+                va_list list);
+const char *cp_why_text(const struct cp_mem *mem); /* "" when nothing failed */
+
+/* ---- Threads ---- */
+
+/* Something that was let go of, waiting for its thread. */
+struct cp_dead {
+    struct cp_dead *next;
+    void (*reap)(struct cp_dead *dead);
+};
+
+/* From now on the calling thread is the owner's. The thread before it must be
+ * out of every call on mem by then, cp_mem_retire() included. */
+void cp_mem_adopt(struct cp_mem *mem);
+
+/* From any thread: calls dead->reap now if this is the owner's thread or the
+ * owner has let go (then one at a time, under a lock), else puts it on the
+ * list that cp_mem_reap() works off. */
+void cp_mem_retire(struct cp_mem *mem, struct cp_dead *dead);
+
+/* The owner's thread: reaps what other threads let go of. Cheap when there is
+ * nothing. */
+void cp_mem_reap(struct cp_mem *mem);
+
+#endif

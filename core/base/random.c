@@ -1,0 +1,120 @@
+#include "base/random.h"
+
+#include "base/map.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+static void put_le64(uint8_t *out, uint64_t v)
+{
+    for (size_t i = 0; i < 8; i++)
+        out[i] = (uint8_t)(v >> 8 * i);
+}
+
+/* For systems, or sandboxes, that know no getrandom(). */
+static bool read_device(uint8_t *out, size_t n)
+{
+    int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+    size_t done = 0;
+
+    if (fd < 0)
+        return false;
+    while (done < n) {
+        ssize_t got = read(fd, out + done, n - done);
+
+        if (got > 0)
+            done += (size_t)got;
+        else if (got == 0 || errno != EINTR)
+            break;
+    }
+    close(fd);
+    return done == n;
+}
+
+static void fill_from_system(uint8_t *out, size_t n)
+{
+    size_t done = 0;
+
+    while (done < n) {
+        ssize_t got = getrandom(out + done, n - done, 0);
+
+        if (got > 0)
+            done += (size_t)got;
+        else if (got == 0 || errno != EINTR)
+            break;
+    }
+    /* Keys and tokens are made of this. With nothing to make them of, going on
+     * would be a lie about their secrecy. */
+    if (done < n && !read_device(out + done, n - done))
+        abort();
+}
+
+static void fill_from_seed(struct cp_random *r)
+{
+    uint8_t key[16], block[8];
+
+    put_le64(key, r->seed);
+    put_le64(key + 8, ~r->seed);
+    for (size_t i = 0; i < sizeof(r->pool); i += 8) {
+        put_le64(block, r->counter++);
+        put_le64(r->pool + i, cp_siphash(key, block, sizeof(block)));
+    }
+}
+
+void cp_random_init(struct cp_random *r, uint64_t seed)
+{
+    *r = (struct cp_random){.seed = seed};
+}
+
+void cp_random_bytes(struct cp_random *r, void *out, size_t n)
+{
+    uint8_t *at = out;
+
+    while (n > 0) {
+        if (r->left == 0) {
+            if (r->seed == 0)
+                fill_from_system(r->pool, sizeof(r->pool));
+            else
+                fill_from_seed(r);
+            r->left = sizeof(r->pool);
+        }
+        size_t some = n < r->left ? n : r->left;
+        uint8_t *from = r->pool + sizeof(r->pool) - r->left;
+
+        memcpy(at, from, some);
+        /* It may have become a key: it must not be found here later. */
+        cp_wipe(from, some);
+        r->left -= some;
+        at += some;
+        n -= some;
+    }
+}
+
+uint64_t cp_random_u64(struct cp_random *r)
+{
+    uint8_t b[8];
+    uint64_t v = 0;
+
+    cp_random_bytes(r, b, sizeof(b));
+    for (size_t i = 0; i < sizeof(b); i++)
+        v |= (uint64_t)b[i] << 8 * i;
+    return v;
+}
+
+uint64_t cp_random_below(struct cp_random *r, uint64_t below)
+{
+    /* 2^64 modulo below: so many values too many for every result to have the
+     * same share. */
+    uint64_t uneven = (UINT64_MAX - below + 1) % below;
+    uint64_t v;
+
+    do
+        v = cp_random_u64(r);
+    while (v < uneven);
+    return v % below;
+}

@@ -1,0 +1,23 @@
+/* Randomness of an endpoint: the operating system's, in portions, or for the
+ * simulator a stream that a seed repeats (SipHash over a counter). */
+#ifndef CP_BASE_RANDOM_H
+#define CP_BASE_RANDOM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct cp_random {
+    uint64_t seed;    /* 0: the operating system's randomness */
+    uint64_t counter; /* of a seeded stream */
+    uint8_t pool[256];
+    size_t left; /* bytes of pool not yet used */
+};
+
+void cp_random_init(struct cp_random *r, uint64_t seed);
+void cp_random_bytes(struct cp_random *r, void *out, size_t n);
+uint64_t cp_random_u64(struct cp_random *r);
+
+/* Evenly from 0 to below; below is at least 1. */
+uint64_t cp_random_below(struct cp_random *r, uint64_t below);
+
+#endif
