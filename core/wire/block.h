@@ -1,0 +1,36 @@
+/* The value of a Block1 or Block2 option: which block, how big, more to come.
+ * On the wire 0 to 3 bytes, big-endian, leading zeroes dropped:
+ * NUM (20 bits), M (1), SZX (3); a block is 2^(SZX+4) bytes. RFC 7959 2.2. */
+#ifndef CP_WIRE_BLOCK_H
+#define CP_WIRE_BLOCK_H
+
+#include "base/bytes.h"
+
+enum {
+    CP_BLOCK_MAX_NUM = 1048575
+};
+
+struct cp_block {
+    uint32_t num;  /* 0 .. 1048575            */
+    uint16_t size; /* bytes: 16, 32, .. 1024  */
+    bool more;     /* another block follows   */
+};
+
+/* Reads value into *b, untouched on failure.
+ * COPAL_EFORMAT: over 3 bytes, or SZX 7, which means something on reliable
+ * transports only (RFC 8323 6). */
+int cp_block_decode(copal_bytes value, struct cp_block *b);
+
+/* The option's value as a number, to be written without leading zeroes. */
+uint32_t cp_block_encode(struct cp_block b);
+
+/* The block size, a power of two from 16 to 1024, at or below size. */
+uint16_t cp_block_fit(uint64_t size);
+
+/* Where the block begins in the body. */
+static inline uint64_t cp_block_offset(struct cp_block b)
+{
+    return (uint64_t)b.num * b.size;
+}
+
+#endif

@@ -1,0 +1,447 @@
+#include "wire/message.h"
+#include "wire/datagram.h"
+#include "wire/message_text.h"
+#include "wire/option.h"
+
+enum {
+    MAX_OPTIONS = 32768 /* of one message */
+};
+
+static void msg_reap(struct cp_dead *dead)
+{
+    copal_msg *m = cp_container_of(dead, copal_msg, dead);
+    struct cp_mem *mem = m->mem;
+
+    copal_msg_unref(m->payload_of);
+    copal_msg_unref(m->request);
+    cp_free(mem, m->own_payload);
+    cp_target_free(mem, m->target);
+    cp_kept_text_free(mem, m->kept);
+    cp_free(mem, m->tuned);
+    cp_free(mem, m->identity);
+    if (m->options != m->inline_options)
+        cp_free(mem, m->options);
+    if (m->data != (uint8_t *)(m + 1))
+        cp_free(mem, m->data);
+    cp_free(mem, m);
+}
+
+copal_msg *cp_msg_new(struct cp_mem *mem, int code, size_t room)
+{
+    copal_msg *m = cp_alloc(mem, sizeof(*m) + room);
+
+    if (m == NULL)
+        return NULL;
+    memset(m, 0, offsetof(copal_msg, inline_options));
+    m->dead.reap = msg_reap;
+    atomic_init(&m->refs, 1);
+    m->mem = mem;
+    m->code = (uint8_t)code;
+    m->type = 0xff;
+    m->options = m->inline_options;
+    m->option_cap = CP_INLINE_OPTIONS;
+    m->data = (uint8_t *)(m + 1);
+    m->data_cap = (uint32_t)room;
+    return m;
+}
+
+copal_msg *copal_msg_ref(const copal_msg *m)
+{
+    copal_msg *mine = (copal_msg *)m;
+
+    if (mine != NULL)
+        atomic_fetch_add_explicit(&mine->refs, 1, memory_order_relaxed);
+    return mine;
+}
+
+void copal_msg_unref(const copal_msg *m)
+{
+    copal_msg *mine = (copal_msg *)m;
+
+    if (mine != NULL &&
+        atomic_fetch_sub_explicit(&mine->refs, 1, memory_order_acq_rel) == 1)
+        cp_mem_retire(mine->mem, &mine->dead);
+}
+
+/* ---- Options ---- */
+
+const struct cp_option *cp_msg_find(const copal_msg *m, unsigned option)
+{
+    if (option < 64 && !cp_msg_has(m, option))
+        return NULL;
+    for (size_t i = 0; i < m->option_count; i++)
+        if (m->options[i].number == option)
+            return &m->options[i];
+    return NULL;
+}
+
+uint64_t cp_msg_uint_or(const copal_msg *m, unsigned option, uint64_t otherwise)
+{
+    const struct cp_option *o = cp_msg_find(m, option);
+
+    return o == NULL ? otherwise : cp_bytes_uint(cp_msg_option_value(m, o));
+}
+
+int cp_msg_reserve_options(copal_msg *m, size_t more)
+{
+    size_t need = m->option_count + more, cap = m->option_cap;
+    struct cp_option *options;
+
+    if (need <= cap)
+        return 0;
+    if (need > MAX_OPTIONS)
+        return COPAL_ELIMIT;
+    while (cap < need)
+        cap *= 2;
+    options = cp_alloc(m->mem, cap * sizeof(*options));
+    if (options == NULL)
+        return COPAL_ENOMEM;
+    memcpy(options, m->options, m->option_count * sizeof(*options));
+    if (m->options != m->inline_options)
+        cp_free(m->mem, m->options);
+    m->options = options;
+    m->option_cap = (uint16_t)cap;
+    return 0;
+}
+
+/* Is part within m's data, and not merely empty at its edge? */
+static bool stands_in_data(const copal_msg *m, copal_bytes part)
+{
+    uintptr_t at = (uintptr_t)part.data, begin = (uintptr_t)m->data;
+
+    return part.len > 0 && at >= begin && at < begin + m->data_len;
+}
+
+static void move_data(copal_msg *m, uint8_t *to)
+{
+    if (m->data_len > 0)
+        memcpy(to, m->data, m->data_len);
+    if (stands_in_data(m, m->token))
+        m->token.data = to + (m->token.data - m->data);
+    if (stands_in_data(m, m->payload))
+        m->payload.data = to + (m->payload.data - m->data);
+    if (m->data != (uint8_t *)(m + 1))
+        cp_free(m->mem, m->data);
+    m->data = to;
+}
+
+int cp_msg_reserve(copal_msg *m, size_t more)
+{
+    size_t need = m->data_len + more, cap = m->data_cap < 32 ? 32 : m->data_cap;
+    uint8_t *data;
+
+    if (need <= m->data_cap)
+        return 0;
+    while (cap < need)
+        cap *= 2;
+    if (cap > UINT32_MAX)
+        return COPAL_ELIMIT;
+    data = cp_alloc(m->mem, cap);
+    if (data == NULL)
+        return COPAL_ENOMEM;
+    move_data(m, data);
+    m->data_cap = (uint32_t)cap;
+    return 0;
+}
+
+/* Options are kept sorted, those of one number in the order they were added. */
+static void insert_option(copal_msg *m, struct cp_option o)
+{
+    size_t i = m->option_count++;
+
+    while (i > 0 && m->options[i - 1].number > o.number) {
+        m->options[i] = m->options[i - 1];
+        i--;
+    }
+    m->options[i] = o;
+    if (o.number < 64)
+        m->present |= UINT64_C(1) << o.number;
+}
+
+int cp_msg_index(copal_msg *m, unsigned option, copal_bytes value)
+{
+    int err = cp_msg_reserve_options(m, 1);
+
+    if (err != 0)
+        return err;
+    insert_option(
+        m, (struct cp_option){
+               .at = value.len > 0 ? (uint32_t)(value.data - m->data) : 0,
+               .len = (uint32_t)value.len,
+               .number = (uint16_t)option});
+    return 0;
+}
+
+int cp_msg_add(copal_msg *m, unsigned option, copal_bytes value)
+{
+    bool is_own = stands_in_data(m, value); /* a copy of another option */
+    size_t at = is_own ? (size_t)(value.data - m->data) : 0;
+    int err = cp_msg_reserve_options(m, 1);
+
+    if (err == 0)
+        err = cp_msg_reserve(m, value.len);
+    if (err != 0)
+        return err;
+    if (is_own)
+        value.data = m->data + at;
+    if (value.len > 0)
+        memcpy(m->data + m->data_len, value.data, value.len);
+    insert_option(m, (struct cp_option){.at = m->data_len,
+                                        .len = (uint32_t)value.len,
+                                        .number = (uint16_t)option});
+    m->data_len += (uint32_t)value.len;
+    return 0;
+}
+
+int cp_msg_add_uint(copal_msg *m, unsigned option, uint64_t value)
+{
+    uint8_t bytes[8];
+    size_t len = 0;
+
+    for (int shift = 56; shift >= 0; shift -= 8)
+        if (len > 0 || value >> shift != 0)
+            bytes[len++] = (uint8_t)(value >> shift);
+    return cp_msg_add(m, option, cp_bytes(bytes, len));
+}
+
+void cp_msg_remove(copal_msg *m, unsigned option)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < m->option_count; i++)
+        if (m->options[i].number != option)
+            m->options[kept++] = m->options[i];
+    m->option_count = (uint16_t)kept;
+    if (option < 64)
+        m->present &= ~(UINT64_C(1) << option);
+}
+
+/* ---- Payload ---- */
+
+static void drop_payload(copal_msg *m)
+{
+    copal_msg_unref(m->payload_of);
+    cp_free(m->mem, m->own_payload);
+    m->payload_of = NULL;
+    m->own_payload = NULL;
+    m->payload = (copal_bytes){0};
+}
+
+void cp_msg_borrow_payload(copal_msg *m, const copal_msg *owner,
+                           copal_bytes part)
+{
+    const copal_msg *keep = copal_msg_ref(owner);
+
+    drop_payload(m);
+    m->payload_of = keep;
+    m->payload = part;
+}
+
+void cp_msg_give_payload(copal_msg *m, uint8_t *p, size_t len)
+{
+    drop_payload(m);
+    m->own_payload = p;
+    m->payload = cp_bytes(p, len);
+}
+
+int cp_msg_copy_payload(copal_msg *m, copal_bytes payload)
+{
+    uint8_t *p = NULL;
+
+    if (payload.len > 0) {
+        p = cp_alloc(m->mem, payload.len);
+        if (p == NULL)
+            return COPAL_ENOMEM;
+        memcpy(p, payload.data, payload.len);
+    }
+    cp_msg_give_payload(m, p, payload.len);
+    return 0;
+}
+
+int cp_msg_append_payload(copal_msg *m, copal_bytes payload)
+{
+    int err = cp_msg_reserve(m, payload.len);
+    uint8_t *at = m->data + m->data_len;
+
+    if (err != 0)
+        return err;
+    drop_payload(m);
+    if (payload.len > 0)
+        memcpy(at, payload.data, payload.len);
+    m->data_len += (uint32_t)payload.len;
+    m->payload = cp_bytes(at, payload.len);
+    return 0;
+}
+
+/* ---- Copies ---- */
+
+static int copy_options(copal_msg *to, const copal_msg *from)
+{
+    for (size_t i = 0; i < from->option_count; i++) {
+        const struct cp_option *o = &from->options[i];
+        int err = cp_msg_add(to, o->number, cp_msg_option_value(from, o));
+        if (err != 0)
+            return err;
+    }
+    return 0;
+}
+
+static int copy_tuned(copal_msg *to, const copal_msg *from)
+{
+    size_t size = CP_MAX_TUNED * sizeof(*from->tuned);
+
+    if (from->tuned == NULL)
+        return 0;
+    to->tuned = cp_alloc(to->mem, size);
+    if (to->tuned == NULL)
+        return COPAL_ENOMEM;
+    memcpy(to->tuned, from->tuned, size);
+    return 0;
+}
+
+/* What may still change cannot be shared: the next setter would free it. */
+static int share_payload(copal_msg *copy, const copal_msg *m)
+{
+    if (m->payload.len == 0)
+        return 0;
+    if (m->payload_of == NULL && !m->frozen)
+        return cp_msg_copy_payload(copy, m->payload);
+    cp_msg_borrow_payload(copy, m->payload_of != NULL ? m->payload_of : m,
+                          m->payload);
+    return 0;
+}
+
+copal_msg *cp_msg_derive(const copal_msg *m)
+{
+    size_t room = m->token.len;
+    copal_msg *copy;
+
+    for (size_t i = 0; i < m->option_count; i++)
+        room += m->options[i].len;
+    copy = cp_msg_new(m->mem, m->code, room + 16); /* a few small ones more */
+    if (copy == NULL)
+        return NULL;
+    copy->type = m->type;
+    copy->mid = m->mid;
+    copy->scheme = m->scheme;
+    copy->flags = m->flags;
+    copy->received = m->received;
+    copy->is_multicast = m->is_multicast;
+    copy->path = m->path;
+    copy->from = m->from;
+    copy->request = copal_msg_ref(m->request);
+    if (m->token.len > 0) {
+        memcpy(copy->data, m->token.data, m->token.len);
+        copy->token = cp_bytes(copy->data, m->token.len);
+        copy->data_len = (uint32_t)m->token.len;
+    }
+    if (copy_options(copy, m) != 0 || copy_tuned(copy, m) != 0 ||
+        share_payload(copy, m) != 0 ||
+        (m->identity != NULL &&
+         (copy->identity = cp_copy_text(m->mem, m->identity,
+                                        strlen(m->identity))) == NULL)) {
+        copal_msg_unref(copy);
+        return NULL;
+    }
+    return copy;
+}
+
+copal_msg *copal_msg_copy(const copal_msg *m)
+{
+    copal_msg *copy = m == NULL ? NULL : cp_msg_derive(m);
+
+    if (copy == NULL)
+        return NULL;
+    copy->received = false;
+    copy->type = 0xff;
+    copy->token = (copal_bytes){0};
+    copy->path = (struct cp_path){0};
+    if (m->target != NULL &&
+        (copy->target = cp_target_copy(m->mem, m->target)) == NULL) {
+        copal_msg_unref(copy);
+        return NULL;
+    }
+    return copy;
+}
+
+/* ---- Parameters of one message ---- */
+
+int64_t cp_msg_tuned(const copal_msg *m, int param, int64_t otherwise)
+{
+    if (m->tuned != NULL)
+        for (size_t i = 0; i < CP_MAX_TUNED; i++)
+            if (m->tuned[i].param == param)
+                return m->tuned[i].value;
+    return otherwise;
+}
+
+/* ---- What a receiver must check ---- */
+
+static bool fits(const struct cp_option_def *def, const struct cp_option *o)
+{
+    return o->len >= def->shortest && o->len <= def->longest;
+}
+
+static bool may_repeat(const copal_msg *m, const struct cp_option_def *def)
+{
+    if (def->number == COPAL_OPT_ETAG) /* in requests only: RFC 7252 5.10.6 */
+        return cp_code_is_request(m->code);
+    return def->repeatable;
+}
+
+unsigned cp_msg_check_options(copal_msg *m,
+                              bool (*understood)(void *user, unsigned number),
+                              void *user)
+{
+    size_t kept = 0;
+    unsigned bad = 0;
+
+    m->present = 0;
+    for (size_t i = 0; i < m->option_count; i++) {
+        struct cp_option o = m->options[i];
+        const struct cp_option_def *def = cp_option_find(o.number);
+        bool known = def != NULL;
+        bool good = known && fits(def, &o);
+
+        if (good && kept > 0 && m->options[kept - 1].number == o.number)
+            good = may_repeat(m, def);
+        if (!known && understood != NULL && understood(user, o.number))
+            known = good = true;
+        if (!good && cp_option_is_critical(o.number) && bad == 0)
+            bad = o.number;
+        if (known && !good && !cp_option_is_critical(o.number))
+            continue; /* as if it were not there */
+        m->options[kept++] = o;
+        if (o.number < 64)
+            m->present |= UINT64_C(1) << o.number;
+    }
+    m->option_count = (uint16_t)kept;
+    return bad;
+}
+
+void cp_msg_put_cache_key(const copal_msg *m, struct cp_buf *out)
+{
+    cp_put_u8(out, m->code);
+    for (size_t i = 0; i < m->option_count; i++) {
+        const struct cp_option *o = &m->options[i];
+
+        switch (o->number) {
+        case COPAL_OPT_OBSERVE:
+        case COPAL_OPT_BLOCK1:
+        case COPAL_OPT_BLOCK2:
+        case COPAL_OPT_Q_BLOCK1:
+        case COPAL_OPT_Q_BLOCK2:
+        case COPAL_OPT_SIZE1:
+        case COPAL_OPT_SIZE2:
+        case COPAL_OPT_ETAG:
+        case COPAL_OPT_NO_RESPONSE:
+        case COPAL_OPT_ECHO: continue;
+        default: break;
+        }
+        if (cp_option_is_no_cache_key(o->number))
+            continue;
+        cp_put_u16(out, o->number);
+        cp_put_u32(out, o->len);
+        cp_put_bytes(out, cp_msg_option_value(m, o));
+    }
+}

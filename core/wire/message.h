@@ -1,0 +1,152 @@
+/* A message: code, options in order, payload, and what came with it. Made by
+ * a user, or from a datagram; frozen once it was handed over, then shared. */
+#ifndef CP_WIRE_MESSAGE_H
+#define CP_WIRE_MESSAGE_H
+
+#include <stdatomic.h>
+#include "base/address.h"
+#include "base/buf.h"
+#include "base/mem.h"
+#include "wire/code.h"
+
+/* Where an option's value stands in a message's data. */
+struct cp_option {
+    uint32_t at, len;
+    uint16_t number;
+};
+
+enum {
+    CP_INLINE_OPTIONS = 8,
+    CP_MAX_TUNED = 16
+};
+
+struct cp_tuned {
+    int param; /* copal_param */
+    int64_t value;
+};
+
+/* A request's URI and where it leads: made by copal_msg_set_uri(). */
+struct cp_target {
+    char *uri;  /* as typed */
+    char *host; /* decoded name or literal with zone, no brackets */
+    int scheme; /* enum cp_scheme */
+    uint16_t port;
+    bool is_literal;
+    int error; /* 0, or what was wrong with uri; then why says it */
+    char *why;
+};
+
+/* A text made on demand and kept as long as the message. */
+struct cp_kept_text;
+
+struct copal_msg {
+    struct cp_dead dead;
+    _Atomic uint32_t refs;
+    struct cp_mem *mem;
+
+    uint8_t code;
+    uint8_t type;   /* enum cp_type of a received one; 0xff: none */
+    uint16_t mid;   /* of a received one */
+    uint8_t scheme; /* enum cp_scheme it came by */
+    bool frozen;
+    bool received;
+    bool is_multicast; /* own: its target is a group */
+    uint32_t flags;    /* COPAL_NON, ... */
+
+    uint64_t present;          /* bit n: option number n, below 64, is there */
+    struct cp_option *options; /* sorted by number, stable */
+    uint16_t option_count, option_cap;
+    uint32_t data_len, data_cap;
+    uint8_t *data; /* options' values and, of a received one, token, payload */
+
+    copal_bytes token;
+    copal_bytes payload;
+    const copal_msg *payload_of; /* ref'd: whose payload ours is a part of */
+    uint8_t *own_payload;        /* freed with the message */
+
+    struct cp_path path; /* of a received one */
+    struct cp_target *target;
+    const copal_msg *request; /* ref'd, of a response: what it answers */
+    struct cp_kept_text *kept;
+    struct cp_tuned *tuned; /* CP_MAX_TUNED of them, param 0: unused */
+    uint64_t resume_at;     /* copal_msg_resume() */
+    bool resumed;
+    char *identity;         /* proven name of the sender; NULL: none */
+    struct cp_address from; /* copal_msg_set_from(); family 0: any */
+
+    struct cp_option inline_options[CP_INLINE_OPTIONS];
+};
+
+/* refs 1, not frozen. NULL: out of memory. room: bytes of data known to be
+ * needed (0: grows). */
+copal_msg *cp_msg_new(struct cp_mem *mem, int code, size_t room);
+
+static inline bool cp_msg_has(const copal_msg *m, unsigned option)
+{
+    return m->present >> option & 1; /* option below 64 */
+}
+
+static inline copal_bytes cp_msg_option_value(const copal_msg *m,
+                                              const struct cp_option *o)
+{
+    return cp_bytes(m->data + o->at, o->len);
+}
+
+/* What every setter asks first. COPAL_ENOMEM: m is NULL, so that a row of calls
+ * needs one check; COPAL_ESTATE, with its sentence: frozen. */
+int cp_msg_check_writable(const copal_msg *m);
+
+/* The first of that number, or NULL. */
+const struct cp_option *cp_msg_find(const copal_msg *m, unsigned option);
+
+/* Reads a uint option, or gives otherwise. */
+uint64_t cp_msg_uint_or(const copal_msg *m, unsigned option,
+                        uint64_t otherwise);
+
+/* Adds, sorted, behind those of the same number; value may be another option's
+ * of m. COPAL_ENOMEM, COPAL_ELIMIT. No check of frozen or of the table: the
+ * public functions do that. */
+int cp_msg_add(copal_msg *m, unsigned option, copal_bytes value);
+int cp_msg_add_uint(copal_msg *m, unsigned option, uint64_t value);
+void cp_msg_remove(copal_msg *m, unsigned option);
+
+/* Room for more bytes of data, which may move it (token and payload follow if
+ * they stand there); for more options, at most 32768; an option whose value
+ * stands in data already. COPAL_ENOMEM, COPAL_ELIMIT. */
+int cp_msg_reserve(copal_msg *m, size_t more);
+int cp_msg_reserve_options(copal_msg *m, size_t more);
+int cp_msg_index(copal_msg *m, unsigned option, copal_bytes value);
+
+/* Points the payload at part of owner's, which is ref'd; owner NULL: at part of
+ * m's own data. */
+void cp_msg_borrow_payload(copal_msg *m, const copal_msg *owner,
+                           copal_bytes part);
+int cp_msg_copy_payload(copal_msg *m, copal_bytes payload);
+/* A copy among the data of the options: no allocation where there is room. */
+int cp_msg_append_payload(copal_msg *m, copal_bytes payload);
+/* p is from m->mem and freed with m. */
+void cp_msg_give_payload(copal_msg *m, uint8_t *p, size_t len);
+
+/* A writable copy. It shares the payload of a frozen message, which is ref'd,
+ * and has its own where m may still change. NULL: out of memory. */
+copal_msg *cp_msg_derive(const copal_msg *m);
+
+/* The message's parameter, or otherwise. */
+int64_t cp_msg_tuned(const copal_msg *m, int param, int64_t otherwise);
+
+/* Options against the table, as who receives a message must see them (RFC
+ * 7252 5.4.1, 5.4.3, 5.4.5): known elective ones of wrong length or repeated
+ * against the rule are taken out. 0, or the number of the first critical
+ * option that is unknown, of wrong length or repeated. understood(user, n)
+ * tells of options outside the table; may be NULL. */
+unsigned cp_msg_check_options(copal_msg *m,
+                              bool (*understood)(void *user, unsigned number),
+                              void *user);
+
+/* A hash input that says which representation is meant: code, and all options
+ * but NoCacheKey ones, Observe, ETag, Block and Size ones. A FETCH's payload
+ * is part of it, too (RFC 8132 2), but left to the caller: later blocks of a
+ * transfer come without. RFC 7252 5.6. Appended to out. */
+void cp_msg_put_cache_key(const copal_msg *m, struct cp_buf *out);
+
+#endif

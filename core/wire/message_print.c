@@ -1,0 +1,190 @@
+#include "wire/message_print.h"
+#include "wire/block.h"
+#include "wire/datagram.h"
+#include "wire/message_text.h"
+#include "wire/option.h"
+
+/* ---- Strangers' text ---- */
+
+/* The length of the UTF-8 character that text, which is not empty, begins
+ * with; 0: it begins with none. RFC 3629 4. */
+static size_t character(copal_bytes text)
+{
+    uint8_t first = text.data[0];
+    size_t len = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    uint8_t second;
+
+    if ((first >= 0x80 && first < 0xc2) || first > 0xf4 || len > text.len)
+        return 0;
+    for (size_t i = 1; i < len; i++)
+        if ((text.data[i] & 0xc0) != 0x80)
+            return 0;
+    second = len > 1 ? text.data[1] : 0;
+    /* Overlong forms, surrogates, what is beyond U+10FFFF. */
+    if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
+        (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f))
+        return 0;
+    return len;
+}
+
+/* C0, DEL and C1 control characters, and the backslash that escapes begin
+ * with. len is that of the character at c. */
+static bool needs_escape(const uint8_t *c, size_t len)
+{
+    if (len == 1)
+        return c[0] < 0x20 || c[0] == 0x7f || c[0] == '\\';
+    return c[0] == 0xc2 && c[1] < 0xa0;
+}
+
+void cp_put_visible(struct cp_buf *b, copal_bytes text)
+{
+    while (text.len > 0) {
+        size_t len = character(text);
+        copal_bytes taken = cp_bytes(text.data, len > 0 ? len : 1);
+
+        if (len > 0 && !needs_escape(text.data, len))
+            cp_put_bytes(b, taken);
+        else
+            for (size_t i = 0; i < taken.len; i++)
+                cp_put_format(b, "\\x%02x", taken.data[i]);
+        text = cp_bytes(text.data + taken.len, text.len - taken.len);
+    }
+}
+
+/* ---- One line for all ---- */
+
+static void put_format(struct cp_buf *b, const copal_msg *m)
+{
+    int format = copal_msg_format(m);
+    const char *name = cp_format_name(format);
+
+    if (format == COPAL_NO_FORMAT)
+        return;
+    if (name != NULL)
+        cp_put_format(b, ", %s", name);
+    else
+        cp_put_format(b, ", format %d", format);
+}
+
+/* Where to, or where from. */
+static void put_place(struct cp_buf *b, const copal_msg *m)
+{
+    bool is_request = cp_code_is_request(m->code);
+    const char *place = is_request ? copal_msg_uri(m) : copal_msg_remote(m);
+
+    if (*place == '\0')
+        return;
+    cp_put_text(b, is_request ? " " : " from ");
+    cp_put_visible(b, cp_bytes_of_text(place));
+}
+
+void cp_msg_put_line(struct cp_buf *b, const copal_msg *m)
+{
+    static const char *const types[] = {
+        [CP_CON] = "CON", [CP_NON] = "NON", [CP_ACK] = "ACK", [CP_RST] = "RST"};
+
+    cp_put_text(b, cp_code_name(m->code));
+    put_place(b, m);
+    if (m->received && m->type <= CP_RST)
+        cp_put_format(b, ", %s %04x", types[m->type], m->mid);
+    if (m->received && m->token.len > 0) {
+        cp_put_text(b, ", token ");
+        cp_put_hex(b, m->token);
+    }
+    put_format(b, m);
+    if (m->payload.len > 0)
+        cp_put_format(b, ", %zu byte%s", m->payload.len,
+                      m->payload.len == 1 ? "" : "s");
+}
+
+/* ---- Options ---- */
+
+static void put_number(struct cp_buf *b, unsigned option, copal_bytes value)
+{
+    uint64_t n = cp_bytes_uint(value);
+    bool is_format =
+        option == COPAL_OPT_CONTENT_FORMAT || option == COPAL_OPT_ACCEPT;
+    const char *name =
+        is_format && n <= UINT16_MAX ? cp_format_name((int)n) : NULL;
+
+    if (value.len > sizeof(n)) {
+        cp_put_hex(b, value);
+        return;
+    }
+    cp_put_format(b, "%llu", (unsigned long long)n);
+    if (name != NULL)
+        cp_put_format(b, " %s", name);
+}
+
+/* False: not a block's value. */
+static bool put_block(struct cp_buf *b, unsigned option, copal_bytes value)
+{
+    struct cp_block block;
+
+    if (option != COPAL_OPT_BLOCK1 && option != COPAL_OPT_BLOCK2 &&
+        option != COPAL_OPT_Q_BLOCK1 && option != COPAL_OPT_Q_BLOCK2)
+        return false;
+    if (cp_block_decode(value, &block) != 0)
+        return false;
+    cp_put_format(b, "%u/%d/%u", (unsigned)block.num, block.more, block.size);
+    return true;
+}
+
+void cp_msg_put_value(struct cp_buf *b, unsigned option, copal_bytes value)
+{
+    const struct cp_option_def *def = cp_option_find(option);
+    int format = def == NULL ? CP_OPAQUE : def->format;
+
+    if (put_block(b, option, value))
+        return;
+    switch (format) {
+    case CP_STRING: cp_put_visible(b, value); break;
+    case CP_UINT: put_number(b, option, value); break;
+    default: cp_put_hex(b, value); break;
+    }
+}
+
+/* Of a number, no bytes mean 0. */
+static bool is_number(unsigned option)
+{
+    const struct cp_option_def *def = cp_option_find(option);
+
+    return def != NULL && def->format == CP_UINT;
+}
+
+void cp_msg_put_option_lines(struct cp_buf *b, const copal_msg *m)
+{
+    for (size_t i = 0; i < m->option_count; i++) {
+        unsigned number = m->options[i].number;
+        copal_bytes value = cp_msg_option_value(m, &m->options[i]);
+        bool is_first = i == 0 || m->options[i - 1].number != number;
+
+        if (is_first)
+            cp_put_format(b, "%s%s:", i > 0 ? "\n" : "",
+                          copal_name(COPAL_OPTIONS, (int)number));
+        else
+            cp_put_text(b, " /");
+        if (value.len > 0 || is_number(number)) {
+            cp_put_u8(b, ' ');
+            cp_msg_put_value(b, number, value);
+        }
+    }
+}
+
+const char *copal_msg_print(const copal_msg *m, copal_text what)
+{
+    enum cp_text_kind kind =
+        what == COPAL_LINE ? CP_TEXT_LINE : CP_TEXT_OPTION_LINES;
+    const char *text = m == NULL ? "" : cp_msg_kept(m, kind);
+    struct cp_buf b;
+
+    if (text != NULL)
+        return text;
+    b = cp_buf_new(m->mem);
+    if (what == COPAL_LINE)
+        cp_msg_put_line(&b, m);
+    else
+        cp_msg_put_option_lines(&b, m);
+    text = cp_msg_keep(m, kind, &b);
+    return text == NULL ? "" : text;
+}
