@@ -1,0 +1,67 @@
+/* The server's exchange from inside: for the engine's own files. */
+#ifndef CP_ENGINE_ANSWER_CORE_H
+#define CP_ENGINE_ANSWER_CORE_H
+
+#include "engine/answer.h"
+#include "engine/exchange.h"
+#include "engine/reliable.h"
+#include "wire/block.h"
+
+struct cp_param_value;
+struct cp_seen;
+
+struct cp_answer {
+    copal_exchange x; /* x.request: as the user sees it, its body whole */
+    struct cp_handler *handler; /* NULL until the site found it */
+    struct cp_link *link;       /* NULL: asked from within (cp_answer_ask) */
+    copal_msg *wire; /* the request that the next message answers; NULL: all
+                      * that came were answered */
+    struct cp_seen *seen;    /* of wire; NULL: not kept */
+    struct cp_flight flight; /* of a separate answer */
+    struct cp_timer separate;
+    struct cp_event arrival, end;
+    struct cp_param_value *params;
+
+    bool dispatched; /* the user was told of the request */
+    bool answered;   /* the user gave the answer */
+    bool acked;      /* wire had its empty ACK: the answer goes separately */
+    bool registers, deregisters;    /* Observe 0 or 1, noted on the way in */
+    bool wants_block, echoes_block; /* Block2 asked for; Block1 to be echoed */
+    struct cp_block want, echo;
+
+    void (*done)(void *user, const copal_msg *answer); /* asked from within */
+    void *done_user;
+};
+
+static inline struct cp_answer *cp_answer_of(copal_exchange *x)
+{
+    return cp_container_of(x, struct cp_answer, x);
+}
+
+/* A request from the wire. *m is the caller's reference and may be replaced;
+ * seen: its place in the dedup store, or NULL. */
+void cp_answer_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
+                       struct cp_seen *seen);
+
+/* Answers without making an exchange: errors found on the way in. */
+void cp_answer_at_once(struct cp_engine *e, struct cp_link *link,
+                       const copal_msg *request, struct cp_seen *seen, int code,
+                       const char *diagnostic);
+
+/* A request that may not be acted upon, as a repeat could not be told from it:
+ * 5.03, kept by nobody. */
+void cp_answer_full(struct cp_engine *e, struct cp_link *link,
+                    const struct cp_path *path, const struct cp_header *h);
+
+/* later's request is what the next message of x answers: the next part of a
+ * transfer. later ends without an answer of its own. */
+void cp_answer_adopt(copal_exchange *x, copal_exchange *later);
+
+/* A message of a stage's own, code alone, then x is over. */
+int cp_answer_simple(const struct cp_stage *stage, copal_exchange *x, int code,
+                     const char *diagnostic);
+
+/* Stays over the answer given: a transfer goes on. */
+void cp_answer_finished(copal_exchange *x);
+
+#endif

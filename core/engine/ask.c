@@ -1,0 +1,596 @@
+#include "engine/ask.h"
+#include "engine/core.h"
+#include "engine/trace.h"
+#include "wire/message_text.h"
+#include "wire/uri.h"
+#include <stdio.h>
+
+static void on_flight_over(struct cp_flight *f, int status);
+static void go(struct cp_ask *a);
+
+static const char *uri_of(const copal_exchange *x)
+{
+    const struct cp_target *t = x->request->target;
+
+    return t == NULL || t->uri == NULL ? "" : t->uri;
+}
+
+/* ---- Tokens ---- */
+
+static uint64_t token_hash(const uint8_t bytes[CP_TOKEN_LEN])
+{
+    uint64_t hash; /* they are random: as good as any hash of them */
+
+    memcpy(&hash, bytes, sizeof(hash));
+    return hash;
+}
+
+static void token_off(struct cp_engine *e, struct cp_token *t)
+{
+    cp_flight_stop(&t->flight);
+    if (t->is_on)
+        cp_map_remove(&e->by_token, &t->node);
+    t->is_on = false;
+}
+
+static void token_on(struct cp_engine *e, struct cp_token *t)
+{
+    cp_map_put(&e->by_token, &t->node, token_hash(t->bytes));
+    t->is_on = true;
+}
+
+static struct cp_token *token_find(struct cp_engine *e, copal_bytes token)
+{
+    struct cp_map_node *n;
+
+    if (token.len != CP_TOKEN_LEN)
+        return NULL;
+    n = cp_map_first(&e->by_token, token_hash(token.data));
+    for (; n != NULL; n = cp_map_next(n)) {
+        struct cp_token *t = cp_container_of(n, struct cp_token, node);
+
+        if (memcmp(t->bytes, token.data, CP_TOKEN_LEN) == 0)
+            return t;
+    }
+    return NULL;
+}
+
+/* ---- Its end ---- */
+
+static void drop_route(struct cp_ask *a)
+{
+    struct cp_engine *e = a->x.engine;
+
+    if (a->route == NULL)
+        return;
+    if (a->routing)
+        e->driver->ops->unroute(e->driver, a->route);
+    cp_free(e->mem, a->route);
+    a->route = NULL;
+    a->routing = false;
+}
+
+void cp_ask_finish(copal_exchange *x, int status, const char *sentence)
+{
+    struct cp_ask *a = cp_ask_of(x);
+    struct cp_engine *e = x->engine;
+
+    if (x->over)
+        return;
+    x->over = true;
+    drop_route(a);
+    cp_timer_stop(&e->timers, &a->deadline);
+    token_off(e, &a->main);
+    token_off(e, &a->sub);
+    cp_pass_end(e->stages, x);
+    copal_msg_unref(a->held);
+    a->held = NULL;
+    if (a->on_over != NULL)
+        a->on_over(a->on_over_user);
+    snprintf(a->why, sizeof(a->why), "%s", sentence);
+    a->end.kind = COPAL_END;
+    a->end.status = status;
+    a->end.text = a->why;
+    cp_event_post_part(e, &a->end, x, NULL);
+}
+
+void cp_ask_fail(copal_exchange *x, int status, const char *sentence)
+{
+    cp_ask_finish(x, status, sentence);
+}
+
+void cp_ask_free(copal_exchange *x)
+{
+    struct cp_ask *a = cp_ask_of(x);
+
+    copal_msg_unref(x->request);
+    cp_free(x->mem, a);
+}
+
+void cp_ask_deliver(copal_exchange *x, const copal_event *ev)
+{
+    struct cp_ask *a = cp_ask_of(x);
+    copal_cb cb = a->cb;
+
+    if (cb.fn != NULL)
+        cb.fn(ev, cb.user);
+    if (ev->kind == COPAL_CHUNK && !x->over)
+        cp_block_delivered(x);
+    if (ev->kind != COPAL_END)
+        return;
+    a->cb = (copal_cb){0};
+    if (cb.drop != NULL)
+        cb.drop(cb.user);
+    cp_exchange_retire(x);
+}
+
+/* ---- Deadlines ---- */
+
+static void on_deadline(struct cp_timer *t)
+{
+    struct cp_ask *a = cp_container_of(t, struct cp_ask, deadline);
+
+    if (a->user_limit)
+        cp_exchange_fail(&a->x, COPAL_ETIMEOUT,
+                         "%s: not done within %lld ms; allow more with timeout",
+                         uri_of(&a->x),
+                         (long long)cp_exchange_param(&a->x, COPAL_P_TIMEOUT));
+    else if (a->heard)
+        cp_exchange_fail(&a->x, COPAL_ETIMEOUT,
+                         "%s: acknowledged, but no answer followed; it may "
+                         "have restarted meanwhile, try again",
+                         uri_of(&a->x));
+    else
+        cp_exchange_fail(&a->x, COPAL_ETIMEOUT,
+                         "%s: no answer to a non-confirmable request; try a "
+                         "confirmable one",
+                         uri_of(&a->x));
+}
+
+/* Without a deadline of the user's, hope lasts as long as RFC 7252 4.8.2 lets
+ * an answer be under way. */
+static void hope_for(struct cp_ask *a, uint64_t ms)
+{
+    struct cp_engine *e = a->x.engine;
+
+    if (!a->user_limit)
+        cp_timer_start(&e->timers, &a->deadline, e->now + ms, on_deadline);
+}
+
+static void hope_no_limit(struct cp_ask *a)
+{
+    if (!a->user_limit)
+        cp_timer_stop(&a->x.engine->timers, &a->deadline);
+}
+
+/* ---- Sending ---- */
+
+static struct cp_flight_plan plan_of(struct cp_ask *a, struct cp_token *t)
+{
+    copal_exchange *x = &a->x;
+
+    return (struct cp_flight_plan){
+        .link = a->way.link,
+        .path = &a->way.path,
+        .token =
+            a->is_ping ? (copal_bytes){0} : cp_bytes(t->bytes, CP_TOKEN_LEN),
+        .is_con = (x->request->flags & COPAL_NON) == 0,
+        .is_request = true,
+        .ignores_icmp = cp_exchange_param(x, COPAL_P_IGNORE_ICMP) != 0,
+        .ack_timeout = (uint32_t)cp_exchange_param(x, COPAL_P_ACK_TIMEOUT),
+        .ack_random = (uint32_t)cp_exchange_param(x, COPAL_P_ACK_RANDOM),
+        .max_retransmit =
+            (uint32_t)cp_exchange_param(x, COPAL_P_MAX_RETRANSMIT),
+        .nstart = (uint32_t)cp_exchange_param(x, COPAL_P_NSTART),
+    };
+}
+
+int cp_ask_transmit(copal_exchange *x, copal_msg *m)
+{
+    struct cp_ask *a = cp_ask_of(x);
+    struct cp_engine *e = x->engine;
+    struct cp_token *t = a->slot;
+    struct cp_flight_plan plan;
+
+    if (!a->is_farewell) { /* which repeats the observation's token */
+        token_off(e, t);
+        cp_random_bytes(&e->random, t->bytes, CP_TOKEN_LEN);
+    }
+    if (!t->is_on && !a->is_ping)
+        token_on(e, t);
+    plan = plan_of(a, t);
+    if (plan.is_con)
+        hope_no_limit(a);
+    else
+        hope_for(a, cp_max_transmit_wait(e));
+    cp_engine_wake(e);
+    return cp_flight_start(&t->flight, &plan, m);
+}
+
+/* Takes the next way and sends the request from its beginning. */
+static void go(struct cp_ask *a)
+{
+    copal_exchange *x = &a->x;
+    struct cp_engine *e = x->engine;
+    copal_msg *m = copal_msg_ref(x->request);
+    int verdict;
+
+    a->way = a->route->ways[a->way_index++];
+    a->slot = &a->main;
+    verdict = a->is_ping ? CP_PASS : cp_pass_out(e->stages, x, &m);
+    if (verdict == CP_PASS)
+        verdict = cp_ask_transmit(x, m);
+    copal_msg_unref(m);
+    if (verdict == COPAL_ELIMIT)
+        cp_exchange_fail(x, verdict,
+                         "%s: not sent, a limit of this endpoint was reached "
+                         "(max_peers)",
+                         uri_of(x));
+    else if (verdict < 0)
+        cp_exchange_fail(x, verdict, "%s: not sent, %s", uri_of(x),
+                         copal_strerror(verdict));
+}
+
+/* Nothing was heard by this way; is there another? */
+static bool try_next_way(struct cp_ask *a)
+{
+    if (a->heard || a->route == NULL || a->way_index >= a->route->count)
+        return false;
+    cp_pass_end(a->x.engine->stages, &a->x);
+    go(a);
+    return true;
+}
+
+static void fail_by_network(struct cp_ask *a, int status, unsigned sent)
+{
+    char where[CP_ADDRESS_TEXT];
+
+    cp_address_print(&a->way.path.remote, 0, where);
+    switch (status) {
+    case COPAL_ETIMEOUT:
+        cp_exchange_fail(&a->x, status,
+                         "%s: no answer from %s after %u transmission%s; is it "
+                         "on, and the address right?",
+                         uri_of(&a->x), where, sent, sent == 1 ? "" : "s");
+        break;
+    case COPAL_EREFUSED:
+        cp_exchange_fail(&a->x, status,
+                         "%s: nothing listens at %s; is the server running, "
+                         "and the port right?",
+                         uri_of(&a->x), where);
+        break;
+    case COPAL_ERESET:
+        cp_exchange_fail(&a->x, status,
+                         "%s: %s rejected the message (Reset); it may have "
+                         "restarted or not speak this part of CoAP",
+                         uri_of(&a->x), where);
+        break;
+    default:
+        cp_exchange_fail(&a->x, status, "%s: %s (%s)", uri_of(&a->x),
+                         copal_strerror(status), where);
+    }
+}
+
+static void on_flight_over(struct cp_flight *f, int status)
+{
+    struct cp_token *t = cp_container_of(f, struct cp_token, flight);
+    struct cp_ask *a = cp_ask_of(t->x);
+
+    if (status == 0) { /* an empty ACK: the answer comes separately */
+        a->heard = true;
+        hope_for(a, cp_exchange_lifetime(t->x->engine));
+    } else if (status == COPAL_ERESET && a->is_ping) {
+        cp_ask_finish(t->x, 0, "");
+    } else if (status == COPAL_ERESET || !try_next_way(a)) {
+        fail_by_network(a, status, f->sent);
+    }
+}
+
+static void on_routed(struct cp_route *r, int status, const char *why)
+{
+    struct cp_ask *a = r->work_user;
+
+    a->routing = false;
+    if (status != 0)
+        cp_exchange_fail(&a->x, status, "%s", why);
+    else
+        go(a);
+}
+
+static int find_route(struct cp_ask *a)
+{
+    struct cp_engine *e = a->x.engine;
+    const struct cp_target *to = a->x.request->target;
+    struct cp_route *r = cp_zalloc(e->mem, sizeof(*r));
+    int found;
+
+    if (r == NULL)
+        return COPAL_ENOMEM;
+    cp_list_init(&r->node);
+    r->scheme = to->scheme;
+    r->host = to->host;
+    r->port = to->port;
+    r->from = a->x.request->from;
+    r->if_index = (uint32_t)cp_exchange_param(&a->x, COPAL_P_INTERFACE);
+    r->done = on_routed;
+    r->work_user = a;
+    a->route = r;
+    a->routing = true; /* done may not be called from inside */
+    found = e->driver->ops->route(e->driver, r);
+    if (found != 1)
+        a->routing = false;
+    return found;
+}
+
+/* What can be said about a request before anything is sent. */
+static int check(struct cp_ask *a)
+{
+    copal_exchange *x = &a->x;
+    const copal_msg *m = x->request;
+
+    if (m->target == NULL)
+        cp_exchange_fail(x, COPAL_EURI,
+                         "the request has no URI; call copal_msg_set_uri");
+    else if (m->target->error != 0)
+        cp_exchange_fail(x, m->target->error, "%s", m->target->why);
+    else if (!a->is_ping && !cp_code_is_request(m->code))
+        cp_exchange_fail(x, COPAL_EINVAL,
+                         "%s: %s is not a method; use codes 0.01 to 0.31",
+                         uri_of(x), cp_code_name(m->code));
+    else if (x->engine->exchange_count >
+             (size_t)x->engine->params.value[COPAL_P_MAX_EXCHANGES])
+        cp_exchange_fail(x, COPAL_ELIMIT,
+                         "%s: %zu exchanges are open; raise max_exchanges or "
+                         "wait for some to end",
+                         uri_of(x), x->engine->exchange_count - 1);
+    return x->over ? COPAL_ESTATE : 0;
+}
+
+copal_exchange *cp_ask_open(struct cp_engine *e, copal_msg *m, copal_cb cb)
+{
+    struct cp_ask *a = m == NULL ? NULL : cp_zalloc(e->mem, sizeof(*a));
+
+    if (a == NULL) {
+        if (cb.drop != NULL)
+            cb.drop(cb.user);
+        return NULL;
+    }
+    m->frozen = true;
+    cp_exchange_init(&a->x, e, true, m);
+    a->cb = cb;
+    a->main.x = a->sub.x = &a->x;
+    a->slot = &a->main;
+    cp_flight_init(&a->main.flight, e, on_flight_over);
+    cp_flight_init(&a->sub.flight, e, on_flight_over);
+    cp_list_init(&a->end.node);
+    a->is_ping = m->code == COPAL_EMPTY;
+    return &a->x;
+}
+
+copal_exchange *cp_ask_start(struct cp_engine *e, copal_msg *m, copal_cb cb)
+{
+    copal_exchange *x = cp_ask_open(e, m, cb);
+    struct cp_ask *a;
+    int64_t limit;
+    int found;
+
+    if (x == NULL)
+        return NULL;
+    a = cp_ask_of(x);
+    if (check(a) != 0)
+        return x;
+    limit = cp_exchange_param(x, COPAL_P_TIMEOUT);
+    if (limit > 0) {
+        hope_for(a, (uint64_t)limit);
+        a->user_limit = true;
+    }
+    found = find_route(a);
+    if (found == 0)
+        go(a);
+    else if (found < 0)
+        cp_exchange_fail(x, found, "%s: %s", uri_of(x), cp_why_text(e->mem));
+    return x;
+}
+
+/* ---- Hearing ---- */
+
+/* A confirmable is answered by an empty message, the same to each repeat. */
+static void answer_empty(struct cp_engine *e, struct cp_link *link,
+                         const copal_msg *m, struct cp_seen *seen, uint8_t type)
+{
+    uint8_t reply[4] = {(uint8_t)(0x40 | type << 4), COPAL_EMPTY,
+                        (uint8_t)(m->mid >> 8), (uint8_t)m->mid};
+
+    if (m->type != CP_CON)
+        return;
+    cp_reliable_empty(e, link, &m->path, type, m->mid);
+    if (seen != NULL)
+        cp_dedup_keep(&e->dedup, seen, cp_bytes(reply, sizeof(reply)));
+}
+
+/* RFC 7252 4.2: a confirmable with RST, anything else in silence. */
+static void reject(struct cp_engine *e, struct cp_link *link,
+                   const copal_msg *m, struct cp_seen *seen)
+{
+    e->stats.rejected++;
+    answer_empty(e, link, m, seen, CP_RST);
+}
+
+static void stray(struct cp_engine *e, struct cp_link *link, copal_msg *m,
+                  struct cp_seen *seen)
+{
+    if (!e->has_stray || m->type == CP_ACK) {
+        reject(e, link, m, seen);
+        return;
+    }
+    answer_empty(e, link, m, seen, CP_ACK);
+    m->frozen = true;
+    cp_event_post(e, COPAL_STRAY, NULL, m);
+}
+
+/* RFC 7252 5.3.2: the token matches, and so does who sent it; with an ACK the
+ * message id must match, too. */
+static struct cp_token *match(struct cp_engine *e, struct cp_link *link,
+                              const copal_msg *m)
+{
+    struct cp_token *t = token_find(e, m->token);
+    struct cp_ask *a;
+
+    if (t == NULL)
+        return NULL;
+    a = cp_ask_of(t->x);
+    if (a->way.link != link)
+        return NULL;
+    if (!cp_address_equal(&a->way.path.remote, &m->path.remote) &&
+        (t->x->request->flags & COPAL_ANY_PORT) == 0)
+        return NULL;
+    if (m->type == CP_ACK &&
+        (t->flight.state != CP_OPEN || t->flight.mid != m->mid))
+        return NULL;
+    return t;
+}
+
+void cp_ask_answered(copal_exchange *x, copal_msg *m)
+{
+    struct cp_ask *a = cp_ask_of(x);
+
+    if (x->paused && a->is_observed) { /* only the newest is kept */
+        copal_msg_unref(a->held);
+        a->held = copal_msg_ref(m);
+        return;
+    }
+    if (cp_exchange_tell(x, COPAL_RESPONSE, m) == NULL) {
+        cp_exchange_fail(x, COPAL_ENOMEM, NULL);
+        return;
+    }
+    if (a->is_observed)
+        return;
+    if (a->wants_observe && cp_code_class(m->code) == 2)
+        cp_exchange_fail(x, COPAL_ENOTOBS,
+                         "%s: answered, but it cannot be observed; use get, or "
+                         "ask again later",
+                         uri_of(x));
+    else
+        cp_ask_finish(x, 0, "");
+}
+
+static void pass_up(copal_exchange *x, copal_msg **m)
+{
+    struct cp_ask *a = cp_ask_of(x);
+    int verdict;
+
+    (*m)->request = copal_msg_ref(x->request);
+    verdict = a->is_farewell && cp_msg_has(*m, COPAL_OPT_OBSERVE)
+                  ? CP_KEPT /* told before it heard the farewell */
+                  : cp_pass_in(x->engine->stages, x, m);
+    if (verdict == CP_PASS)
+        cp_ask_answered(x, *m);
+    else if (verdict < 0)
+        cp_exchange_fail(x, verdict, "%s: %s", uri_of(x),
+                         copal_strerror(verdict));
+}
+
+void cp_ask_response(struct cp_engine *e, struct cp_link *link, copal_msg **m,
+                     struct cp_seen *seen)
+{
+    struct cp_token *t = match(e, link, *m);
+    unsigned bad = cp_engine_check_options(e, *m);
+    copal_exchange *x;
+
+    if (t == NULL) {
+        stray(e, link, *m, seen);
+        return;
+    }
+    x = cp_exchange_hold(t->x);
+    cp_ask_of(x)->heard = true;
+    cp_ask_of(x)->came_by = t;
+    drop_route(cp_ask_of(x));
+    cp_flight_stop(&t->flight);
+    hope_no_limit(cp_ask_of(x));
+    if (bad == 0) {
+        answer_empty(e, link, *m, seen, CP_ACK);
+        pass_up(x, m);
+    } else {
+        reject(e, link, *m, seen);
+        cp_exchange_fail(x, COPAL_EFORMAT,
+                         "%s: the answer has an option that must be "
+                         "understood and is not: %s",
+                         uri_of(x), copal_name(COPAL_OPTIONS, (int)bad));
+    }
+    cp_exchange_let_go(x);
+}
+
+/* ---- Leaving ---- */
+
+/* RFC 7641 3.6: a GET with Observe 1 under the observation's token. Nobody is
+ * told how it ends; were it lost, a Reset to the next notification would do. */
+static void say_farewell(struct cp_ask *left)
+{
+    struct cp_engine *e = left->x.engine;
+    copal_msg *m = copal_msg_copy(left->x.request);
+    copal_exchange *x;
+    struct cp_ask *a;
+
+    if (m == NULL)
+        return;
+    cp_msg_remove(m, COPAL_OPT_OBSERVE);
+    m->flags &= ~(uint32_t)(COPAL_STREAM_IN | COPAL_NON);
+    x = cp_msg_add_uint(m, COPAL_OPT_OBSERVE, 1) == 0
+            ? cp_ask_open(e, m, (copal_cb){0})
+            : NULL;
+    if (x != NULL) {
+        a = cp_ask_of(x);
+        a->is_farewell = true;
+        a->heard = true;
+        a->way = left->way;
+        memcpy(a->main.bytes, left->main.bytes, CP_TOKEN_LEN);
+        if (cp_ask_transmit(x, m) != 0)
+            cp_ask_finish(x, COPAL_EIO, "");
+    }
+    copal_msg_unref(m);
+}
+
+int copal_cancel(copal_exchange *x)
+{
+    struct cp_ask *a;
+    bool was_observed;
+
+    if (x == NULL)
+        return COPAL_EINVAL;
+    if (!x->is_ask || x->over || x->engine == NULL)
+        return cp_why(x->mem, COPAL_ESTATE, "cancel: %s",
+                      x->is_ask ? "the exchange is over already"
+                                : "a request to be answered is not ours to "
+                                  "cancel; reply to it");
+    a = cp_ask_of(x);
+    was_observed = a->is_observed;
+    cp_event_forget(x->engine, x);
+    a->is_observed = false;
+    cp_flight_stop(&a->main.flight);
+    if (was_observed && !x->engine->ending) {
+        token_off(x->engine, &a->main);
+        say_farewell(a);
+    }
+    cp_ask_finish(x, COPAL_ECANCEL, "cancelled here");
+    return 0;
+}
+
+int copal_resume(copal_exchange *x)
+{
+    struct cp_ask *a;
+    copal_msg *held;
+
+    if (x == NULL || x->over)
+        return COPAL_ESTATE;
+    x->paused = false;
+    cp_block_delivered(x);
+    if (!x->is_ask || x->over)
+        return 0;
+    a = cp_ask_of(x);
+    held = a->held;
+    a->held = NULL;
+    if (held != NULL)
+        cp_ask_answered(x, held);
+    copal_msg_unref(held);
+    return 0;
+}

@@ -1,0 +1,75 @@
+/* Exchanges seen from the client: a request of ours until its END. */
+#ifndef CP_ENGINE_ASK_H
+#define CP_ENGINE_ASK_H
+
+#include "engine/driver.h"
+#include "engine/exchange.h"
+#include "engine/reliable.h"
+
+enum {
+    CP_TOKEN_LEN = 8,
+    CP_WHY_LEN = 256
+};
+
+/* A token of ours on the wire and the message that carried it last. */
+struct cp_token {
+    struct cp_map_node node; /* in e->by_token when is_on */
+    struct cp_flight flight;
+    copal_exchange *x;
+    uint8_t bytes[CP_TOKEN_LEN];
+    bool is_on;
+};
+
+struct cp_seen;
+
+struct cp_ask {
+    copal_exchange x;
+    copal_cb cb;
+    struct cp_route *route; /* until somebody was heard */
+    struct cp_way way;      /* the one in use */
+    size_t way_index;
+    struct cp_token main;     /* of the request, or of the observation */
+    struct cp_token sub;      /* of a transfer beside an observation */
+    struct cp_token *slot;    /* what the next transmission uses */
+    struct cp_token *came_by; /* what the message being passed up answers */
+    struct cp_timer deadline;
+    bool routing;    /* route->done is awaited */
+    bool user_limit; /* deadline is COPAL_P_TIMEOUT's */
+    bool heard;      /* something came back: this way leads there */
+    bool is_ping;
+    bool is_farewell; /* deregisters an observation whose user has left */
+    bool wants_observe, is_observed;
+    uint32_t observe_number; /* of the newest notification */
+    uint64_t observe_at;
+    copal_msg *held;             /* the newest notification while paused */
+    void (*on_over)(void *user); /* a watch lets go */
+    void *on_over_user;
+    struct cp_event end;
+    char why[CP_WHY_LEN];
+};
+
+static inline struct cp_ask *cp_ask_of(copal_exchange *x)
+{
+    return cp_container_of(x, struct cp_ask, x);
+}
+
+/* Sends m, which is frozen by that. Failures end it. NULL: out of memory; cb
+ * was dropped. */
+copal_exchange *cp_ask_start(struct cp_engine *e, copal_msg *m, copal_cb cb);
+
+/* The same without sending: its events come from elsewhere (a watch), which
+ * on_over tells when to stop. */
+copal_exchange *cp_ask_open(struct cp_engine *e, copal_msg *m, copal_cb cb);
+
+/* Over: END with status and sentence will be the last event. */
+void cp_ask_finish(copal_exchange *x, int status, const char *sentence);
+
+/* A response or notification from the wire. *m is the caller's reference, not
+ * frozen yet, and may be replaced; seen: its place in the dedup store. */
+void cp_ask_response(struct cp_engine *e, struct cp_link *link, copal_msg **m,
+                     struct cp_seen *seen);
+
+/* Above all stages: the user's response. */
+void cp_ask_answered(copal_exchange *x, copal_msg *m);
+
+#endif

@@ -1,0 +1,31 @@
+/* Block-wise transfers, RFC 7959: above this stage bodies are whole, or come
+ * and go as streams. block_out.c sends them, block_in.c collects them. */
+#ifndef CP_ENGINE_BLOCK_H
+#define CP_ENGINE_BLOCK_H
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "engine/stage.h"
+
+struct cp_engine;
+
+extern const struct cp_stage cp_block;
+
+/* Bodies under way as a server: requests not yet complete, answers kept until
+ * their last block was asked for. Both count against BODY_MEMORY. */
+struct cp_bodies {
+    struct cp_map in;      /* struct incoming, by sender and cache key */
+    struct cp_map by_peer; /* the same, by sender */
+    struct cp_map out;     /* struct outgoing, by asker and cache key */
+    struct cp_list oldest_out;
+    uint64_t used; /* bytes */
+};
+
+void cp_bodies_init(struct cp_engine *e);
+void cp_bodies_clear(struct cp_engine *e);
+
+/* The user has seen the last CHUNK and may be given the next. */
+void cp_block_delivered(copal_exchange *x);
+
+#endif

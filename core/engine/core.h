@@ -1,0 +1,77 @@
+/* The engine from inside: what its files share. */
+#ifndef CP_ENGINE_CORE_H
+#define CP_ENGINE_CORE_H
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/random.h"
+#include "engine/block.h"
+#include "engine/dedup.h"
+#include "engine/engine.h"
+#include "engine/event.h"
+#include "engine/observe.h"
+#include "engine/params.h"
+
+enum {
+    CP_MID_COUNTERS = 4096
+};
+
+struct cp_engine {
+    struct cp_mem *mem;
+    struct cp_driver *driver;
+    copal *owner;
+    struct cp_stages stages;
+    copal_cb on_request;
+    int (*flags_of)(void *user, const copal_msg *request);
+
+    uint64_t now; /* ms, of this turn */
+    bool in_turn;
+    bool condemned; /* copal_free() from a callback: at the turn's end */
+    bool ending;    /* cp_engine_free() is at work */
+    bool closing;   /* copal_close(): nothing new comes in */
+
+    struct cp_random random;
+    struct cp_params params;
+    struct cp_heap timers;
+    struct cp_events events;
+
+    struct cp_list exchanges; /* both roles, also those users still hold */
+    size_t exchange_count;    /* live ones */
+    struct cp_list links;     /* what was attached */
+    struct cp_list raws;      /* raw messages whose name is looked up */
+    struct cp_map by_token;   /* struct cp_token: requests of ours */
+    struct cp_map by_mid;     /* struct cp_flight */
+    struct cp_map peers;
+    uint16_t mids[CP_MID_COUNTERS];
+    struct cp_dedup dedup;
+    struct cp_observing observing;
+    struct cp_bodies bodies;
+
+    uint16_t understood[16]; /* options outside the table: copal_understand */
+    size_t understood_count;
+    copal_cb on_stray, on_trace;
+    bool has_stray;
+    unsigned trace; /* COPAL_TRACE_* */
+    copal_stats stats;
+};
+
+/* Sends by link, counted and traced. again: a retransmission. */
+int cp_engine_send(struct cp_engine *e, struct cp_link *link,
+                   const struct cp_path *path, copal_bytes datagram,
+                   bool again);
+
+/* A limit was hit: a counter and a trace line. */
+void cp_engine_limited(struct cp_engine *e, const char *limit);
+
+/* Work was left from outside a turn: the driver comes round. */
+void cp_engine_wake(struct cp_engine *e);
+
+/* cp_msg_check_options() for a message that came: 0, or the critical option
+ * that makes it unacceptable. */
+unsigned cp_engine_check_options(struct cp_engine *e, copal_msg *m);
+
+/* For cp_msg_check_options(): does the user claim to know the option? */
+bool cp_engine_understands(void *engine, unsigned option);
+
+#endif

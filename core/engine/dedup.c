@@ -1,0 +1,217 @@
+#include "engine/dedup.h"
+#include "engine/core.h"
+#include "engine/reliable.h"
+
+void cp_dedup_init(struct cp_dedup *d, struct cp_engine *e)
+{
+    d->engine = e;
+    d->used = 0;
+    cp_map_init(&d->map, e->mem, &e->random);
+    for (size_t i = 0; i < CP_WORTH_COUNT; i++)
+        cp_list_init(&d->oldest[i]);
+}
+
+static size_t size_of(const struct cp_seen *s)
+{
+    return sizeof(*s) + (s->reply == s->inline_reply ? 0 : s->reply_len);
+}
+
+void cp_dedup_forget(struct cp_dedup *d, struct cp_seen *s)
+{
+    if (s == NULL)
+        return;
+    if (s->owner != NULL)
+        *s->owner = NULL;
+    d->used -= size_of(s);
+    cp_map_remove(&d->map, &s->node);
+    cp_list_remove(&s->place);
+    if (s->reply != s->inline_reply)
+        cp_free(d->engine->mem, s->reply);
+    cp_free(d->engine->mem, s);
+}
+
+void cp_dedup_clear(struct cp_dedup *d)
+{
+    for (size_t i = 0; i < CP_WORTH_COUNT; i++)
+        list_each (place, after, &d->oldest[i])
+            cp_dedup_forget(d, cp_container_of(place, struct cp_seen, place));
+    cp_map_clear(&d->map);
+}
+
+void cp_dedup_forget_link(struct cp_dedup *d, const struct cp_link *link)
+{
+    for (size_t i = 0; i < CP_WORTH_COUNT; i++)
+        list_each (place, after, &d->oldest[i]) {
+            struct cp_seen *s = cp_container_of(place, struct cp_seen, place);
+
+            if (s->link == link)
+                cp_dedup_forget(d, s);
+        }
+}
+
+static uint64_t hash_of(const struct cp_dedup *d,
+                        const struct cp_address *remote, uint16_t mid)
+{
+    uint8_t key[sizeof(*remote) + 2];
+
+    memcpy(key, remote, sizeof(*remote));
+    memcpy(key + sizeof(*remote), &mid, 2);
+    return cp_map_hash(&d->map, key, sizeof(key));
+}
+
+/* Enough of a token to tell two apart. */
+static uint64_t token_of(const struct cp_dedup *d, copal_bytes token)
+{
+    uint64_t id = 0;
+
+    if (token.len > 8)
+        return cp_map_hash(&d->map, token.data, token.len);
+    if (token.len > 0)
+        memcpy(&id, token.data, token.len);
+    return id;
+}
+
+static struct cp_seen *find(struct cp_dedup *d, struct cp_link *link,
+                            const struct cp_address *remote,
+                            const struct cp_header *h, uint64_t hash)
+{
+    struct cp_map_node *n = cp_map_first(&d->map, hash);
+    uint64_t token;
+
+    if (n == NULL)
+        return NULL;
+    token = token_of(d, h->token);
+    for (; n != NULL; n = cp_map_next(n)) {
+        struct cp_seen *s = cp_container_of(n, struct cp_seen, node);
+
+        if (s->mid == h->mid && s->link == link && s->token == token &&
+            cp_address_equal(&s->remote, remote))
+            return s;
+    }
+    return NULL;
+}
+
+struct cp_seen *cp_dedup_find(struct cp_dedup *d, struct cp_link *link,
+                              const struct cp_address *remote,
+                              const struct cp_header *h)
+{
+    struct cp_seen *s = find(d, link, remote, h, hash_of(d, remote, h->mid));
+
+    if (s != NULL && s->until <= d->engine->now) {
+        cp_dedup_forget(d, s);
+        return NULL;
+    }
+    return s;
+}
+
+static struct cp_seen *oldest(struct cp_dedup *d, int worth)
+{
+    struct cp_list *first = cp_list_first(&d->oldest[worth]);
+
+    return first == NULL ? NULL : cp_container_of(first, struct cp_seen, place);
+}
+
+/* The old go a few at a time, so that no turn pays for all of them. */
+static void expire(struct cp_dedup *d)
+{
+    for (int worth = 0; worth < CP_WORTH_COUNT; worth++)
+        for (int i = 0; i < 2; i++) {
+            struct cp_seen *s = oldest(d, worth);
+
+            if (s == NULL || s->until > d->engine->now)
+                break;
+            cp_dedup_forget(d, s);
+        }
+}
+
+/* Makes room for need bytes; spared is not to give way. */
+static bool make_room(struct cp_dedup *d, size_t need,
+                      const struct cp_seen *spared)
+{
+    uint64_t limit = (uint64_t)d->engine->params.value[COPAL_P_DEDUP_MEMORY];
+
+    for (int worth = CP_CHEAP; worth < CP_PRECIOUS; worth++)
+        while (d->used + need > limit) {
+            struct cp_seen *s = oldest(d, worth);
+
+            if (s == NULL || s == spared)
+                break;
+            cp_dedup_forget(d, s);
+        }
+    return d->used + need <= limit;
+}
+
+static int worth_of(const struct cp_header *h)
+{
+    switch (h->code) {
+    case COPAL_GET:
+    case COPAL_FETCH: return CP_CHEAP;
+    case COPAL_PUT:
+    case COPAL_DELETE:
+    case COPAL_IPATCH: return CP_IDEMPOTENT;
+    default: return cp_code_is_request(h->code) ? CP_PRECIOUS : CP_CHEAP;
+    }
+}
+
+int cp_dedup_add(struct cp_dedup *d, struct cp_link *link,
+                 const struct cp_address *remote, const struct cp_header *h,
+                 struct cp_seen **out)
+{
+    struct cp_engine *e = d->engine;
+    int worth = worth_of(h);
+    struct cp_seen *s = NULL;
+
+    *out = NULL;
+    expire(d);
+    if (make_room(d, sizeof(*s), NULL))
+        s = cp_alloc(e->mem, sizeof(*s));
+    if (s == NULL) {
+        cp_engine_limited(e, "dedup_memory");
+        return worth == CP_PRECIOUS ? COPAL_ELIMIT : 0;
+    }
+    memset(s, 0, offsetof(struct cp_seen, inline_reply));
+    s->link = link;
+    s->remote = *remote;
+    s->mid = h->mid;
+    s->token = token_of(d, h->token);
+    s->worth = (uint8_t)worth;
+    s->reply = s->inline_reply;
+    s->until = e->now + (h->type == CP_CON ? cp_exchange_lifetime(e)
+                                           : cp_non_lifetime(e));
+    cp_list_append(&d->oldest[worth], &s->place);
+    cp_map_put(&d->map, &s->node, hash_of(d, remote, h->mid));
+    d->used += size_of(s);
+    *out = s;
+    return 0;
+}
+
+/* A POST whose answer finds no room keeps its place without one: a repeat is
+ * not acted upon, only not answered. */
+void cp_dedup_keep(struct cp_dedup *d, struct cp_seen *s, copal_bytes reply)
+{
+    struct cp_engine *e = d->engine;
+    uint8_t *room = s->inline_reply;
+
+    d->used -= size_of(s);
+    if (s->reply != s->inline_reply)
+        cp_free(e->mem, s->reply);
+    s->reply = s->inline_reply;
+    s->reply_len = 0;
+    d->used += size_of(s);
+    if (reply.len > sizeof(s->inline_reply))
+        room = make_room(d, reply.len, s) ? cp_alloc(e->mem, reply.len) : NULL;
+    if (room == NULL) {
+        cp_engine_limited(e, "dedup_memory");
+        return;
+    }
+    memcpy(room, reply.data, reply.len);
+    d->used -= size_of(s);
+    s->reply = room;
+    s->reply_len = (uint32_t)reply.len;
+    d->used += size_of(s);
+    if (s->worth != CP_CHEAP && cp_code_class(reply.data[1]) >= 4) {
+        s->worth = CP_CHEAP;
+        cp_list_remove(&s->place);
+        cp_list_append(&d->oldest[CP_CHEAP], &s->place);
+    }
+}

@@ -1,0 +1,71 @@
+/* Messages seen, so that a repeat is answered as before and acted upon once.
+ * One store for all peers, bounded in bytes. RFC 7252 4.5. */
+#ifndef CP_ENGINE_DEDUP_H
+#define CP_ENGINE_DEDUP_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "wire/datagram.h"
+#include "engine/link.h"
+
+struct cp_engine;
+struct cp_seen;
+
+/* Who gives way when the store is full: RFC 7252 4.5 lets an idempotent
+ * request be acted upon again, a POST or PATCH never. */
+enum cp_worth {
+    CP_CHEAP,
+    CP_IDEMPOTENT,
+    CP_PRECIOUS,
+    CP_WORTH_COUNT
+};
+
+struct cp_dedup {
+    struct cp_engine *engine;
+    struct cp_map map;
+    struct cp_list oldest[CP_WORTH_COUNT]; /* in the order they came */
+    uint64_t used;                         /* bytes */
+};
+
+/* One message from one source. A repeat is one with the same source, message
+ * id and token; where the token differs the source reuses its ids too early,
+ * and an answer under the old token would help nobody. */
+struct cp_seen {
+    struct cp_map_node node;
+    struct cp_list place;
+    struct cp_link *link;
+    struct cp_address remote;
+    uint64_t token;
+    uint64_t until;
+    struct cp_seen **owner; /* set to NULL when this gives way */
+    uint8_t *reply;
+    uint32_t reply_len; /* 0: nothing to repeat (yet) */
+    uint16_t mid;
+    uint8_t worth;
+    uint8_t inline_reply[45];
+};
+
+void cp_dedup_init(struct cp_dedup *d, struct cp_engine *e);
+void cp_dedup_clear(struct cp_dedup *d);
+
+/* NULL: not seen within its lifetime. */
+struct cp_seen *cp_dedup_find(struct cp_dedup *d, struct cp_link *link,
+                              const struct cp_address *remote,
+                              const struct cp_header *h);
+
+/* Notes a new one; 0, or COPAL_ELIMIT: no room, and a repeat must not be acted
+ * upon; *out may be NULL with 0 where that does not matter. */
+int cp_dedup_add(struct cp_dedup *d, struct cp_link *link,
+                 const struct cp_address *remote, const struct cp_header *h,
+                 struct cp_seen **out);
+
+/* Keeps the answer to a repeat; an error is cheap from now on. */
+void cp_dedup_keep(struct cp_dedup *d, struct cp_seen *seen, copal_bytes reply);
+
+/* The message was not acted upon after all: a repeat shall be new. */
+void cp_dedup_forget(struct cp_dedup *d, struct cp_seen *seen);
+
+/* Everything that came by link is no longer known. */
+void cp_dedup_forget_link(struct cp_dedup *d, const struct cp_link *link);
+
+#endif

@@ -1,0 +1,403 @@
+#include "engine/engine.h"
+#include "engine/answer_core.h"
+#include "engine/ask.h"
+#include "engine/core.h"
+#include "engine/raw.h"
+#include "engine/trace.h"
+#include <stdio.h>
+
+struct attached {
+    struct cp_list node;
+    struct cp_link *link;
+};
+
+struct cp_engine *cp_engine_new(struct cp_driver *driver, uint64_t seed,
+                                struct cp_stages stages, copal_cb on_request,
+                                copal *owner)
+{
+    struct cp_mem *mem = driver->mem;
+    struct cp_engine *e = cp_zalloc(mem, sizeof(*e));
+
+    if (e == NULL)
+        return NULL;
+    e->mem = mem;
+    e->driver = driver;
+    e->owner = owner;
+    e->stages = stages;
+    e->on_request = on_request;
+    e->now = driver->ops->now(driver);
+    cp_random_init(&e->random, seed);
+    cp_random_bytes(&e->random, e->mids, sizeof(e->mids));
+    cp_params_init(&e->params, mem);
+    if (cp_events_init(e) != 0) {
+        cp_free(mem, e);
+        return NULL;
+    }
+    cp_list_init(&e->exchanges);
+    cp_list_init(&e->links);
+    cp_list_init(&e->raws);
+    cp_map_init(&e->by_token, mem, &e->random);
+    cp_map_init(&e->by_mid, mem, &e->random);
+    cp_map_init(&e->peers, mem, &e->random);
+    cp_dedup_init(&e->dedup, e);
+    cp_observing_init(e);
+    cp_bodies_init(e);
+    return e;
+}
+
+static void end_all(struct cp_engine *e)
+{
+    list_each (node, after, &e->exchanges) {
+        copal_exchange *x = cp_container_of(node, copal_exchange, node);
+
+        cp_exchange_hold(x);
+        cp_exchange_fail(x, COPAL_ECLOSED, "the endpoint was closed");
+        cp_exchange_let_go(x);
+    }
+    cp_event_deliver(e);
+}
+
+static void drop(copal_cb cb)
+{
+    if (cb.drop != NULL)
+        cb.drop(cb.user);
+}
+
+/* Handles that users still hold become husks. */
+static void make_husks(struct cp_engine *e)
+{
+    list_each (node, after, &e->exchanges) {
+        copal_exchange *x = cp_container_of(node, copal_exchange, node);
+
+        cp_list_remove(node);
+        x->engine = NULL;
+    }
+}
+
+void cp_engine_end(struct cp_engine *e)
+{
+    e->ending = true;
+    e->in_turn = true;
+    cp_raw_clear(e);
+    cp_observing_clear(e);
+    end_all(e);
+    cp_bodies_clear(e);
+    end_all(e); /* what callbacks began meanwhile */
+    cp_events_clear(e);
+    cp_mem_reap(e->mem);
+}
+
+void cp_engine_free(struct cp_engine *e)
+{
+    struct cp_mem *mem = e->mem;
+
+    make_husks(e);
+    cp_dedup_clear(&e->dedup);
+    list_each (node, after, &e->links)
+        cp_free(mem, cp_container_of(node, struct attached, node));
+    cp_map_clear(&e->by_token);
+    cp_map_clear(&e->by_mid);
+    cp_map_clear(&e->peers);
+    cp_params_clear(&e->params);
+    drop(e->on_stray);
+    drop(e->on_trace);
+    cp_free(mem, e);
+}
+
+/* ---- Turns ---- */
+
+void cp_engine_enter(struct cp_engine *e, uint64_t now)
+{
+    if (now > e->now) /* time never goes back, whatever the clock does */
+        e->now = now;
+    e->in_turn = true;
+}
+
+void cp_engine_turn(struct cp_engine *e, uint64_t now)
+{
+    cp_engine_enter(e, now);
+    cp_mem_reap(e->mem);
+    cp_event_collect(e);
+    while (cp_heap_run(&e->timers, e->now))
+        continue;
+    cp_event_deliver(e);
+    e->in_turn = false;
+}
+
+uint64_t cp_engine_deadline(const struct cp_engine *e)
+{
+    if (cp_event_is_waiting((struct cp_engine *)e))
+        return e->now;
+    return cp_heap_next(&e->timers);
+}
+
+bool cp_engine_is_busy(const struct cp_engine *e)
+{
+    return e->exchange_count > 0 || e->events.timers.count > 0 ||
+           e->peers.count > 0 || cp_event_is_waiting((struct cp_engine *)e);
+}
+
+bool cp_engine_is_closing(const struct cp_engine *e)
+{
+    return e->closing;
+}
+
+bool cp_engine_is_condemned(const struct cp_engine *e)
+{
+    return e->condemned;
+}
+
+void cp_engine_wake(struct cp_engine *e)
+{
+    if (!e->in_turn)
+        e->driver->ops->wake(e->driver);
+}
+
+/* ---- Links ---- */
+
+/* No memory for the note: link works, it is only not seen when it goes. */
+void cp_engine_attach(struct cp_engine *e, struct cp_link *link)
+{
+    struct attached *a = cp_alloc(e->mem, sizeof(*a));
+
+    link->engine = e;
+    link->above = NULL;
+    if (a == NULL)
+        return;
+    a->link = link;
+    cp_list_append(&e->links, &a->node);
+}
+
+void cp_engine_detach(struct cp_engine *e, struct cp_link *link, int status)
+{
+    list_each (node, after, &e->links) {
+        struct attached *a = cp_container_of(node, struct attached, node);
+
+        if (a->link == link) {
+            cp_list_remove(node);
+            cp_free(e->mem, a);
+        }
+    }
+    map_each (node, after, &e->peers) {
+        struct cp_peer *p = cp_container_of(node, struct cp_peer, node);
+
+        if (p->link == link)
+            cp_flight_fail_all(e, p, status);
+    }
+    cp_dedup_forget_link(&e->dedup, link);
+}
+
+int cp_engine_send(struct cp_engine *e, struct cp_link *link,
+                   const struct cp_path *path, copal_bytes datagram, bool again)
+{
+    int err = cp_link_send(link, path, datagram);
+
+    cp_trace_datagram(e, again ? CP_TRACE_AGAIN : CP_TRACE_OUT, link, path,
+                      datagram);
+    return err;
+}
+
+void cp_engine_count_datagram(struct cp_engine *e, bool out, size_t bytes)
+{
+    if (out) {
+        e->stats.datagrams_out++;
+        e->stats.bytes_out += bytes;
+    } else {
+        e->stats.datagrams_in++;
+        e->stats.bytes_in += bytes;
+    }
+}
+
+int64_t cp_engine_param(const struct cp_engine *e, int param)
+{
+    return e->params.value[param];
+}
+
+void cp_engine_limited(struct cp_engine *e, const char *limit)
+{
+    e->stats.limited++;
+    cp_trace_state(e, "limit", limit);
+}
+
+bool cp_engine_understands(void *engine, unsigned option)
+{
+    const struct cp_engine *e = engine;
+
+    for (size_t i = 0; i < e->understood_count; i++)
+        if (e->understood[i] == option)
+            return true;
+    return false;
+}
+
+/* ---- Datagrams ---- */
+
+/* RFC 7252 4.2, 4.3: a confirmable is rejected with RST, others in silence. */
+static void reject(struct cp_engine *e, struct cp_link *link,
+                   const struct cp_path *path, const struct cp_header *h)
+{
+    if (h->type == CP_CON)
+        cp_reliable_empty(e, link, path, CP_RST, h->mid);
+}
+
+/* An empty message: ACK, RST, or a ping. */
+static void on_empty(struct cp_engine *e, struct cp_link *link,
+                     const struct cp_path *path, const struct cp_header *h)
+{
+    struct cp_flight *f;
+
+    if (h->token.len + h->rest.len > 0) {
+        e->stats.malformed++;
+        reject(e, link, path, h);
+        return;
+    }
+    if (h->type == CP_CON || h->type == CP_NON) {
+        reject(e, link, path, h); /* a ping: RFC 7252 4.3 */
+        return;
+    }
+    f = cp_flight_find(e, link, &path->remote, h->mid);
+    if (f == NULL || (h->type == CP_ACK && f->state != CP_OPEN))
+        e->stats.rejected++;
+    else
+        cp_flight_finish(f, h->type == CP_ACK ? 0 : COPAL_ERESET);
+}
+
+/* An answer that was given before goes out again, byte for byte. While there
+ * is none yet the repeat is not answered: the ACK will be. */
+static void on_repeat(struct cp_engine *e, struct cp_link *link,
+                      const struct cp_path *path, const struct cp_seen *seen)
+{
+    struct cp_path back = *path;
+
+    e->stats.duplicates++;
+    back.is_multicast = 0;
+    if (seen->reply_len > 0 && !path->is_multicast)
+        cp_engine_send(e, link, &back, cp_bytes(seen->reply, seen->reply_len),
+                       true);
+}
+
+/* Critical options of parts that are not built in are as good as unknown. */
+static unsigned unsupported(const copal_msg *m)
+{
+    static const uint8_t options[] = {COPAL_OPT_OSCORE, COPAL_OPT_EDHOC,
+                                      COPAL_OPT_Q_BLOCK1, COPAL_OPT_Q_BLOCK2};
+
+    for (size_t i = 0; i < sizeof(options); i++)
+        if (cp_msg_has(m, options[i]))
+            return options[i];
+    return 0;
+}
+
+unsigned cp_engine_check_options(struct cp_engine *e, copal_msg *m)
+{
+    unsigned bad = cp_msg_check_options(m, cp_engine_understands, e);
+
+    return bad != 0 ? bad : unsupported(m);
+}
+
+static void on_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
+                       struct cp_seen *seen)
+{
+    unsigned bad = cp_engine_check_options(e, *m);
+    char why[64];
+
+    if (bad == COPAL_OPT_PROXY_URI || bad == COPAL_OPT_PROXY_SCHEME)
+        bad = 0; /* wrong length or not: 5.05 is the site's to say */
+    if (bad == 0) {
+        cp_answer_request(e, link, m, seen);
+        return;
+    }
+    if ((*m)->path.is_multicast)
+        return;
+    snprintf(why, sizeof(why), "option %u not understood", bad);
+    cp_answer_at_once(e, link, *m, seen, COPAL_BAD_OPTION, why);
+}
+
+static void on_message(struct cp_engine *e, struct cp_link *link,
+                       const struct cp_path *path, const struct cp_header *h,
+                       struct cp_seen *seen)
+{
+    copal_msg *m = NULL;
+    int err = cp_datagram_decode(e->mem, h, &m);
+
+    if (err == COPAL_EFORMAT) {
+        e->stats.malformed++;
+        reject(e, link, path, h);
+    }
+    if (err != 0) { /* nothing happened: a repeat shall be new */
+        cp_dedup_forget(&e->dedup, seen);
+        return;
+    }
+    m->path = *path;
+    m->scheme = (uint8_t)link->scheme;
+    if (cp_code_is_request(h->code))
+        on_request(e, link, &m, seen);
+    else
+        cp_ask_response(e, link, &m, seen);
+    copal_msg_unref(m);
+}
+
+static bool is_acceptable(const struct cp_path *path, const struct cp_header *h)
+{
+    if (cp_code_is_request(h->code)) /* no ACK or RST carries one */
+        return (h->type == CP_CON && !path->is_multicast) || h->type == CP_NON;
+    return cp_code_is_response(h->code) && h->type != CP_RST;
+}
+
+void cp_engine_datagram(struct cp_engine *e, struct cp_link *link,
+                        const struct cp_path *path, copal_bytes datagram)
+{
+    struct cp_header h;
+    struct cp_seen *seen = NULL;
+    int err = cp_header_read(datagram, &h);
+
+    cp_trace_datagram(e, CP_TRACE_IN, link, path, datagram);
+    if (err == COPAL_ENOTSUP) { /* too short, or of a version to come */
+        e->stats.malformed++;
+        return;
+    }
+    if (err != 0 || h.token.len > (size_t)e->params.value[COPAL_P_MAX_TOKEN] ||
+        (h.code != COPAL_EMPTY && !is_acceptable(path, &h))) {
+        e->stats.malformed++;
+        reject(e, link, path, &h);
+        return;
+    }
+    if (h.code == COPAL_EMPTY) {
+        on_empty(e, link, path, &h);
+        return;
+    }
+    if (h.type != CP_ACK) { /* an ACK is a repeat where nothing waits for it */
+        seen = cp_dedup_find(&e->dedup, link, &path->remote, &h);
+        if (seen != NULL) {
+            on_repeat(e, link, path, seen);
+            return;
+        }
+        if (cp_dedup_add(&e->dedup, link, &path->remote, &h, &seen) != 0) {
+            cp_answer_full(e, link, path, &h);
+            return;
+        }
+    }
+    on_message(e, link, path, &h, seen);
+}
+
+/* ---- What the network could not deliver ---- */
+
+void cp_engine_undelivered(struct cp_engine *e, struct cp_link *link,
+                           const struct cp_path *path, copal_bytes quoted,
+                           int status)
+{
+    struct cp_header h;
+    struct cp_flight *f;
+    struct cp_peer *peer;
+
+    if (quoted.len == 0) {
+        peer = cp_peer_find(e, link, path);
+        if (peer != NULL && !e->params.value[COPAL_P_IGNORE_ICMP])
+            cp_flight_fail_all(e, peer, status);
+        return;
+    }
+    if (cp_header_read(quoted, &h) == COPAL_ENOTSUP)
+        return;
+    f = cp_flight_find(e, link, &path->remote, h.mid);
+    if (f != NULL && !f->ignores_icmp && (h.type == CP_CON) == f->is_con)
+        cp_flight_finish(f, status);
+}

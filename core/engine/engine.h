@@ -1,0 +1,75 @@
+/* The protocol, given bytes and time. Its border with the world: drivers
+ * (net/loop.c, net/sim.c) below, core/copal.c above. */
+#ifndef CP_ENGINE_ENGINE_H
+#define CP_ENGINE_ENGINE_H
+
+#include "base/mem.h"
+#include "engine/driver.h"
+#include "engine/link.h"
+#include "engine/stage.h"
+
+struct cp_engine;
+
+/* seed 0: randomness of the operating system. on_request hears every request
+ * that passed the stages; owner is what copal_exchange_endpoint() gives. NULL:
+ * out of memory. */
+struct cp_engine *cp_engine_new(struct cp_driver *driver, uint64_t seed,
+                                struct cp_stages stages, copal_cb on_request,
+                                copal *owner);
+
+/* Ends everything with COPAL_ECLOSED and delivers that; nothing new begins. */
+void cp_engine_end(struct cp_engine *e);
+
+/* Lets go, after cp_engine_end() or a failed birth. Handles that users still
+ * hold become husks. */
+void cp_engine_free(struct cp_engine *e);
+
+/* ---- For drivers ---- */
+
+/* Before bytes are handed in: tells the time. Every entry from the world does
+ * this first; cp_engine_turn() closes it. */
+void cp_engine_enter(struct cp_engine *e, uint64_t now);
+
+/* Timers due, events delivered. Afterwards the driver flushes what was sent.
+ * One turn may follow any number of cp_link_recv(). */
+void cp_engine_turn(struct cp_engine *e, uint64_t now);
+
+/* When the next turn is needed: now or earlier where work waits already;
+ * UINT64_MAX: only when something arrives. */
+uint64_t cp_engine_deadline(const struct cp_engine *e);
+
+/* Is anything left to wait for: exchanges, timers, posts, messages owed. What
+ * only waits to be forgotten (answers kept for repeats) does not count. */
+bool cp_engine_is_busy(const struct cp_engine *e);
+
+/* copal_close() was called: listening sockets are nothing to wait for. */
+bool cp_engine_is_closing(const struct cp_engine *e);
+
+/* copal_free() was called from a callback: see cp_driver.condemned. */
+bool cp_engine_is_condemned(const struct cp_engine *e);
+
+/* link is the top of a stack: its bytes are the engine's from now on. */
+void cp_engine_attach(struct cp_engine *e, struct cp_link *link);
+
+/* Nothing can be sent by link any more; what depends on it ends. */
+void cp_engine_detach(struct cp_engine *e, struct cp_link *link, int status);
+
+/* A whole datagram came by link (through cp_link_recv()). */
+void cp_engine_datagram(struct cp_engine *e, struct cp_link *link,
+                        const struct cp_path *path, copal_bytes datagram);
+
+/* The network says that a datagram to path->remote did not arrive: status is
+ * COPAL_EREFUSED, EUNREACH, EPERM or EIO; quoted is the beginning of it, or
+ * empty where the system does not tell: then everything on the way to that
+ * address is meant. */
+void cp_engine_undelivered(struct cp_engine *e, struct cp_link *link,
+                           const struct cp_path *path, copal_bytes quoted,
+                           int status);
+
+/* A parameter of the endpoint (COPAL_P_SOCKET_BUFFER, ...). */
+int64_t cp_engine_param(const struct cp_engine *e, int param);
+
+/* Counters that drivers keep. */
+void cp_engine_count_datagram(struct cp_engine *e, bool out, size_t bytes);
+
+#endif

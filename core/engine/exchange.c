@@ -1,0 +1,168 @@
+#include "engine/exchange.h"
+#include "engine/core.h"
+#include <stdio.h>
+
+enum {
+    SENTENCE = 256
+};
+
+/* Two things wait for the owner's thread here: the last reference went away,
+ * or the last one that could have answered did. */
+static void exchange_reap(struct cp_dead *dead)
+{
+    copal_exchange *x = cp_container_of(dead, copal_exchange, dead);
+
+    atomic_store(&x->retired, false);
+    if (atomic_load(&x->refs) == 0) {
+        if (x->engine != NULL)
+            cp_list_remove(&x->node);
+        if (x->is_ask)
+            cp_ask_free(x);
+        else
+            cp_answer_free(x);
+    } else if (x->engine != NULL && !x->is_ask) {
+        cp_answer_abandoned(x);
+    }
+}
+
+void cp_exchange_init(copal_exchange *x, struct cp_engine *e, bool is_ask,
+                      copal_msg *request)
+{
+    x->dead.reap = exchange_reap;
+    atomic_init(&x->refs, 1);
+    atomic_init(&x->retired, false);
+    x->is_ask = is_ask;
+    x->is_live = true;
+    x->mem = e->mem;
+    x->engine = e;
+    x->request = copal_msg_ref(request);
+    cp_list_append(&e->exchanges, &x->node);
+    e->exchange_count++;
+    e->stats.exchanges++;
+}
+
+copal_exchange *cp_exchange_hold(copal_exchange *x)
+{
+    atomic_fetch_add_explicit(&x->refs, 1, memory_order_relaxed);
+    return x;
+}
+
+static void queue_reap(copal_exchange *x)
+{
+    if (!atomic_exchange(&x->retired, true))
+        cp_mem_retire(x->mem, &x->dead);
+}
+
+void cp_exchange_let_go(copal_exchange *x)
+{
+    uint32_t left =
+        atomic_fetch_sub_explicit(&x->refs, 1, memory_order_acq_rel) - 1;
+
+    if (left == 0 || (left == 1 && !x->is_ask))
+        queue_reap(x);
+}
+
+copal_exchange *copal_exchange_ref(copal_exchange *x)
+{
+    return x == NULL ? NULL : cp_exchange_hold(x);
+}
+
+void copal_exchange_unref(copal_exchange *x)
+{
+    if (x != NULL)
+        cp_exchange_let_go(x);
+}
+
+void cp_exchange_retire(copal_exchange *x)
+{
+    struct cp_engine *e = x->engine;
+
+    if (!x->is_live)
+        return;
+    x->is_live = false;
+    x->over = true;
+    e->exchange_count--;
+    cp_exchange_let_go(x);
+}
+
+void cp_exchange_deliver(copal_exchange *x, const copal_event *ev)
+{
+    bool outer = x->delivering;
+
+    x->delivering = true;
+    if (x->is_ask)
+        cp_ask_deliver(x, ev);
+    else
+        cp_answer_deliver(x, ev);
+    x->delivering = outer;
+}
+
+void cp_exchange_fail(copal_exchange *x, int status, const char *format, ...)
+{
+    char sentence[SENTENCE];
+    va_list list;
+
+    if (x->over)
+        return;
+    snprintf(sentence, sizeof(sentence), "%s", copal_strerror(status));
+    if (format != NULL) {
+        va_start(list, format);
+        vsnprintf(sentence, sizeof(sentence), format, list);
+        va_end(list);
+    }
+    if (x->is_ask)
+        cp_ask_fail(x, status, sentence);
+    else
+        cp_answer_fail(x, status, sentence);
+}
+
+int cp_exchange_send_below(const struct cp_stage *stage, copal_exchange *x,
+                           copal_msg *m)
+{
+    copal_msg *going = copal_msg_ref(m);
+    int verdict = cp_pass_out_below(x->engine->stages, stage, x, &going);
+
+    if (verdict == CP_PASS)
+        verdict = x->is_ask ? cp_ask_transmit(x, going)
+                            : cp_answer_transmit(x, going);
+    copal_msg_unref(going);
+    return verdict == CP_KEPT ? 0 : verdict;
+}
+
+struct cp_event *cp_exchange_tell(copal_exchange *x, int kind, copal_msg *m)
+{
+    if (m != NULL)
+        m->frozen = true;
+    return cp_event_post(x->engine, kind, x, m);
+}
+
+int64_t cp_exchange_param(const copal_exchange *x, int param)
+{
+    const copal_msg *m = x->request;
+    const struct cp_params *p = &x->engine->params;
+
+    if (!x->is_ask)
+        return cp_list_empty(&p->scopes)
+                   ? p->value[param]
+                   : cp_params_get(p, NULL, copal_msg_remote(m), param);
+    return cp_params_get(p, m, m->target == NULL ? NULL : m->target->uri,
+                         param);
+}
+
+copal *copal_exchange_endpoint(const copal_exchange *x)
+{
+    return x == NULL || x->engine == NULL ? NULL : x->engine->owner;
+}
+
+const copal_msg *copal_exchange_request(const copal_exchange *x)
+{
+    return x == NULL ? NULL : x->request;
+}
+
+int copal_pause(copal_exchange *x)
+{
+    if (x == NULL || x->over)
+        return COPAL_ESTATE;
+    x->paused = true;
+    return 0;
+}

@@ -1,0 +1,32 @@
+/* Observe, RFC 7641: the stage of both roles, and the observers of our
+ * resources as small records. */
+#ifndef CP_ENGINE_OBSERVE_H
+#define CP_ENGINE_OBSERVE_H
+
+#include "engine/answer.h"
+#include "base/map.h"
+#include "engine/stage.h"
+
+extern const struct cp_stage cp_observe;
+
+/* Who observes our resources. */
+struct cp_observing {
+    struct cp_map observers; /* struct observer, by address and token */
+    struct cp_map by_peer;   /* the same, by address */
+    struct cp_map interests; /* struct interest, by handler and cache key */
+    struct cp_map topics;    /* the same, by handler and path */
+    uint32_t number;         /* 24 bits count: RFC 7641 4.4 */
+};
+
+void cp_observing_init(struct cp_engine *e);
+void cp_observing_clear(struct cp_engine *e);
+
+/* The representation that h gives at path changed (copal_notify()). Returns
+ * how many observers will be told. path as copal_msg_path() gives it. */
+int cp_observe_notify(struct cp_engine *e, struct cp_handler *h,
+                      const char *path);
+
+/* h serves no more: its observers get a last answer with code. */
+void cp_observe_end(struct cp_engine *e, struct cp_handler *h, int code);
+
+#endif

@@ -1,0 +1,30 @@
+/* The endpoint's parameters and those under URI prefixes (copal_tune). */
+#ifndef CP_ENGINE_PARAMS_H
+#define CP_ENGINE_PARAMS_H
+
+#include "base/list.h"
+#include "wire/message.h"
+
+enum {
+    CP_PARAM_COUNT = 36
+};
+
+struct cp_params {
+    struct cp_mem *mem;
+    int64_t value[CP_PARAM_COUNT];
+    struct cp_list scopes; /* of struct scope, longest prefix first */
+};
+
+void cp_params_init(struct cp_params *p, struct cp_mem *mem);
+void cp_params_clear(struct cp_params *p);
+
+/* As copal_tune(); the value is checked already. COPAL_ENOMEM. */
+int cp_params_set(struct cp_params *p, const char *scope, int param,
+                  int64_t value);
+
+/* The narrowest that applies: m's own, the scope's under which uri falls, the
+ * endpoint's. m and uri may be NULL. */
+int64_t cp_params_get(const struct cp_params *p, const copal_msg *m,
+                      const char *uri, int param);
+
+#endif

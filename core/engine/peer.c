@@ -1,0 +1,79 @@
+#include "engine/peer.h"
+#include "engine/core.h"
+
+/* Our own address is part of the key: an answer leaves from where it was
+ * asked. */
+static uint64_t hash_of(const struct cp_engine *e, const struct cp_link *link,
+                        const struct cp_path *path)
+{
+    struct {
+        const struct cp_link *link;
+        struct cp_address remote, local;
+    } key = {link, path->remote, path->local};
+
+    return cp_map_hash(&e->peers, &key, sizeof(key));
+}
+
+static struct cp_peer *find(struct cp_engine *e, struct cp_link *link,
+                            const struct cp_path *path, uint64_t hash)
+{
+    struct cp_map_node *n = cp_map_first(&e->peers, hash);
+
+    for (; n != NULL; n = cp_map_next(n)) {
+        struct cp_peer *p = cp_container_of(n, struct cp_peer, node);
+
+        if (p->link == link &&
+            cp_address_equal(&p->path.remote, &path->remote) &&
+            cp_address_equal(&p->path.local, &path->local))
+            return p;
+    }
+    return NULL;
+}
+
+struct cp_peer *cp_peer_find(struct cp_engine *e, struct cp_link *link,
+                             const struct cp_path *path)
+{
+    return find(e, link, path, hash_of(e, link, path));
+}
+
+struct cp_peer *cp_peer_get(struct cp_engine *e, struct cp_link *link,
+                            const struct cp_path *path)
+{
+    uint64_t hash = hash_of(e, link, path);
+    struct cp_peer *p = find(e, link, path, hash);
+
+    if (p == NULL) {
+        if (e->peers.count >= (size_t)e->params.value[COPAL_P_MAX_PEERS]) {
+            cp_engine_limited(e, "max_peers");
+            return NULL;
+        }
+        p = cp_zalloc(e->mem, sizeof(*p));
+        if (p == NULL)
+            return NULL;
+        p->link = link;
+        p->path = *path;
+        cp_list_init(&p->queue);
+        cp_list_init(&p->flying);
+        cp_map_put(&e->peers, &p->node, hash);
+    }
+    p->users++;
+    return p;
+}
+
+void cp_peer_put(struct cp_engine *e, struct cp_peer *p)
+{
+    if (--p->users > 0)
+        return;
+    cp_map_remove(&e->peers, &p->node);
+    cp_free(e->mem, p);
+}
+
+/* A counter for each remote would outlive what we owe it by minutes. Remotes
+ * share counters by hash instead: ids toward one of them still only count
+ * upward, and the table never grows. */
+uint16_t cp_peer_next_mid(struct cp_engine *e, const struct cp_address *to)
+{
+    uint64_t hash = cp_map_hash(&e->peers, to, sizeof(*to));
+
+    return e->mids[hash % CP_MID_COUNTERS]++;
+}

@@ -1,0 +1,37 @@
+/* One remote that we owe something: a confirmable message of ours is on its
+ * way or waits for its turn (NSTART). Plain requests answered make none. */
+#ifndef CP_ENGINE_PEER_H
+#define CP_ENGINE_PEER_H
+
+#include "base/address.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "engine/link.h"
+
+struct cp_engine;
+
+struct cp_peer {
+    struct cp_map_node node; /* in e->peers, by link and addresses */
+    struct cp_link *link;
+    struct cp_path path;
+    uint32_t users;        /* flights that name it */
+    uint32_t open;         /* interactions that count against NSTART */
+    struct cp_list queue;  /* flights that wait for a place */
+    struct cp_list flying; /* flights on their way */
+};
+
+/* The peer, made if need be, with one user more. NULL: out of memory, or
+ * MAX_PEERS reached. */
+struct cp_peer *cp_peer_get(struct cp_engine *e, struct cp_link *link,
+                            const struct cp_path *path);
+/* NULL: we owe it nothing. */
+struct cp_peer *cp_peer_find(struct cp_engine *e, struct cp_link *link,
+                             const struct cp_path *path);
+/* One user less; the last lets it go. */
+void cp_peer_put(struct cp_engine *e, struct cp_peer *peer);
+
+/* A message id for the next message to that address: unused toward it within
+ * EXCHANGE_LIFETIME unless more than 65536 were sent. RFC 7252 4.4. */
+uint16_t cp_peer_next_mid(struct cp_engine *e, const struct cp_address *to);
+
+#endif

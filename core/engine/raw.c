@@ -1,0 +1,94 @@
+#include "engine/raw.h"
+#include "engine/core.h"
+#include "engine/peer.h"
+#include "engine/trace.h"
+#include "wire/datagram.h"
+#include "wire/uri.h"
+
+struct raw {
+    struct cp_route route;
+    struct cp_engine *engine;
+    struct cp_list node; /* in engine->raws while a name is looked up */
+    copal_msg *m;
+    char host[320];
+};
+
+static int send_by(struct raw *r)
+{
+    struct cp_engine *e = r->engine;
+    const struct cp_way *way = &r->route.ways[0];
+    copal_msg *m = r->m;
+    uint8_t token[8];
+    struct cp_buf out = cp_buf_new(e->mem);
+    copal_bytes datagram;
+    bool is_con = (m->flags & COPAL_NON) == 0;
+    int err;
+
+    cp_random_bytes(&e->random, token, sizeof(token));
+    err = cp_datagram_encode(m, is_con ? CP_CON : CP_NON,
+                             cp_peer_next_mid(e, &way->path.remote),
+                             cp_bytes(token, m->code == 0 ? 0 : 8), &out);
+    if (err == 0)
+        err = cp_buf_finish(&out, &datagram);
+    if (err == 0)
+        err = cp_engine_send(e, way->link, &way->path, datagram, false);
+    cp_buf_free(&out);
+    cp_engine_wake(e);
+    return err;
+}
+
+static void raw_free(struct raw *r)
+{
+    cp_list_remove(&r->node);
+    copal_msg_unref(r->m);
+    cp_free(r->engine->mem, r);
+}
+
+static void on_routed(struct cp_route *route, int status, const char *why)
+{
+    struct raw *r = cp_container_of(route, struct raw, route);
+
+    if (status != 0 || send_by(r) != 0)
+        cp_trace_state(r->engine, "raw_lost", why == NULL ? "" : why);
+    raw_free(r);
+}
+
+void cp_raw_clear(struct cp_engine *e)
+{
+    list_each (node, after, &e->raws) {
+        struct raw *r = cp_container_of(node, struct raw, node);
+
+        e->driver->ops->unroute(e->driver, &r->route);
+        raw_free(r);
+    }
+}
+
+int cp_raw_send(struct cp_engine *e, copal_msg *m, const char *to)
+{
+    struct cp_uri uri;
+    struct raw *r;
+    int found, err = cp_uri_split_base(e->mem, to, &uri);
+
+    if (err != 0)
+        return err;
+    r = m == NULL ? NULL : cp_zalloc(e->mem, sizeof(*r));
+    if (r == NULL)
+        return COPAL_ENOMEM;
+    m->frozen = true;
+    r->engine = e;
+    r->m = copal_msg_ref(m);
+    cp_uri_host_text(&uri, r->host);
+    r->route.scheme = uri.scheme;
+    r->route.host = r->host;
+    r->route.port = uri.port;
+    r->route.done = on_routed;
+    cp_list_init(&r->route.node);
+    cp_list_init(&r->node);
+    cp_list_append(&e->raws, &r->node);
+    found = e->driver->ops->route(e->driver, &r->route);
+    if (found == 1)
+        return 0;
+    err = found == 0 ? send_by(r) : found;
+    raw_free(r);
+    return err;
+}

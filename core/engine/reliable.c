@@ -1,0 +1,251 @@
+#include "engine/reliable.h"
+#include "engine/core.h"
+#include "engine/trace.h"
+
+enum {
+    MAX_LATENCY = 100000
+};
+
+static uint64_t hash_of(const struct cp_engine *e,
+                        const struct cp_address *remote, uint16_t mid)
+{
+    uint8_t key[sizeof(*remote) + 2];
+
+    memcpy(key, remote, sizeof(*remote));
+    memcpy(key + sizeof(*remote), &mid, 2);
+    return cp_map_hash(&e->by_mid, key, sizeof(key));
+}
+
+void cp_flight_init(struct cp_flight *f, struct cp_engine *e,
+                    void (*over)(struct cp_flight *f, int status))
+{
+    memset(f, 0, sizeof(*f));
+    f->engine = e;
+    f->over = over;
+    cp_list_init(&f->place);
+}
+
+struct cp_flight *cp_flight_find(struct cp_engine *e, struct cp_link *link,
+                                 const struct cp_address *remote, uint16_t mid)
+{
+    struct cp_map_node *n;
+
+    if (e->by_mid.count == 0)
+        return NULL;
+    n = cp_map_first(&e->by_mid, hash_of(e, remote, mid));
+    for (; n != NULL; n = cp_map_next(n)) {
+        struct cp_flight *f = cp_container_of(n, struct cp_flight, node);
+
+        if (f->mid == mid && f->peer->link == link &&
+            cp_address_equal(&f->peer->path.remote, remote))
+            return f;
+    }
+    return NULL;
+}
+
+static void on_wait_over(struct cp_timer *t);
+
+static int transmit(struct cp_flight *f)
+{
+    f->sent++;
+    f->sent_at = f->engine->now;
+    return cp_engine_send(f->engine, f->peer->link, &f->peer->path,
+                          cp_bytes(f->datagram, f->len), f->sent > 1);
+}
+
+/* First transmission. A NON keeps no copy: it is not sent again. */
+static int launch(struct cp_flight *f)
+{
+    int err = transmit(f);
+
+    f->state = f->is_con ? CP_OPEN : f->is_request ? CP_HOLDS : CP_SENT;
+    cp_list_remove(&f->place);
+    cp_list_append(&f->peer->flying, &f->place);
+    if (f->state != CP_SENT) {
+        f->peer->open++;
+        cp_timer_start(&f->engine->timers, &f->timer, f->engine->now + f->wait,
+                       on_wait_over);
+    }
+    if (!f->is_con) {
+        cp_free(f->engine->mem, f->datagram);
+        f->datagram = NULL;
+    }
+    return err;
+}
+
+static void launch_next(struct cp_peer *peer)
+{
+    struct cp_list *first = cp_list_first(&peer->queue);
+
+    if (first != NULL)
+        launch(cp_container_of(first, struct cp_flight, place));
+}
+
+static void give_up_place(struct cp_flight *f)
+{
+    if (f->state != CP_OPEN && f->state != CP_HOLDS)
+        return;
+    f->peer->open--;
+    f->state = CP_SENT;
+    cp_timer_stop(&f->engine->timers, &f->timer);
+    launch_next(f->peer);
+}
+
+void cp_flight_stop(struct cp_flight *f)
+{
+    struct cp_peer *peer = f->peer;
+
+    if (f->state == CP_IDLE)
+        return;
+    give_up_place(f);
+    f->state = CP_IDLE;
+    f->peer = NULL;
+    cp_list_remove(&f->place);
+    cp_map_remove(&f->engine->by_mid, &f->node);
+    cp_free(f->engine->mem, f->datagram);
+    f->datagram = NULL;
+    cp_peer_put(f->engine, peer);
+}
+
+void cp_flight_finish(struct cp_flight *f, int status)
+{
+    cp_flight_stop(f);
+    f->over(f, status);
+}
+
+void cp_flight_answered(struct cp_flight *f)
+{
+    if (f->state == CP_HOLDS)
+        give_up_place(f);
+}
+
+/* RFC 7252 4.2: sends again with twice the wait until the count is reached,
+ * then one more wait for the last one's answer. */
+static void on_wait_over(struct cp_timer *t)
+{
+    struct cp_flight *f = cp_container_of(t, struct cp_flight, timer);
+
+    if (f->state == CP_HOLDS) {
+        give_up_place(f);
+    } else if (f->sent >= f->max_sent) {
+        cp_flight_finish(f, COPAL_ETIMEOUT);
+    } else {
+        f->wait = f->wait > UINT32_MAX / 2 ? UINT32_MAX : f->wait * 2;
+        f->engine->stats.retransmissions++;
+        transmit(f);
+        cp_timer_start(&f->engine->timers, &f->timer, f->engine->now + f->wait,
+                       on_wait_over);
+    }
+}
+
+static uint32_t first_wait(struct cp_engine *e,
+                           const struct cp_flight_plan *plan)
+{
+    uint64_t spread =
+        (uint64_t)plan->ack_timeout * (plan->ack_random - 100) / 100;
+
+    return plan->ack_timeout +
+           (uint32_t)cp_random_below(&e->random, spread + 1);
+}
+
+static int encode(struct cp_flight *f, const struct cp_flight_plan *plan,
+                  const copal_msg *m)
+{
+    size_t size = cp_datagram_size(m, plan->token);
+    struct cp_buf out;
+    int err;
+
+    f->datagram = cp_alloc(f->engine->mem, size);
+    if (f->datagram == NULL)
+        return COPAL_ENOMEM;
+    out = cp_buf_fixed(f->datagram, size);
+    err = cp_datagram_encode(m, f->is_con ? CP_CON : CP_NON, f->mid,
+                             plan->token, &out);
+    f->len = (uint32_t)out.len;
+    return err;
+}
+
+int cp_flight_start(struct cp_flight *f, const struct cp_flight_plan *plan,
+                    const copal_msg *m)
+{
+    struct cp_engine *e = f->engine;
+    int err;
+
+    cp_flight_stop(f);
+    f->peer = cp_peer_get(e, plan->link, plan->path);
+    if (f->peer == NULL)
+        return COPAL_ELIMIT;
+    f->is_con = plan->is_con;
+    f->is_request = plan->is_request;
+    f->ignores_icmp = plan->ignores_icmp;
+    f->mid = cp_peer_next_mid(e, &plan->path->remote);
+    f->wait = first_wait(e, plan);
+    f->sent = 0;
+    f->max_sent = (uint8_t)(plan->max_retransmit + 1);
+    err = encode(f, plan, m);
+    f->state = CP_QUEUED;
+    cp_list_append(&f->peer->queue, &f->place);
+    cp_map_put(&e->by_mid, &f->node, hash_of(e, &plan->path->remote, f->mid));
+    if (err == 0 &&
+        (f->peer->open < plan->nstart || (!f->is_con && !f->is_request)))
+        err = launch(f);
+    if (err != 0)
+        cp_flight_stop(f);
+    return err;
+}
+
+void cp_flight_fail_all(struct cp_engine *e, struct cp_peer *peer, int status)
+{
+    (void)e;
+    peer->users++; /* stays while its flights end */
+    for (;;) {
+        struct cp_list *first = cp_list_first(&peer->flying);
+
+        if (first == NULL)
+            first = cp_list_first(&peer->queue);
+        if (first == NULL)
+            break;
+        cp_flight_finish(cp_container_of(first, struct cp_flight, place),
+                         status);
+    }
+    cp_peer_put(e, peer);
+}
+
+void cp_reliable_empty(struct cp_engine *e, struct cp_link *link,
+                       const struct cp_path *path, uint8_t type, uint16_t mid)
+{
+    uint8_t datagram[4] = {(uint8_t)(0x40 | type << 4), COPAL_EMPTY,
+                           (uint8_t)(mid >> 8), (uint8_t)mid};
+
+    if (!path->is_multicast) /* RFC 7252 8.1: no ACK, no RST to a group's */
+        cp_engine_send(e, link, path, cp_bytes(datagram, 4), false);
+}
+
+static uint64_t max_transmit_span(struct cp_engine *e)
+{
+    const int64_t *p = e->params.value;
+
+    return (uint64_t)p[COPAL_P_ACK_TIMEOUT] *
+           ((UINT64_C(1) << p[COPAL_P_MAX_RETRANSMIT]) - 1) *
+           (uint64_t)p[COPAL_P_ACK_RANDOM] / 100;
+}
+
+uint64_t cp_exchange_lifetime(struct cp_engine *e)
+{
+    return max_transmit_span(e) + 2 * MAX_LATENCY +
+           (uint64_t)e->params.value[COPAL_P_ACK_TIMEOUT];
+}
+
+uint64_t cp_non_lifetime(struct cp_engine *e)
+{
+    return max_transmit_span(e) + MAX_LATENCY;
+}
+
+uint64_t cp_max_transmit_wait(struct cp_engine *e)
+{
+    const int64_t *p = e->params.value;
+
+    return (uint64_t)p[COPAL_P_ACK_TIMEOUT] *
+           ((UINT64_C(2) << p[COPAL_P_MAX_RETRANSMIT]) - 1) *
+           (uint64_t)p[COPAL_P_ACK_RANDOM] / 100;
+}

@@ -1,0 +1,85 @@
+/* A message on its way by datagram: message id, retransmission, NSTART.
+ * RFC 7252 4.2, 4.3, 4.7. */
+#ifndef CP_ENGINE_RELIABLE_H
+#define CP_ENGINE_RELIABLE_H
+
+#include "base/heap.h"
+#include "engine/peer.h"
+#include "wire/datagram.h"
+
+enum cp_flight_state {
+    CP_IDLE,   /* nothing of it is left                       */
+    CP_QUEUED, /* waits for a place among NSTART              */
+    CP_OPEN,   /* CON: sent, not acknowledged                 */
+    CP_HOLDS,  /* NON request: sent, still counts for NSTART  */
+    CP_SENT    /* NON: sent; only a RST could still concern it */
+};
+
+struct cp_flight {
+    struct cp_map_node node; /* in e->by_mid, by address and id */
+    struct cp_timer timer;
+    struct cp_list place; /* in peer->queue or peer->flying */
+    struct cp_engine *engine;
+    struct cp_peer *peer; /* NULL when idle */
+    uint8_t *datagram;    /* sent again as it is */
+    uint32_t len;
+    uint32_t wait; /* ms until the next transmission */
+    uint64_t sent_at;
+    uint16_t mid;
+    uint8_t state; /* enum cp_flight_state */
+    bool is_con;
+    bool is_request;   /* NON: holds its place until an answer comes */
+    bool ignores_icmp; /* the network's word is no verdict */
+    uint8_t sent;      /* transmissions so far */
+    uint8_t max_sent;
+
+    /* CON: 0 once acknowledged, else COPAL_ERESET, ETIMEOUT or what the
+     * network said. NON: only the latter two kinds. Idle again by then. */
+    void (*over)(struct cp_flight *f, int status);
+};
+
+struct cp_flight_plan {
+    struct cp_link *link;
+    const struct cp_path *path;
+    copal_bytes token;
+    bool is_con, is_request, ignores_icmp;
+    uint32_t ack_timeout, ack_random; /* ms, percent */
+    uint32_t max_retransmit, nstart;
+};
+
+/* f's memory is the caller's and zeroed before first use. */
+void cp_flight_init(struct cp_flight *f, struct cp_engine *e,
+                    void (*over)(struct cp_flight *f, int status));
+
+/* Sends m, or queues it. COPAL_ENOMEM, COPAL_ELIMIT (too many peers), or that
+ * of the link (too large for a datagram). */
+int cp_flight_start(struct cp_flight *f, const struct cp_flight_plan *plan,
+                    const copal_msg *m);
+
+/* Ends it without a word, at any time; gives its place to the next. */
+void cp_flight_stop(struct cp_flight *f);
+
+/* The flight to remote with that id, or NULL. */
+struct cp_flight *cp_flight_find(struct cp_engine *e, struct cp_link *link,
+                                 const struct cp_address *remote, uint16_t mid);
+
+/* It was acknowledged, rejected, or found undeliverable: stops, tells. */
+void cp_flight_finish(struct cp_flight *f, int status);
+
+/* A NON request was answered: frees its place. */
+void cp_flight_answered(struct cp_flight *f);
+
+/* Everything on its way or queued to a peer fails with status; used where the
+ * network does not quote what it could not deliver. */
+void cp_flight_fail_all(struct cp_engine *e, struct cp_peer *peer, int status);
+
+/* An empty ACK or RST for a message from path->remote. RFC 7252 4.2. */
+void cp_reliable_empty(struct cp_engine *e, struct cp_link *link,
+                       const struct cp_path *path, uint8_t type, uint16_t mid);
+
+/* RFC 7252 4.8.2, from an endpoint's parameters; ms. */
+uint64_t cp_exchange_lifetime(struct cp_engine *e);
+uint64_t cp_non_lifetime(struct cp_engine *e);
+uint64_t cp_max_transmit_wait(struct cp_engine *e);
+
+#endif

@@ -1,0 +1,123 @@
+#include "engine/trace.h"
+#include "wire/datagram.h"
+#include "wire/message_print.h"
+#include "wire/uri.h"
+
+static const char *const ways[] = {"in", "out", "again"};
+static const char *const types[] = {"CON", "NON", "ACK", "RST"};
+
+static void tell(struct cp_engine *e, struct cp_buf *line)
+{
+    size_t len;
+    char *text;
+
+    cp_put_u8(line, 0);
+    text = (char *)cp_buf_take(line, &len);
+    if (text != NULL) /* else out of memory: the line is lost */
+        cp_event_post_trace(e, text);
+    cp_buf_free(line);
+}
+
+static void put_peer(struct cp_buf *b, const struct cp_link *link,
+                     const struct cp_path *path)
+{
+    char text[CP_ADDRESS_TEXT];
+
+    cp_address_print(&path->remote, cp_scheme_port(link->scheme), text);
+    cp_put_format(b, "\"peer\":\"%s://", cp_scheme_name(link->scheme));
+    cp_put_json(b, cp_bytes_of_text(text));
+    cp_put_text(b, "\",");
+}
+
+static bool is_text(copal_bytes b)
+{
+    for (size_t i = 0; i < b.len; i++)
+        if (b.data[i] < 0x20 && b.data[i] != '\n' && b.data[i] != '\t')
+            return false;
+    return true;
+}
+
+/* As copal_msg_print() shows it, without the name in front. */
+static void put_value(struct cp_buf *b, const copal_msg *m, size_t i)
+{
+    struct cp_buf text = cp_buf_new(b->mem);
+    copal_bytes shown;
+
+    cp_msg_put_value(&text, m->options[i].number,
+                     cp_msg_option_value(m, &m->options[i]));
+    if (cp_buf_finish(&text, &shown) == 0)
+        cp_put_json(b, shown);
+    cp_buf_free(&text);
+}
+
+static void put_message(struct cp_buf *b, const copal_msg *m)
+{
+    cp_put_text(b, ",\"options\":[");
+    for (size_t i = 0; i < m->option_count; i++) {
+        cp_put_text(b, i == 0 ? "[\"" : ",[\"");
+        cp_put_json(b, cp_bytes_of_text(
+                           copal_name(COPAL_OPTIONS, m->options[i].number)));
+        cp_put_text(b, "\",\"");
+        put_value(b, m, i);
+        cp_put_text(b, "\"]");
+    }
+    cp_put_text(b, "]");
+    if (m->payload.len == 0)
+        return;
+    if (is_text(m->payload)) {
+        cp_put_text(b, ",\"payload\":\"");
+        cp_put_json(b, m->payload);
+    } else {
+        cp_put_text(b, ",\"payload_hex\":\"");
+        cp_put_hex(b, m->payload);
+    }
+    cp_put_text(b, "\"");
+}
+
+void cp_trace_datagram(struct cp_engine *e, enum cp_trace_way way,
+                       struct cp_link *link, const struct cp_path *path,
+                       copal_bytes datagram)
+{
+    struct cp_header h;
+    copal_msg *m = NULL;
+    struct cp_buf b;
+
+    if ((e->trace & COPAL_TRACE_WIRE) == 0)
+        return;
+    b = cp_buf_new(e->mem);
+    cp_put_format(&b, "{\"t\":%llu,\"ev\":\"%s\",", (unsigned long long)e->now,
+                  ways[way]);
+    put_peer(&b, link, path);
+    if (cp_header_read(datagram, &h) == 0 &&
+        cp_datagram_decode(e->mem, &h, &m) == 0) {
+        cp_put_format(&b, "\"type\":\"%s\",\"code\":\"%u.%02u\",\"mid\":%u,",
+                      types[h.type], cp_code_class(h.code),
+                      cp_code_detail(h.code), h.mid);
+        cp_put_text(&b, "\"token\":\"");
+        cp_put_hex(&b, h.token);
+        cp_put_format(&b, "\",\"len\":%zu", datagram.len);
+        put_message(&b, m);
+        copal_msg_unref(m);
+    } else {
+        cp_put_format(&b, "\"malformed\":true,\"len\":%zu,\"hex\":\"",
+                      datagram.len);
+        cp_put_hex(&b, datagram);
+        cp_put_text(&b, "\"");
+    }
+    cp_put_text(&b, "}");
+    tell(e, &b);
+}
+
+void cp_trace_state(struct cp_engine *e, const char *ev, const char *what)
+{
+    struct cp_buf b;
+
+    if ((e->trace & COPAL_TRACE_STATE) == 0)
+        return;
+    b = cp_buf_new(e->mem);
+    cp_put_format(&b, "{\"t\":%llu,\"ev\":\"%s\",\"what\":\"",
+                  (unsigned long long)e->now, ev);
+    cp_put_json(&b, cp_bytes_of_text(what));
+    cp_put_text(&b, "\"}");
+    tell(e, &b);
+}
