@@ -1,0 +1,27 @@
+/* Many datagrams with one system call where the system can: recvmmsg() and
+ * sendmmsg() on Linux, one by one elsewhere. */
+#ifndef CP_NET_BATCH_H
+#define CP_NET_BATCH_H
+
+#include <sys/socket.h>
+
+enum {
+    CP_BATCH = 64
+};
+
+#ifdef __linux__
+#define cp_datagram_slot mmsghdr
+#else
+struct cp_datagram_slot {
+    struct msghdr msg_hdr;
+    unsigned msg_len;
+};
+#endif
+
+/* How many slots were filled or sent, at least 1; or a negative errno when
+ * that happened to the first. The socket is non-blocking: -EAGAIN says that
+ * nothing is there, or that nothing more fits. Never -EINTR. */
+int cp_batch_receive(int fd, struct cp_datagram_slot *slots, unsigned count);
+int cp_batch_send(int fd, struct cp_datagram_slot *slots, unsigned count);
+
+#endif

@@ -1,0 +1,193 @@
+#include "net/listen.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include "net/resolve.h"
+#include "net/udp.h"
+
+/* How often a free port of one family is tried on the other. */
+enum {
+    PAIR_TRIES = 16,
+    HOST_TEXT = 320
+};
+
+/* What one call opens: nothing is listened to unless all of it worked. */
+struct opened {
+    struct cp_udp *sockets[CP_MAX_WAYS];
+    size_t count;
+};
+
+int cp_listen_error(struct cp_mem *mem, const char *what, int error)
+{
+    switch (error) {
+    case EADDRINUSE:
+        return cp_why(mem, COPAL_EINUSE,
+                      "%s: another program listens there; choose another "
+                      "port, 0 for any",
+                      what);
+    case EACCES:
+    case EPERM:
+        return cp_why(mem, COPAL_EPERM,
+                      "%s: the system does not permit it; ports below 1024 "
+                      "need privileges, choose one above",
+                      what);
+    case EADDRNOTAVAIL:
+    case ENODEV:
+    case EINVAL:
+        return cp_why(mem, COPAL_EIO,
+                      "%s: this host has no such address; choose one that it "
+                      "has, or * for all",
+                      what);
+    case EAFNOSUPPORT:
+        return cp_why(mem, COPAL_EIO,
+                      "%s: this host does not speak that version of IP", what);
+    case ENOMEM: return cp_why(mem, COPAL_ENOMEM, "%s: out of memory", what);
+    default: return cp_why(mem, COPAL_EIO, "%s: %s", what, strerror(error));
+    }
+}
+
+static void take_back(struct opened *all)
+{
+    while (all->count > 0)
+        cp_udp_close(all->sockets[--all->count]);
+}
+
+static int open_one(struct cp_net *net, const struct cp_address *local,
+                    unsigned flags, struct opened *all)
+{
+    int error = cp_udp_open(net, local, flags, &all->sockets[all->count]);
+
+    if (error == 0)
+        all->count++;
+    return error;
+}
+
+static bool is_missing_family(int error)
+{
+    return error == EAFNOSUPPORT || error == EADDRNOTAVAIL;
+}
+
+/* IPv6 and IPv4 on one port, whichever of them the host has. With port 0 the
+ * one that IPv6 was given may be taken on IPv4: then EADDRINUSE. */
+static int open_both(struct cp_net *net, uint16_t port, unsigned flags,
+                     struct opened *all)
+{
+    struct cp_address any = {.family = CP_IPV6, .port = port};
+    int error6 = open_one(net, &any, flags, all);
+    int error4;
+
+    if (error6 != 0 && !is_missing_family(error6))
+        return error6;
+    any.family = CP_IPV4;
+    if (error6 == 0)
+        any.port = all->sockets[0]->local.port;
+    error4 = open_one(net, &any, flags, all);
+    if (error4 == 0 || (error6 == 0 && is_missing_family(error4)))
+        return 0;
+    take_back(all);
+    return error4;
+}
+
+static int open_every(struct cp_net *net, uint16_t port, unsigned flags,
+                      struct opened *all)
+{
+    int error;
+    int tries = port == 0 ? PAIR_TRIES : 1;
+
+    do
+        error = open_both(net, port, flags, all);
+    while (error == EADDRINUSE && --tries > 0);
+    return error;
+}
+
+/* Every address of a host. A name that stands for IPv4 and IPv6, as localhost
+ * does, works with one of them, too. */
+static int open_found(struct cp_net *net, const struct cp_found *found,
+                      uint16_t port, unsigned flags, struct opened *all)
+{
+    int missing = EADDRNOTAVAIL;
+
+    for (size_t i = 0; i < found->count; i++) {
+        struct cp_address local = found->list[i];
+        int error;
+
+        local.port = port;
+        if (port == 0 && all->count > 0)
+            local.port = all->sockets[0]->local.port;
+        error = open_one(net, &local, flags, all);
+        if (error == EADDRINUSE && port == 0) {
+            local.port = 0;
+            error = open_one(net, &local, flags, all);
+        }
+        if (is_missing_family(error)) {
+            missing = error;
+        } else if (error != 0) {
+            take_back(all);
+            return error;
+        }
+    }
+    return all->count > 0 ? 0 : missing;
+}
+
+static int find_host(struct cp_net *net, const struct cp_uri *base,
+                     struct cp_found *out)
+{
+    struct cp_mem *mem = net->driver->mem;
+    char host[HOST_TEXT];
+
+    cp_uri_host_text(base, host);
+    if (cp_address_read(host, &out->list[0])) {
+        out->count = 1;
+        return 0;
+    }
+    if (base->is_literal)
+        return cp_why(mem, COPAL_EIO,
+                      "%s: this host has no such network interface", host);
+    return cp_resolve_now(mem, host, out);
+}
+
+static void start_all(const struct opened *all)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        struct cp_udp *s = all->sockets[i];
+        char address[CP_ADDRESS_TEXT];
+
+        cp_address_print(&s->local, 0, address);
+        snprintf(s->uri, sizeof(s->uri), "coap://%s", address);
+        s->listens = true;
+        cp_udp_start(s);
+    }
+}
+
+int cp_listen_udp(struct cp_net *net, const struct cp_uri *base,
+                  const char *text, unsigned flags)
+{
+    struct opened all = {.count = 0};
+    int error;
+
+    if (cp_bytes_is_text(base->host, "*")) {
+        error = open_every(net, base->port, flags, &all);
+    } else {
+        struct cp_found found;
+        int err = find_host(net, base, &found);
+
+        if (err != 0)
+            return err;
+        error = open_found(net, &found, base->port, flags, &all);
+    }
+    if (error != 0)
+        return cp_listen_error(net->driver->mem, text, error);
+    start_all(&all);
+    return 0;
+}
+
+const char *cp_listen_uri(const struct cp_net *net, size_t i)
+{
+    list_each (node, after, &net->sockets) {
+        struct cp_udp *s = cp_container_of(node, struct cp_udp, node);
+
+        if (s->listens && i-- == 0)
+            return s->uri;
+    }
+    return NULL;
+}

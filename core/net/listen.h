@@ -1,0 +1,18 @@
+/* Where the endpoint listens. */
+#ifndef CP_NET_LISTEN_H
+#define CP_NET_LISTEN_H
+
+#include "net/net.h"
+#include "wire/uri.h"
+
+/* "coap://...": see copal_listen(). */
+int cp_listen_udp(struct cp_net *net, const struct cp_uri *base,
+                  const char *text, unsigned flags);
+
+/* The i-th URI listened at; NULL past the last. */
+const char *cp_listen_uri(const struct cp_net *net, size_t i);
+
+/* Writes the sentence for an errno of binding to what. */
+int cp_listen_error(struct cp_mem *mem, const char *what, int error);
+
+#endif

@@ -1,0 +1,28 @@
+/* What the files of this folder share: one struct cp_net in each loop. */
+#ifndef CP_NET_NET_H
+#define CP_NET_NET_H
+
+#include "base/list.h"
+#include "base/mem.h"
+#include "engine/driver.h"
+
+struct cp_inbox;
+struct cp_loop;
+struct cp_outbox;
+struct cp_resolver;
+struct uv_loop_s;
+
+struct cp_net {
+    struct cp_driver *driver; /* whose engine, whose memory */
+    struct cp_loop *loop;
+    struct uv_loop_s *uv;
+    struct cp_list sockets; /* struct cp_udp, in the order they were opened */
+
+    /* Shared by all sockets, made with the first: an endpoint without one
+     * stays small. */
+    struct cp_inbox *in;
+    struct cp_outbox *out;
+    struct cp_resolver *names;
+};
+
+#endif

@@ -1,0 +1,211 @@
+#include "net/route.h"
+
+#include <errno.h>
+#include "base/mem.h"
+#include "engine/engine.h"
+#include "net/listen.h"
+#include "net/resolve.h"
+#include "net/sockaddr.h"
+#include "net/udp.h"
+#include "wire/uri.h"
+
+/* ---- Which socket ---- */
+
+static bool is_same_ip(const struct cp_address *a, const struct cp_address *b)
+{
+    return a->family == b->family && a->scope == b->scope &&
+           memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
+}
+
+/* Does s leave from the address and port that were asked for. One for all
+ * addresses does where it holds the port; otherwise a socket is bound to the
+ * address, which tells at once whether this host has it. */
+static bool is_from(const struct cp_udp *s, const struct cp_address *from)
+{
+    if (is_same_ip(&s->local, from))
+        return from->port == 0 || from->port == s->local.port;
+    return cp_sockaddr_is_any(&s->local) && from->port == s->local.port;
+}
+
+/* What is bound to loopback reaches nothing else, and the other way round. */
+static bool can_reach(const struct cp_udp *s, const struct cp_address *remote)
+{
+    if (cp_sockaddr_is_any(&s->local))
+        return true;
+    if (cp_sockaddr_is_link_local(&s->local))
+        return s->local.scope == remote->scope;
+    return cp_address_is_loopback(&s->local) == cp_address_is_loopback(remote);
+}
+
+/* A listening socket before others, one for all addresses before those bound
+ * to one. The answer would get lost where a port is shared: the system may
+ * give it to somebody else. */
+static struct cp_udp *choose(struct cp_net *net, const struct cp_address *from,
+                             const struct cp_address *remote)
+{
+    struct cp_udp *best = NULL;
+    int best_rank = 0;
+
+    list_each (node, after, &net->sockets) {
+        struct cp_udp *s = cp_container_of(node, struct cp_udp, node);
+        int rank =
+            1 + (s->listens ? 2 : 0) + (cp_sockaddr_is_any(&s->local) ? 1 : 0);
+
+        if (s->is_shared || s->local.family != remote->family)
+            continue;
+        if (from->family != 0 ? !is_from(s, from) : !can_reach(s, remote))
+            continue;
+        if (rank > best_rank) {
+            best = s;
+            best_rank = rank;
+        }
+    }
+    return best;
+}
+
+/* 0, or an errno. */
+static int find_socket(struct cp_net *net, const struct cp_address *from,
+                       const struct cp_address *remote, struct cp_udp **out)
+{
+    struct cp_address any = {.family = remote->family};
+    int error;
+
+    *out = choose(net, from, remote);
+    if (*out != NULL)
+        return 0;
+    error = cp_udp_open(net, from->family != 0 ? from : &any, 0, out);
+    if (error == 0)
+        cp_udp_start(*out);
+    return error;
+}
+
+/* ---- Ways ---- */
+
+/* Adds the way to one address. 0, or an errno. */
+static int add_way(struct cp_net *net, struct cp_route *r,
+                   struct cp_address remote)
+{
+    struct cp_udp *s;
+    struct cp_way *way = &r->ways[r->count];
+    int error;
+
+    if (r->from.family != 0 && r->from.family != remote.family)
+        return EAFNOSUPPORT;
+    remote.port = r->port;
+    if (cp_sockaddr_is_link_local(&remote) && remote.scope == 0)
+        remote.scope = r->if_index;
+    error = find_socket(net, &r->from, &remote, &s);
+    if (error != 0)
+        return error;
+    s->link.scheme = r->scheme;
+    *way = (struct cp_way){
+        .link = &s->link,
+        .path = {.remote = remote, .if_index = r->if_index},
+    };
+    if (r->from.family != 0) {
+        way->path.local = r->from;
+        way->path.local.port = s->local.port;
+    }
+    r->count++;
+    return 0;
+}
+
+/* Why an address cannot be reached, or a socket not be had. */
+static int explain(struct cp_net *net, const struct cp_route *r, int error)
+{
+    struct cp_mem *mem = net->driver->mem;
+    char from[CP_ADDRESS_TEXT];
+
+    if (r->from.family != 0 && error == EAFNOSUPPORT) {
+        cp_address_print(&r->from, 0, from);
+        return cp_why(mem, COPAL_EUNREACH,
+                      "%s: has no address of the same version of IP as %s",
+                      r->host, from);
+    }
+    if (r->from.family != 0) {
+        cp_address_print(&r->from, 0, from);
+        return cp_listen_error(mem, from, error);
+    }
+    if (error == EAFNOSUPPORT || error == EADDRNOTAVAIL)
+        return cp_why(mem, COPAL_EUNREACH,
+                      "%s: this host does not speak that version of IP",
+                      r->host);
+    return cp_listen_error(mem, r->host, error);
+}
+
+static int add_ways(struct cp_net *net, struct cp_route *r,
+                    const struct cp_found *found)
+{
+    int error = 0;
+
+    r->count = 0;
+    for (size_t i = 0; i < found->count; i++) {
+        int e = add_way(net, r, found->list[i]);
+
+        if (error == 0 || error == EAFNOSUPPORT)
+            error = e;
+    }
+    return r->count > 0 ? 0 : explain(net, r, error);
+}
+
+static int route_literal(struct cp_net *net, struct cp_route *r,
+                         const struct cp_address *remote)
+{
+    struct cp_found found = {.list = {*remote}, .count = 1};
+
+    if (cp_sockaddr_is_link_local(remote) && remote->scope == 0 &&
+        r->if_index == 0)
+        return cp_why(net->driver->mem, COPAL_EUNREACH,
+                      "%s: a link-local address needs an interface; write "
+                      "%s%%eth0",
+                      r->host, r->host);
+    return add_ways(net, r, &found);
+}
+
+int cp_route_udp(struct cp_net *net, struct cp_route *r)
+{
+    struct cp_mem *mem = net->driver->mem;
+    struct cp_found found;
+    struct cp_address remote;
+    int err;
+
+    if (cp_address_read(r->host, &remote))
+        return route_literal(net, r, &remote);
+    if (strchr(r->host, ':') != NULL)
+        return cp_why(mem, COPAL_EUNREACH,
+                      "%s: this host has no such network interface", r->host);
+
+    err = cp_resolver_ask(net->names, r, net->driver->ops->now(net->driver),
+                          &found);
+    if (err == COPAL_ENOMEM)
+        return cp_why(mem, err, "%s: out of memory", r->host);
+    return err == 0 ? add_ways(net, r, &found) : err;
+}
+
+void cp_route_forget(struct cp_net *net, struct cp_route *r)
+{
+    (void)net;
+    cp_resolver_forget(r);
+}
+
+/* ---- Names that were found ---- */
+
+static void tell(void *user, struct cp_route *r, const struct cp_found *found,
+                 int status, const char *why)
+{
+    struct cp_net *net = user;
+    char copy[384] = "";
+
+    if (status == 0) {
+        status = add_ways(net, r, found);
+        strncpy(copy, cp_why_text(net->driver->mem), sizeof(copy) - 1);
+        why = status == 0 ? NULL : copy;
+    }
+    r->done(r, status, why);
+}
+
+void cp_route_deliver(struct cp_net *net)
+{
+    cp_resolver_deliver(net->names, net->driver->ops->now(net->driver), tell,
+                        net);
+}

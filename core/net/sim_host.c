@@ -1,0 +1,338 @@
+#include "net/sim_world.h"
+#include <stdio.h>
+#include "engine/engine.h"
+#include "wire/uri.h"
+
+enum {
+    FIRST_MOVED_PORT = 1024
+};
+
+static struct cp_host *host_of(const struct cp_driver *d)
+{
+    return cp_container_of(d, struct cp_host, driver);
+}
+
+/* ---- Names and addresses ---- */
+
+static struct cp_host *find_host(const struct copal_sim *s,
+                                 const struct cp_host_name *name)
+{
+    uint64_t hash = cp_map_hash(&s->by_name, name->text, sizeof(name->text));
+    struct cp_map_node *node = cp_map_first(&s->by_name, hash);
+
+    for (; node != NULL; node = cp_map_next(node)) {
+        struct cp_host *h = cp_container_of(node, struct cp_host, by_name);
+        if (memcmp(h->address.ip, name->text, sizeof(name->text)) == 0)
+            return h;
+    }
+    return NULL;
+}
+
+struct cp_host *cp_host_named(const struct copal_sim *s, const char *text)
+{
+    struct cp_host_name name;
+
+    return cp_host_name_read(text, &name) ? find_host(s, &name) : NULL;
+}
+
+/* The host that is up and has that address now. */
+struct cp_host *cp_host_at(const struct copal_sim *s,
+                           const struct cp_address *a)
+{
+    struct cp_host_name name;
+    struct cp_host *h;
+
+    if (a->family != CP_NAMED)
+        return NULL;
+    memcpy(name.text, a->ip, sizeof(name.text));
+    h = find_host(s, &name);
+    return h != NULL && h->is_up && cp_address_equal(&h->address, a) ? h : NULL;
+}
+
+struct cp_address cp_host_name_address(const struct cp_host_name *name)
+{
+    struct cp_address a = {.family = CP_NAMED, .port = CP_SIM_PORT};
+
+    memcpy(a.ip, name->text, sizeof(a.ip));
+    return a;
+}
+
+/* ---- Turns ---- */
+
+static void on_deadline(struct cp_timer *t);
+
+void cp_host_schedule(struct cp_host *h)
+{
+    struct copal_sim *s = h->sim;
+    uint64_t at = cp_engine_deadline(h->driver.engine);
+
+    if (at < s->now)
+        at = s->now;
+    if (at == UINT64_MAX)
+        cp_timer_stop(&s->heap, &h->timer);
+    else if (!cp_timer_is_on(&h->timer) || h->timer.at != at)
+        cp_timer_start(&s->heap, &h->timer, at, on_deadline);
+}
+
+static void turn(struct cp_host *h)
+{
+    cp_engine_turn(h->driver.engine, h->sim->now);
+    if (cp_engine_is_condemned(h->driver.engine))
+        h->driver.condemned(h->driver.owner);
+    else
+        cp_host_schedule(h);
+}
+
+static void on_deadline(struct cp_timer *t)
+{
+    struct cp_host *h = cp_container_of(t, struct cp_host, timer);
+
+    cp_engine_enter(h->driver.engine, h->sim->now);
+    turn(h);
+}
+
+void cp_host_receive(struct cp_host *h, const struct cp_path *path,
+                     copal_bytes datagram)
+{
+    cp_engine_enter(h->driver.engine, h->sim->now);
+    cp_engine_count_datagram(h->driver.engine, false, datagram.len);
+    cp_link_recv(&h->link, path, datagram);
+    turn(h);
+}
+
+/* ---- The link ---- */
+
+/* path->local counts for nothing: who moved sends from the new address only. */
+static int send_datagram(struct cp_link *l, const struct cp_path *path,
+                         copal_bytes data)
+{
+    struct cp_host *h = cp_container_of(l, struct cp_host, link);
+
+    cp_engine_count_datagram(h->driver.engine, true, data.len);
+    cp_sim_transmit(h->sim, h, &h->address, &path->remote, data);
+    return 0;
+}
+
+static void close_link(struct cp_link *l)
+{
+    (void)l; /* it goes with its host */
+}
+
+static const struct cp_link_ops link_ops = {
+    .name = "sim",
+    .send = send_datagram,
+    .close = close_link,
+};
+
+/* ---- The driver ---- */
+
+static uint64_t now_of(struct cp_driver *d)
+{
+    return host_of(d)->sim->now;
+}
+
+static void wake(struct cp_driver *d)
+{
+    struct cp_host *h = host_of(d);
+
+    atomic_store(&h->is_woken, true);
+    atomic_store(&h->sim->is_woken, true);
+}
+
+static int route(struct cp_driver *d, struct cp_route *r)
+{
+    struct cp_host *h = host_of(d), *peer = cp_host_named(h->sim, r->host);
+    struct cp_way *way = &r->ways[0];
+
+    if (r->scheme != CP_COAP)
+        return cp_why(d->mem, COPAL_ENOTSUP,
+                      "%s://%s: simulated hosts are reached by coap:// only",
+                      cp_scheme_name(r->scheme), r->host);
+    *way = (struct cp_way){.link = &h->link};
+    if (peer != NULL)
+        way->path.remote = peer->address;
+    else if (!cp_address_read(r->host, &way->path.remote))
+        return cp_why(d->mem, COPAL_ERESOLVE,
+                      "%s: no such host in this simulation; make it with "
+                      "copal_sim_endpoint()",
+                      r->host);
+    /* The name leads to where its host is now; a port of one's own choice is
+     * an address, maybe an old one. */
+    if (peer == NULL || r->port != cp_scheme_port(CP_COAP))
+        way->path.remote.port = r->port;
+    r->count = 1;
+    return 0;
+}
+
+static void unroute(struct cp_driver *d, struct cp_route *r)
+{
+    (void)d; /* route() never leaves one open */
+    (void)r;
+}
+
+static int listen_at(struct cp_driver *d, const struct cp_uri *base,
+                     const char *text, unsigned flags)
+{
+    (void)flags;
+    if (base->scheme != CP_COAP)
+        return cp_why(d->mem, COPAL_ENOTSUP,
+                      "%s: simulated hosts are reached by coap:// only", text);
+    host_of(d)->listens = true;
+    return 0;
+}
+
+static const char *local(const struct cp_driver *d, size_t i)
+{
+    const struct cp_host *h = host_of(d);
+
+    return h->listens && i == 0 ? h->local : NULL;
+}
+
+static int join(struct cp_driver *d, const struct cp_uri *group,
+                const char *if_name, bool leave)
+{
+    (void)group;
+    (void)if_name;
+    return cp_why(d->mem, COPAL_ENOTSUP,
+                  "%s: the simulator has no multicast groups; use an endpoint "
+                  "of copal_new()",
+                  leave ? "leave" : "join");
+}
+
+static int not_here(const struct cp_driver *d)
+{
+    return cp_why(d->mem, COPAL_ESTATE,
+                  "%s: a simulated host cannot run by itself; copal_sim_run() "
+                  "moves all of them together",
+                  host_of(d)->local);
+}
+
+static int run(struct cp_driver *d)
+{
+    return not_here(d);
+}
+
+static void stop(struct cp_driver *d)
+{
+    (void)d; /* nothing runs that could be stopped */
+}
+
+static void close_host(struct cp_driver *d)
+{
+    struct cp_host *h = host_of(d);
+
+    cp_timer_stop(&h->sim->heap, &h->timer);
+    h->is_up = false;
+    d->engine = NULL;
+    d->owner = NULL;
+    d->mem = NULL;
+}
+
+static const struct cp_driver_ops driver_ops = {
+    .now = now_of,
+    .wake = wake,
+    .route = route,
+    .unroute = unroute,
+    .listen = listen_at,
+    .local = local,
+    .join = join,
+    .run = run,
+    .stop = stop,
+    .fd = not_here,
+    .timeout = not_here,
+    .step = run,
+    .close = close_host,
+};
+
+/* ---- Hosts ---- */
+
+static struct cp_host *new_host(struct copal_sim *s,
+                                const struct cp_host_name *name)
+{
+    struct cp_host *h = cp_zalloc(s->mem, sizeof(*h));
+
+    if (h == NULL)
+        return NULL;
+    h->sim = s;
+    h->address = cp_host_name_address(name);
+    h->next_port = FIRST_MOVED_PORT;
+    snprintf(h->local, sizeof(h->local), "coap://%s", name->text);
+    cp_list_append(&s->hosts, &h->node);
+    cp_map_put(&s->by_name, &h->by_name,
+               cp_map_hash(&s->by_name, name->text, sizeof(name->text)));
+    return h;
+}
+
+/* A host that reboots must not repeat the tokens and message ids of its former
+ * life, so each has a seed of its own. */
+static uint64_t engine_seed(const struct cp_host *h)
+{
+    uint8_t key[16], life[20];
+    uint64_t seed;
+
+    for (unsigned i = 0; i < 16; i++)
+        key[i] = (uint8_t)(h->sim->seed >> i % 8 * 8);
+    memcpy(life, h->address.ip, 16);
+    for (unsigned i = 0; i < 4; i++)
+        life[16 + i] = (uint8_t)(h->boots >> i * 8);
+    seed = cp_siphash(key, life, sizeof(life));
+    return seed == 0 ? 1 : seed;
+}
+
+int cp_sim_host(struct copal_sim *s, const char *name, struct cp_mem *mem,
+                struct cp_driver **out, uint64_t *seed)
+{
+    struct cp_host_name host_name;
+    struct cp_host *h;
+
+    if (!cp_host_name_read(name, &host_name))
+        return COPAL_EINVAL;
+    h = find_host(s, &host_name);
+    if (h == NULL)
+        h = new_host(s, &host_name);
+    if (h == NULL)
+        return COPAL_ENOMEM;
+    if (h->is_up)
+        return COPAL_EEXIST;
+    h->driver = (struct cp_driver){.ops = &driver_ops, .mem = mem};
+    h->link = (struct cp_link){.ops = &link_ops, .scheme = CP_COAP};
+    h->listens = false;
+    h->boots++;
+    *out = &h->driver;
+    *seed = engine_seed(h);
+    return 0;
+}
+
+void cp_sim_up(struct cp_driver *d)
+{
+    struct cp_host *h = host_of(d);
+
+    h->is_up = true;
+    h->link.engine = d->engine;
+    cp_ladder_forget(&h->sim->ladder, &h->address);
+    cp_engine_attach(d->engine, &h->link);
+    wake(d);
+}
+
+int cp_sim_lose(struct copal_sim *s, const char *name, unsigned count)
+{
+    struct cp_host *h = cp_host_named(s, name);
+
+    if (h == NULL)
+        return COPAL_ENOENT;
+    h->lose = count;
+    return 0;
+}
+
+int cp_sim_move(struct copal_sim *s, const char *name)
+{
+    struct cp_host *h = cp_host_named(s, name);
+
+    if (h == NULL)
+        return COPAL_ENOENT;
+    if (h->next_port == CP_SIM_PORT || h->next_port < FIRST_MOVED_PORT)
+        h->next_port =
+            h->next_port == CP_SIM_PORT ? CP_SIM_PORT + 1 : FIRST_MOVED_PORT;
+    h->address.port = h->next_port++;
+    return 0;
+}

@@ -1,0 +1,76 @@
+/* The insides of the simulator, shared by sim.c (the network and its time) and
+ * sim_host.c (the hosts, each a driver). */
+#ifndef CP_NET_SIM_WORLD_H
+#define CP_NET_SIM_WORLD_H
+
+#include <stdatomic.h>
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "net/ladder.h"
+#include "net/sim.h"
+#include "net/sim_path.h"
+
+/* Of who never moved. */
+enum {
+    CP_SIM_PORT = 5683
+};
+
+struct copal_sim {
+    struct cp_mem *mem;
+    struct cp_random random;
+    struct cp_ladder ladder;
+    struct cp_sim_paths paths;
+
+    uint64_t seed, now, end;
+    unsigned events; /* since the last tick */
+    bool is_running, is_interrupted;
+    atomic_bool is_woken; /* some host is */
+
+    struct cp_heap heap;     /* arrivals and hosts' deadlines */
+    struct cp_map by_name;   /* struct cp_host.by_name */
+    struct cp_list hosts;    /* struct cp_host.node, the eldest first */
+    struct cp_list underway; /* struct datagram.node */
+    int underway_count;
+};
+
+/* Stays when its endpoint is freed: a host that is down keeps its name and
+ * address, and memory of the simulator's is all it takes. */
+struct cp_host {
+    struct cp_driver driver;
+    struct cp_link link;
+    struct cp_timer timer; /* the engine's deadline */
+    struct cp_list node;
+    struct cp_map_node by_name;
+    struct copal_sim *sim;
+    struct cp_address address;
+    uint32_t boots;
+    unsigned lose;
+    uint16_t next_port;
+    bool is_up, listens;
+    atomic_bool is_woken; /* the deadline may have changed outside its turn */
+    char local[32];       /* "coap://name" */
+};
+
+/* The host of that name, up or down; NULL: there never was one. */
+struct cp_host *cp_host_named(const struct copal_sim *s, const char *name);
+
+/* The host that is up and has that address now. */
+struct cp_host *cp_host_at(const struct copal_sim *s,
+                           const struct cp_address *a);
+
+struct cp_address cp_host_name_address(const struct cp_host_name *name);
+
+/* Takes the next turn of h when its engine wants it. */
+void cp_host_schedule(struct cp_host *h);
+
+/* A datagram for h: in, and a turn. */
+void cp_host_receive(struct cp_host *h, const struct cp_path *path,
+                     copal_bytes datagram);
+
+/* Sends a datagram; sender: NULL for a stranger. */
+void cp_sim_transmit(struct copal_sim *s, struct cp_host *sender,
+                     const struct cp_address *from, const struct cp_address *to,
+                     copal_bytes datagram);
+
+#endif

@@ -1,0 +1,57 @@
+/* A turn: time and bytes go in, timers run, events are delivered, what is to go
+ * out is flushed, the timer is set to the engine's next deadline. */
+#ifndef CP_NET_TURN_H
+#define CP_NET_TURN_H
+
+#include <stdatomic.h>
+#include <uv.h>
+#include "net/net.h"
+
+struct cp_loop {
+    struct cp_driver driver;
+    struct cp_net net;
+    uv_loop_t own; /* unused when shared */
+    uv_loop_t *uv;
+    bool is_shared;
+
+    /* An idle loop needs a referenced handle: without one libuv does not wait
+     * at all, and a host polling its descriptor would spin. */
+    uv_async_t wake;
+    uv_timer_t timer;     /* the engine's deadline */
+    uint64_t armed;       /* for when; UINT64_MAX: not */
+    uv_prepare_t prepare; /* shared: a turn before the loop blocks */
+    size_t handles;       /* opened and not yet closed */
+
+    _Atomic(uv_thread_t) thread; /* that ran the last turn */
+    atomic_bool is_due;          /* a turn is */
+    atomic_bool is_stopped;      /* run() is to return */
+    bool is_inside;              /* between enter and turn */
+    bool is_condemned;           /* no more turns */
+    bool is_closing;
+};
+
+/* libuv's own clock in ms, without its cache, which is stale between runs. */
+uint64_t cp_turn_now(void);
+
+/* Every callback of a libuv handle begins with enter and ends with end. False:
+ * the endpoint is going away; the callback returns at once and touches
+ * nothing. */
+bool cp_turn_enter(struct cp_loop *l);
+bool cp_turn_end(struct cp_loop *l);
+
+/* A turn of its own, always or only if one is due. */
+void cp_turn_run(struct cp_loop *l);
+void cp_turn_run_due(struct cp_loop *l);
+
+/* From any thread: a turn is due. */
+void cp_turn_wake(struct cp_loop *l);
+
+/* Something waits to be sent: unless a turn is on, one is due. */
+void cp_turn_due(struct cp_loop *l);
+
+/* Is there anything left to wait for; a shared loop goes on as long as there
+ * is. */
+bool cp_turn_is_alive(const struct cp_loop *l);
+void cp_turn_update_reference(struct cp_loop *l);
+
+#endif

@@ -1,0 +1,240 @@
+#include "net/udp.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "engine/engine.h"
+#include "net/batch.h"
+#include "net/inbox.h"
+#include "net/loop.h"
+#include "net/outbox.h"
+#include "net/sockaddr.h"
+#include "net/turn.h"
+
+/* Batches read in a row before the loop's other handles get their chance. */
+enum {
+    MAX_BATCHES = 8
+};
+
+/* ---- As the engine sees it ---- */
+
+static int send_datagram(struct cp_link *l, const struct cp_path *path,
+                         copal_bytes data)
+{
+    cp_outbox_put(cp_container_of(l, struct cp_udp, link), path, data);
+    return 0;
+}
+
+/* A socket serves everybody: it is closed by the loop, at the end. */
+static void close_link(struct cp_link *l)
+{
+    (void)l;
+}
+
+static const struct cp_link_ops udp_ops = {
+    .name = "udp",
+    .send = send_datagram,
+    .close = close_link,
+};
+
+/* ---- As the loop sees it ---- */
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void watch(struct cp_udp *s)
+{
+    int events = UV_READABLE | (s->is_blocked ? UV_WRITABLE : 0);
+
+    /* Fails only on a handle that is closing or not initialised. */
+    (void)uv_poll_start(&s->poll, events, on_poll);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct cp_udp *s = poll->data;
+    struct cp_loop *loop = s->net->loop;
+
+    if (!cp_turn_enter(loop))
+        return;
+    if (status < 0) {
+        /* libuv reports EBADF and stops the handle when the socket has an
+         * error waiting, which for UDP is one more kind of news. */
+        s->is_blocked = false;
+        cp_inbox_receive_errors(s);
+        watch(s);
+    } else if ((events & UV_WRITABLE) != 0) {
+        s->is_blocked = false;
+        watch(s);
+    }
+
+    for (int i = 0; i < MAX_BATCHES; i++) {
+        bool more = cp_inbox_receive(s);
+
+        /* The answers of one batch leave together before the next is read. */
+        if (!cp_turn_end(loop) || !more || !cp_turn_enter(loop))
+            return;
+    }
+    (void)cp_turn_end(loop);
+}
+
+void cp_udp_block(struct cp_udp *s)
+{
+    s->is_blocked = true;
+    watch(s);
+}
+
+/* ---- Birth and end ---- */
+
+static int switch_on(int fd, int level, int option)
+{
+    int on = 1;
+
+    return setsockopt(fd, level, option, &on, sizeof(on)) == 0 ? 0 : errno;
+}
+
+/* Room for bursts: a default receive buffer holds about 256 small datagrams.
+ * What the system does not grant costs speed only. */
+static void size_buffers(int fd, int64_t bytes)
+{
+    int size = bytes > INT_MAX ? INT_MAX : (int)bytes;
+
+    if (size <= 0)
+        return;
+#ifdef SO_RCVBUFFORCE
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) != 0)
+#endif
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+#ifdef SO_SNDBUFFORCE
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) != 0)
+#endif
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
+/* Which address was asked, and what became of what was sent. Systems without
+ * an error queue tell of refused ports by the time-out only. */
+static int ask_for_news(int fd, int family)
+{
+    int error;
+
+    if (family == CP_IPV4) {
+#ifdef IP_RECVERR
+        (void)switch_on(fd, IPPROTO_IP, IP_RECVERR);
+#endif
+        return switch_on(fd, IPPROTO_IP, IP_PKTINFO);
+    }
+    error = switch_on(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+    if (error != 0)
+        return error;
+#ifdef IPV6_RECVERR
+    (void)switch_on(fd, IPPROTO_IPV6, IPV6_RECVERR);
+#endif
+    return switch_on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);
+}
+
+static int bind_to(int fd, const struct cp_address *local, unsigned flags,
+                   struct cp_address *bound)
+{
+    union cp_sockaddr name;
+    socklen_t size = cp_sockaddr_write(local, &name);
+    int error = ask_for_news(fd, local->family);
+
+    if (error == 0 && (flags & COPAL_REUSE_ADDRESS) != 0)
+        error = switch_on(fd, SOL_SOCKET, SO_REUSEADDR);
+    if (error == 0 && (flags & COPAL_REUSE_PORT) != 0)
+        error = switch_on(fd, SOL_SOCKET, SO_REUSEPORT);
+    if (error != 0)
+        return error;
+    if (bind(fd, &name.any, size) != 0)
+        return errno;
+    size = sizeof(name);
+    if (getsockname(fd, &name.any, &size) != 0)
+        return errno;
+    return cp_sockaddr_read(&name, bound) ? 0 : EAFNOSUPPORT;
+}
+
+static int make_boxes(struct cp_net *net)
+{
+    struct cp_mem *mem = net->driver->mem;
+
+    if (net->in == NULL)
+        net->in = cp_inbox_new(mem);
+    if (net->out == NULL)
+        net->out = cp_outbox_new(mem);
+    return net->in == NULL || net->out == NULL ? ENOMEM : 0;
+}
+
+static int make_fd(int family)
+{
+    int domain = family == CP_IPV4 ? AF_INET : AF_INET6;
+    int type = SOCK_DGRAM;
+
+#ifdef SOCK_CLOEXEC
+    type |= SOCK_CLOEXEC | SOCK_NONBLOCK;
+#endif
+    return socket(domain, type, 0);
+}
+
+int cp_udp_open(struct cp_net *net, const struct cp_address *local,
+                unsigned flags, struct cp_udp **out)
+{
+    struct cp_engine *engine = net->driver->engine;
+    struct cp_udp *s;
+    int error = make_boxes(net);
+
+    if (error != 0)
+        return error;
+    s = cp_zalloc(net->driver->mem, sizeof(*s));
+    if (s == NULL)
+        return ENOMEM;
+    s->fd = make_fd(local->family);
+    if (s->fd < 0) {
+        error = errno;
+        goto no_socket;
+    }
+    size_buffers(s->fd, cp_engine_param(engine, COPAL_P_SOCKET_BUFFER));
+    error = bind_to(s->fd, local, flags, &s->local);
+    if (error == 0)
+        error = -uv_poll_init(net->uv, &s->poll, s->fd);
+    if (error != 0)
+        goto no_use;
+
+    s->net = net;
+    s->link = (struct cp_link){.ops = &udp_ops, .engine = engine};
+    s->is_shared = flags != 0;
+    s->poll.data = s;
+    /* The loop alone decides whether there is something to wait for. */
+    uv_unref((uv_handle_t *)&s->poll);
+    cp_list_append(&net->sockets, &s->node);
+    cp_loop_handle_opened(net->loop);
+    *out = s;
+    return 0;
+no_use:
+    close(s->fd);
+no_socket:
+    cp_free(net->driver->mem, s);
+    return error;
+}
+
+void cp_udp_start(struct cp_udp *s)
+{
+    watch(s);
+    cp_engine_attach(s->link.engine, &s->link);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct cp_udp *s = handle->data;
+    struct cp_loop *loop = s->net->loop;
+
+    cp_free(s->net->driver->mem, s);
+    cp_loop_handle_closed(loop);
+}
+
+void cp_udp_close(struct cp_udp *s)
+{
+    cp_list_remove(&s->node);
+    uv_close((uv_handle_t *)&s->poll, on_closed);
+    close(s->fd);
+}

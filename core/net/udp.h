@@ -1,0 +1,39 @@
+/* A UDP socket: one link for all who send to it. Watched by uv_poll_t and read
+ * in batches; it tells which address was asked, and what the network says of
+ * datagrams that did not arrive. */
+#ifndef CP_NET_UDP_H
+#define CP_NET_UDP_H
+
+#include <uv.h>
+#include "engine/link.h"
+#include "net/net.h"
+
+struct cp_udp {
+    struct cp_link link;
+    struct cp_list node;
+    struct cp_net *net;
+    uv_poll_t poll;
+    int fd;
+    struct cp_address local; /* bound to, with the real port */
+    bool listens;
+    bool is_shared;  /* others may hear what is sent to its port */
+    bool is_blocked; /* the system takes nothing more until writable */
+    char uri[CP_ADDRESS_TEXT + 8]; /* of a listening one */
+};
+
+/* Opens a socket bound to local. flags as of copal_listen(). Nothing is heard
+ * or sent before cp_udp_start(). Gives 0 or an errno. */
+int cp_udp_open(struct cp_net *net, const struct cp_address *local,
+                unsigned flags, struct cp_udp **out);
+
+/* Hands s to the engine. */
+void cp_udp_start(struct cp_udp *s);
+
+/* The engine is gone, or s was not started: closes the port now; s itself goes
+ * with the loop's next turn. */
+void cp_udp_close(struct cp_udp *s);
+
+/* Nothing more fits: asks to be told when it does. */
+void cp_udp_block(struct cp_udp *s);
+
+#endif
