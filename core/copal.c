@@ -1,0 +1,263 @@
+/* The endpoint's life, and where its parts meet: the stages in their order,
+ * the site on top. */
+#include "endpoint.h"
+#include "engine/answer_core.h"
+#include "engine/ask.h"
+#include "engine/core.h"
+#include "net/loop.h"
+#include "wire/params.h"
+#include "wire/uri.h"
+
+/* The life of a message at a glance. */
+static const struct cp_stage *const stages[] = {
+    &cp_observe, /* before block: a stale notification starts no transfer */
+    &cp_block,   /* nearest the application: above it, bodies are whole   */
+};
+
+void cp_endpoint_enter(copal *c)
+{
+    if (!c->engine->in_turn && c->driver->ops->now(c->driver) > c->engine->now)
+        c->engine->now = c->driver->ops->now(c->driver);
+}
+
+/* ---- Birth and death ---- */
+
+static void end(void *endpoint)
+{
+    copal *c = endpoint;
+    struct cp_mem *mem = c->mem;
+    struct cp_driver *driver = c->driver;
+    struct cp_site *site = c->site;
+
+    cp_timer_stop(&c->engine->timers, &c->close_timer);
+    cp_engine_end(c->engine); /* callbacks may still look at the endpoint */
+    cp_site_free(site);
+    cp_engine_free(c->engine);
+    driver->engine = NULL;
+    driver->ops->close(driver);
+    cp_free(mem, c);
+    cp_mem_release(mem);
+}
+
+int cp_endpoint_new(struct cp_mem *mem, struct cp_driver *driver, uint64_t seed,
+                    copal **out)
+{
+    copal *c = cp_zalloc(mem, sizeof(*c));
+    struct cp_stages all = {stages, sizeof(stages) / sizeof(stages[0])};
+
+    if (c == NULL)
+        return COPAL_ENOMEM;
+    c->mem = mem;
+    c->driver = driver;
+    c->engine = cp_engine_new(driver, seed, all, (copal_cb){0}, c);
+    if (c->engine == NULL)
+        goto fail;
+    c->site = cp_site_new(mem, c->engine, c);
+    if (c->site == NULL)
+        goto fail_site;
+    c->engine->on_request = COPAL_CB(cp_site_on_request, c->site);
+    c->engine->flags_of = cp_site_flags;
+    driver->engine = c->engine;
+    driver->owner = c;
+    driver->condemned = end;
+    *out = c;
+    return 0;
+fail_site:
+    cp_engine_free(c->engine);
+fail:
+    cp_free(mem, c);
+    return COPAL_ENOMEM;
+}
+
+copal *copal_new(const copal_config *config)
+{
+    copal_config known = {COPAL_CONFIG_INIT};
+    struct cp_driver *driver = NULL;
+    struct cp_mem *mem;
+    copal *c = NULL;
+
+    if (config != NULL)
+        memcpy(&known, config,
+               config->size < sizeof(known) ? config->size : sizeof(known));
+    mem = cp_mem_new(known.realloc_fn, known.memory_user);
+    if (mem == NULL)
+        return NULL;
+    driver = cp_loop_new(mem, known.loop);
+    if (driver != NULL && cp_endpoint_new(mem, driver, 0, &c) == 0)
+        return c;
+    if (driver != NULL)
+        driver->ops->close(driver);
+    cp_mem_release(mem);
+    return NULL;
+}
+
+void copal_free(copal *c)
+{
+    if (c == NULL)
+        return;
+    if (c->engine->in_turn)
+        c->engine->condemned = true; /* when the callback has returned */
+    else
+        end(c);
+}
+
+static void on_close_timer(struct cp_timer *t)
+{
+    copal *c = cp_container_of(t, copal, close_timer);
+
+    c->driver->ops->stop(c->driver);
+}
+
+int copal_close(copal *c, uint64_t ms)
+{
+    struct cp_engine *e = c->engine;
+
+    cp_endpoint_enter(c);
+    e->closing = true;
+    list_each (node, after, &e->exchanges) {
+        copal_exchange *x = cp_container_of(node, copal_exchange, node);
+
+        if (x->is_ask && !x->over && cp_ask_of(x)->wants_observe)
+            copal_cancel(x);
+    }
+    cp_timer_start(&e->timers, &c->close_timer, e->now + ms, on_close_timer);
+    cp_engine_wake(e);
+    return 0;
+}
+
+/* ---- The loop ---- */
+
+int copal_run(copal *c)
+{
+    return c->driver->ops->run(c->driver);
+}
+
+void copal_stop(copal *c)
+{
+    c->driver->ops->stop(c->driver);
+}
+
+int copal_fd(const copal *c)
+{
+    return c->driver->ops->fd(c->driver);
+}
+
+int copal_timeout(const copal *c)
+{
+    return c->driver->ops->timeout(c->driver);
+}
+
+int copal_step(copal *c)
+{
+    return c->driver->ops->step(c->driver);
+}
+
+uint64_t copal_now(const copal *c)
+{
+    return c->driver->ops->now(c->driver);
+}
+
+int64_t copal_after(copal *c, uint64_t ms, copal_cb cb)
+{
+    cp_endpoint_enter(c);
+    return cp_event_after(c->engine, ms, cb);
+}
+
+int copal_cancel_timer(copal *c, int64_t id)
+{
+    return cp_event_cancel(c->engine, id);
+}
+
+int copal_post(copal *c, copal_cb cb)
+{
+    return cp_event_from_thread(c->engine, cb);
+}
+
+int copal_listen(copal *c, const char *uri, unsigned flags)
+{
+    struct cp_uri base;
+    int err = cp_uri_split_base(c->mem, uri, &base);
+
+    cp_endpoint_enter(c);
+    return err != 0 ? err
+                    : c->driver->ops->listen(c->driver, &base, uri, flags);
+}
+
+const char *copal_local(const copal *c, size_t i)
+{
+    return c->driver->ops->local(c->driver, i);
+}
+
+static int join(copal *c, const char *group_uri, const char *if_name,
+                bool leave)
+{
+    struct cp_uri group;
+    int err = cp_uri_split_base(c->mem, group_uri, &group);
+
+    return err != 0 ? err
+                    : c->driver->ops->join(c->driver, &group, if_name, leave);
+}
+
+int copal_join(copal *c, const char *group_uri, const char *if_name)
+{
+    return join(c, group_uri, if_name, false);
+}
+
+int copal_leave(copal *c, const char *group_uri, const char *if_name)
+{
+    return join(c, group_uri, if_name, true);
+}
+
+/* ---- Parameters ---- */
+
+int copal_tune(copal *c, const char *scope, copal_param p, int64_t value)
+{
+    int err = cp_params_check(c->mem, p, value, scope == NULL ? 'E' : 'S');
+
+    if (err != 0)
+        return err;
+    if (p == COPAL_P_MAX_MEMORY)
+        cp_mem_limit(c->mem, (uint64_t)value);
+    return cp_params_set(&c->engine->params, scope, p, value);
+}
+
+const char *copal_why(const copal *c)
+{
+    return cp_why_text(c->mem);
+}
+
+/* ---- Serving ---- */
+
+int copal_serve(copal *c, int method, const char *path, unsigned flags,
+                copal_cb cb)
+{
+    return cp_site_serve(c->site, method, path, flags, cb);
+}
+
+int copal_unserve(copal *c, const char *path)
+{
+    cp_endpoint_enter(c);
+    return cp_site_unserve(c->site, path);
+}
+
+int copal_describe(copal *c, const char *path, const char *name,
+                   const char *value)
+{
+    return cp_site_describe(c->site, path, name, value);
+}
+
+copal_bytes copal_links(copal *c)
+{
+    return cp_site_links(c->site);
+}
+
+int copal_notify(copal *c, const char *path)
+{
+    cp_endpoint_enter(c);
+    return cp_site_notify(c->site, path);
+}
+
+const char *copal_version(void)
+{
+    return COPAL_VERSION;
+}

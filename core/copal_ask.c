@@ -1,0 +1,154 @@
+/* Asking, as <copal.h> has it: requests, watches, pings, raw messages. */
+#include "endpoint.h"
+#include "engine/ask.h"
+#include "engine/core.h"
+#include "engine/raw.h"
+#include "serve/watch.h"
+
+copal_msg *copal_msg_new(copal *c, int code)
+{
+    return code < 0 || code > 255 ? NULL : cp_msg_new(c->mem, code, 0);
+}
+
+/* ---- A watch behind an exchange ---- */
+
+static void watch_tells(void *user, int kind, int status, const char *text,
+                        const copal_msg *msg)
+{
+    copal_exchange *x = user;
+    struct cp_event *ev;
+    copal_msg *shown = (copal_msg *)msg;
+
+    if (x->over)
+        return;
+    ev = cp_exchange_tell(x, kind, shown);
+    if (ev == NULL)
+        return; /* out of memory: the next one tells */
+    ev->status = status;
+    if (text != NULL)
+        ev->text = ev->own_text = cp_copy_text(x->mem, text, strlen(text));
+}
+
+static void watch_over(void *user, int status, const char *text)
+{
+    cp_ask_finish(user, status, text == NULL ? "" : text);
+}
+
+static void stop_watch(void *watch)
+{
+    cp_watch_free(watch);
+}
+
+static copal_exchange *start_watch(copal *c, copal_msg *m, copal_cb cb)
+{
+    struct cp_engine *e = c->engine;
+    copal_exchange *x = cp_ask_open(e, m, cb);
+    struct cp_watch *w;
+
+    if (x == NULL)
+        return NULL;
+    w = cp_watch_new(c->mem, c, m,
+                     (uint64_t)cp_exchange_param(x, COPAL_P_SILENCE),
+                     (struct cp_watch_face){watch_tells, watch_over, x});
+    if (w == NULL) {
+        cp_exchange_fail(x, COPAL_ENOMEM, NULL);
+        return x;
+    }
+    cp_ask_of(x)->on_over = stop_watch;
+    cp_ask_of(x)->on_over_user = w;
+    return x;
+}
+
+/* ---- Requests ---- */
+
+copal_exchange *copal_request(copal *c, copal_msg *m, copal_cb cb)
+{
+    cp_endpoint_enter(c);
+    if (m != NULL && (m->flags & COPAL_WATCH) != 0)
+        return start_watch(c, m, cb);
+    return cp_ask_start(c->engine, m, cb);
+}
+
+static copal_exchange *ask(copal *c, const char *uri, int code, bool observe,
+                           unsigned flags, copal_cb cb)
+{
+    copal_msg *m = copal_msg_new(c, code);
+    copal_exchange *x = NULL;
+    int err = m == NULL ? COPAL_ENOMEM : copal_msg_set_uri(m, uri);
+
+    if (err == COPAL_EURI) /* which END will tell */
+        err = 0;
+    if (err == 0)
+        err = copal_msg_set_flags(m, flags);
+    if (err == 0 && observe)
+        err = cp_msg_add_uint(m, COPAL_OPT_OBSERVE, 0);
+    if (err == 0)
+        x = copal_request(c, m, cb);
+    else if (cb.drop != NULL)
+        cb.drop(cb.user);
+    copal_msg_unref(m);
+    return x;
+}
+
+copal_exchange *copal_get(copal *c, const char *uri, copal_cb cb)
+{
+    return ask(c, uri, COPAL_GET, false, 0, cb);
+}
+
+copal_exchange *copal_observe(copal *c, const char *uri, copal_cb cb)
+{
+    return ask(c, uri, COPAL_GET, true, 0, cb);
+}
+
+copal_exchange *copal_watch(copal *c, const char *uri, copal_cb cb)
+{
+    return ask(c, uri, COPAL_GET, false, COPAL_WATCH, cb);
+}
+
+copal_exchange *copal_ping(copal *c, const char *uri, copal_cb cb)
+{
+    return ask(c, uri, COPAL_EMPTY, false, 0, cb);
+}
+
+/* UDP has no connections and, so far, no secure associations to close. */
+int copal_disconnect(copal *c, const char *scope)
+{
+    (void)c;
+    (void)scope;
+    return 0;
+}
+
+/* ---- Raw use ---- */
+
+int copal_send(copal *c, copal_msg *m, const char *to)
+{
+    cp_endpoint_enter(c);
+    return cp_raw_send(c->engine, m, to);
+}
+
+int copal_strays(copal *c, copal_cb cb)
+{
+    copal_cb before = c->engine->on_stray;
+
+    c->engine->on_stray = cb;
+    c->engine->has_stray = cb.fn != NULL;
+    if (before.drop != NULL)
+        before.drop(before.user);
+    return 0;
+}
+
+int copal_understand(copal *c, int option)
+{
+    struct cp_engine *e = c->engine;
+
+    if (option < 0 || option > UINT16_MAX)
+        return cp_why(c->mem, COPAL_EINVAL, "option %d: use 0 to 65535",
+                      option);
+    if (cp_engine_understands(e, (unsigned)option))
+        return 0;
+    if (e->understood_count == sizeof(e->understood) / sizeof(e->understood[0]))
+        return cp_why(c->mem, COPAL_ELIMIT,
+                      "option %d: no more than 16 can be added", option);
+    e->understood[e->understood_count++] = (uint16_t)option;
+    return 0;
+}

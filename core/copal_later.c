@@ -1,0 +1,87 @@
+/* What the header promises and a later version brings: a clear ENOTSUP. */
+#include "endpoint.h"
+
+static int not_built_in(copal *c, const char *what)
+{
+    return cp_why(c->mem, COPAL_ENOTSUP, "%s: not built in yet", what);
+}
+
+static int drop_not_built_in(copal *c, copal_cb cb, const char *what)
+{
+    if (cb.drop != NULL)
+        cb.drop(cb.user);
+    return not_built_in(c, what);
+}
+
+int copal_use_psk(copal *c, const char *scope, copal_bytes identity,
+                  copal_bytes key)
+{
+    (void)scope, (void)identity, (void)key;
+    return not_built_in(c, "pre-shared keys (DTLS and TLS)");
+}
+
+int copal_use_cert(copal *c, const char *scope, const char *cert_pem,
+                   const char *key_pem, const char *trusted_pem)
+{
+    (void)scope, (void)cert_pem, (void)key_pem, (void)trusted_pem;
+    return not_built_in(c, "certificates and raw public keys (DTLS and TLS)");
+}
+
+int copal_use_oscore(copal *c, const char *scope, const copal_oscore *context)
+{
+    (void)scope, (void)context;
+    return not_built_in(c, "OSCORE");
+}
+
+int copal_use_edhoc(copal *c, const char *scope, const copal_edhoc *keys)
+{
+    (void)scope, (void)keys;
+    return not_built_in(c, "EDHOC");
+}
+
+int copal_use_file(copal *c, const char *path)
+{
+    (void)path;
+    return not_built_in(c, "credentials files");
+}
+
+int copal_forget(copal *c, const char *scope)
+{
+    (void)scope;
+    return not_built_in(c, "credentials");
+}
+
+int copal_use_lookup(copal *c, const char *scope, copal_cb cb)
+{
+    (void)scope;
+    return drop_not_built_in(c, cb, "keys on demand");
+}
+
+int copal_store(copal *c, const char *directory, copal_cb cb)
+{
+    (void)directory;
+    return drop_not_built_in(c, cb, "a store for security state");
+}
+
+int copal_via(copal *c, const char *scope, const char *proxy_uri)
+{
+    (void)scope, (void)proxy_uri;
+    return not_built_in(c, "asking through a proxy");
+}
+
+int copal_log_to(copal *c, copal_log what, const char *path)
+{
+    (void)path;
+    return not_built_in(c, what == COPAL_LOG_CAPTURE ? "captures"
+                           : what == COPAL_LOG_KEYS  ? "key logs"
+                                                     : "the flight recorder");
+}
+
+/* There is no endpoint to ask why: the status says it all. */
+int copal_replay(const char *path, copal_cb cb)
+{
+    (void)path;
+    if (cb.drop != NULL)
+        cb.drop(cb.user);
+    return COPAL_ENOTSUP;
+}

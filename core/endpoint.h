@@ -1,0 +1,27 @@
+/* The endpoint itself: an engine, the driver it lives on, and a site. */
+#ifndef CP_ENDPOINT_H
+#define CP_ENDPOINT_H
+
+#include "base/heap.h"
+#include "engine/engine.h"
+#include "serve/site.h"
+
+struct copal {
+    struct cp_mem *mem;
+    struct cp_driver *driver;
+    struct cp_engine *engine;
+    struct cp_site *site;
+    struct cp_timer close_timer; /* copal_close(): until when */
+};
+
+/* An endpoint on any driver, whose memory is mem's; both are the endpoint's
+ * from then on. seed 0: the operating system's randomness. On failure
+ * (COPAL_ENOMEM) they stay the caller's. */
+int cp_endpoint_new(struct cp_mem *mem, struct cp_driver *driver, uint64_t seed,
+                    copal **out);
+
+/* Before a call that comes from outside a turn does anything: tells the engine
+ * the time. */
+void cp_endpoint_enter(copal *c);
+
+#endif
