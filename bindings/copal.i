@@ -1,0 +1,149 @@
+/* The functions of copal.h that scripts see, one flat module for every
+ * language. What a language does with handles, bytes, callbacks and errors is
+ * told by the maps of its bridge; the pleasant API is written in the language
+ * itself on top of this module.
+ *
+ * Declared by hand instead of reading copal.h: what is not named here is not
+ * reachable from a script. copal_rc is an int that is negative for an error:
+ * its map turns it into the language's own way to fail. */
+%module copal_core
+
+%rename("%(strip:[copal_])s") "";
+%rename("%(strip:[COPAL_])s", %$isenumitem) "";
+%rename(bound) copal_local; /* local is a word of Lua */
+
+%{
+#include <copal.h>
+
+typedef int copal_rc;
+%}
+
+#if defined(SWIGLUA)
+%include "lua_bridge.i"
+#elif defined(SWIGPYTHON)
+%include "python_bridge.i"
+#endif
+
+/* ---- Values ------------------------------------------------------------- */
+
+/* clang-format off */
+enum {
+    COPAL_REQUEST = 1, COPAL_RESPONSE, COPAL_CHUNK, COPAL_PULL,
+    COPAL_PROGRESS, COPAL_SILENT, COPAL_RESUMED, COPAL_END, COPAL_TIMER,
+    COPAL_STRAY, COPAL_TRACE
+};
+enum { COPAL_NO_FORMAT = -1 };
+enum { COPAL_CODES, COPAL_FORMATS, COPAL_OPTIONS, COPAL_PARAMETERS };
+enum { COPAL_REUSE_ADDRESS = 1, COPAL_REUSE_PORT = 2 };
+enum {
+    COPAL_NON = 1, COPAL_STREAM_IN = 2, COPAL_STREAM_OUT = 4,
+    COPAL_RAW_BLOCKS = 8, COPAL_WATCH = 16, COPAL_TELL_PROGRESS = 32,
+    COPAL_ANY_PORT = 64
+};
+enum { COPAL_LINE, COPAL_OPTION_LINES };
+enum {
+    COPAL_OBSERVABLE = 1, COPAL_STREAMED = 2, COPAL_UNLISTED = 4,
+    COPAL_SECURE = 8, COPAL_GROUP = 16, COPAL_PER_PEER = 32
+};
+enum {
+    COPAL_TRACE_WIRE = 1, COPAL_TRACE_STATE = 2, COPAL_TRACE_SECURITY = 4
+};
+enum { COPAL_LOG_CAPTURE = 1, COPAL_LOG_KEYS, COPAL_LOG_RECORDING };
+/* clang-format on */
+
+const char *copal_strerror(int error);
+const char *copal_errname(int error);
+const char *copal_version(void);
+const char *copal_name(copal_registry r, int number);
+int copal_number(copal_registry r, const char *name);
+
+/* ---- Endpoint ----------------------------------------------------------- */
+
+copal_rc copal_tune(copal *c, const char *optional, copal_param p,
+                    int64_t value);
+copal_rc copal_close(copal *c, uint64_t ms);
+void copal_stop(copal *c);
+int copal_fd(copal *c);
+int copal_timeout(copal *c);
+copal_rc copal_step(copal *c);
+uint64_t copal_now(copal *c);
+copal_count copal_after(copal *c, uint64_t ms, copal_cb cb);
+copal_rc copal_cancel_timer(copal *c, int64_t id);
+copal_rc copal_listen(copal *c, const char *uri, unsigned flags);
+const char *copal_local(copal *c, size_t i);
+copal_rc copal_join(copal *c, const char *group_uri, const char *optional);
+copal_rc copal_leave(copal *c, const char *group_uri, const char *optional);
+
+/* ---- Messages ----------------------------------------------------------- */
+
+copal_msg *copal_msg_new(copal *c, int code);
+copal_msg *copal_msg_copy(copal_msg *m);
+int copal_msg_code(copal_msg *m);
+copal_bytes copal_msg_payload(copal_msg *m);
+int copal_msg_format(copal_msg *m);
+const char *copal_msg_path(copal_msg *m);
+const char *copal_msg_query(copal_msg *m, const char *key);
+const char *copal_msg_uri(copal_msg *m);
+const char *copal_msg_remote(copal_msg *m);
+const char *copal_msg_local(copal_msg *m);
+const char *copal_msg_identity(copal_msg *m);
+const char *copal_msg_print(copal_msg *m, copal_text what);
+copal_rc copal_msg_set_flags(copal_msg *m, unsigned flags);
+copal_rc copal_msg_tune(copal_msg *m, copal_param p, int64_t value);
+copal_rc copal_msg_set_uri(copal_msg *m, const char *uri);
+copal_rc copal_msg_set_from(copal_msg *m, const char *local_uri);
+copal_rc copal_msg_set_payload(copal_msg *m, int format, copal_bytes body);
+copal_rc copal_msg_add(copal_msg *m, int option, copal_bytes value);
+copal_rc copal_msg_add_uint(copal_msg *m, int option, uint32_t value);
+copal_rc copal_msg_add_text(copal_msg *m, int option, const char *value);
+copal_rc copal_msg_remove(copal_msg *m, int option);
+copal_rc copal_msg_resume(copal_msg *m, uint64_t offset, copal_bytes etag);
+
+/* ---- Asking ------------------------------------------------------------- */
+
+copal_exchange *copal_request(copal *c, copal_msg *m, copal_cb cb);
+copal_exchange *copal_get(copal *c, const char *uri, copal_cb cb);
+copal_exchange *copal_observe(copal *c, const char *uri, copal_cb cb);
+copal_exchange *copal_watch(copal *c, const char *uri, copal_cb cb);
+copal_exchange *copal_ping(copal *c, const char *uri, copal_cb cb);
+copal_rc copal_cancel(copal_exchange *x);
+copal_rc copal_disconnect(copal *c, const char *scope);
+copal_rc copal_send(copal *c, copal_msg *m, const char *to);
+copal_rc copal_strays(copal *c, copal_cb cb);
+copal_rc copal_understand(copal *c, int option);
+
+/* ---- Serving ------------------------------------------------------------ */
+
+copal_rc copal_serve(copal *c, int method, const char *path, unsigned flags,
+                     copal_cb cb);
+copal_rc copal_unserve(copal *c, const char *path);
+copal_rc copal_describe(copal *c, const char *path, const char *name,
+                        const char *optional);
+copal_bytes copal_links(copal *c);
+copal_count copal_notify(copal *c, const char *path);
+copal_rc copal_respond(copal_exchange *x, copal_msg *m);
+copal_rc copal_reply(copal_exchange *x, int code, int format,
+                     copal_bytes body);
+copal_rc copal_reply_text(copal_exchange *x, int code, const char *text);
+
+/* ---- Exchanges ---------------------------------------------------------- */
+
+const copal_msg *copal_exchange_request(copal_exchange *x);
+const char *copal_exchange_param(copal_exchange *x, const char *name);
+copal_rc copal_write(copal_exchange *x, copal_bytes piece, int last);
+copal_rc copal_pause(copal_exchange *x);
+copal_rc copal_resume(copal_exchange *x);
+
+/* ---- Credentials, state, looking inside --------------------------------- */
+
+copal_rc copal_use_psk(copal *c, const char *scope, copal_bytes identity,
+                       copal_bytes key);
+copal_rc copal_use_cert(copal *c, const char *scope, const char *optional,
+                        const char *optional, const char *optional);
+copal_rc copal_use_file(copal *c, const char *path);
+copal_rc copal_use_lookup(copal *c, const char *scope, copal_cb cb);
+copal_rc copal_forget(copal *c, const char *scope);
+copal_rc copal_via(copal *c, const char *scope, const char *proxy_uri);
+copal_rc copal_store(copal *c, const char *optional, copal_cb cb);
+copal_rc copal_trace(copal *c, unsigned what, copal_cb cb);
+copal_rc copal_log_to(copal *c, copal_log what, const char *optional);

@@ -1,0 +1,455 @@
+/* The Lua side of the bindings: checked handles, callbacks, errors. Part of
+ * the generated module (lua_bridge.i), so everything is static.
+ *
+ * A handle is a box: a userdata with one pointer, known by the identity of its
+ * metatable. Closing or collecting a box empties it; an empty box, or anything
+ * else that is no box of the wanted type, is refused before it is read. */
+#ifndef COPAL_LUA_BRIDGE_H
+#define COPAL_LUA_BRIDGE_H
+
+#include <copal.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* SWIG's report of a wrong argument reads any userdata as its own. */
+#undef SWIG_fail_arg
+#define SWIG_fail_arg(func_name, argnum, type) \
+    { \
+        SWIG_Lua_pushferrstring(L, "bad argument #%d to %s: %s expected", \
+                                argnum, func_name, type); \
+        goto fail; \
+    }
+
+typedef int64_t copal_count; /* a number, or a negative COPAL_E* */
+
+/* ---- The state's own corner of the registry ----------------------------- */
+
+/* What callbacks need; one per Lua state, as long-lived as the state. */
+struct bridge {
+    lua_State *thread; /* runs callbacks: never suspended, never collected */
+    int dispatcher;    /* references in the registry                       */
+    int traceback;
+    int sink; /* takes errors of callbacks; LUA_NOREF: stderr     */
+    int mute; /* an endpoint is being collected: no more Lua      */
+};
+
+static char bridge_key; /* its address is the key */
+
+static struct bridge *get_bridge(lua_State *L)
+{
+    struct bridge *b;
+
+    lua_pushlightuserdata(L, &bridge_key);
+    lua_rawget(L, LUA_REGISTRYINDEX);
+    b = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return b;
+}
+
+/* ---- Boxes -------------------------------------------------------------- */
+
+struct box {
+    void *ptr; /* NULL: closed or collected */
+};
+
+struct box_type {
+    const char *name;
+    void *(*ref)(void *p); /* NULL: has one owner */
+    void (*unref)(void *p);
+};
+
+static void *ref_message(void *p)
+{
+    return copal_msg_ref(p);
+}
+
+static void unref_message(void *p)
+{
+    copal_msg_unref(p);
+}
+
+static void *ref_exchange(void *p)
+{
+    return copal_exchange_ref(p);
+}
+
+static void unref_exchange(void *p)
+{
+    copal_exchange_unref(p);
+}
+
+static void free_endpoint(void *p)
+{
+    copal_free(p);
+}
+
+static struct box_type endpoint_type = {"endpoint", NULL, free_endpoint};
+static struct box_type message_type = {"message", ref_message, unref_message};
+static struct box_type exchange_type = {"exchange", ref_exchange,
+                                        unref_exchange};
+
+static struct box *to_box(lua_State *L, int i, struct box_type *type)
+{
+    struct box *box = NULL;
+
+    if (lua_type(L, i) == LUA_TUSERDATA && lua_getmetatable(L, i)) {
+        lua_pushlightuserdata(L, type);
+        lua_rawget(L, LUA_REGISTRYINDEX);
+        if (lua_rawequal(L, -1, -2))
+            box = lua_touserdata(L, i);
+        lua_pop(L, 2);
+    }
+    return box;
+}
+
+static void *check_box(lua_State *L, int i, struct box_type *type)
+{
+    struct box *box = to_box(L, i, type);
+
+    if (box == NULL || box->ptr == NULL) {
+        lua_pushfstring(L, "%s expected, got %s", type->name,
+                        box != NULL ? "a closed one" : luaL_typename(L, i));
+        luaL_argerror(L, i, lua_tostring(L, -1));
+    }
+    return box->ptr;
+}
+
+static struct box *new_box(lua_State *L, struct box_type *type)
+{
+    struct box *box = lua_newuserdata(L, sizeof(*box));
+
+    box->ptr = NULL;
+    lua_pushlightuserdata(L, type);
+    lua_rawget(L, LUA_REGISTRYINDEX);
+    lua_setmetatable(L, -2);
+    return box;
+}
+
+/* Pushes nil, text, NAME; text NULL or empty: the error's general one. */
+static int push_error(lua_State *L, int error, const char *text)
+{
+    lua_pushnil(L);
+    lua_pushstring(L, text != NULL && *text != '\0' ? text
+                                                    : copal_strerror(error));
+    lua_pushstring(L, copal_errname(error));
+    return 3;
+}
+
+/* Takes the reference that comes with p. Should there be no memory for the
+ * box, the reference leaks: there is no way to release it from a longjmp. */
+static int push_owned(lua_State *L, struct box_type *type, void *p)
+{
+    if (p == NULL)
+        return push_error(L, COPAL_ENOMEM, NULL);
+    new_box(L, type)->ptr = p;
+    return 1;
+}
+
+static int push_shown(lua_State *L, struct box_type *type, const void *p)
+{
+    struct box *box;
+
+    if (p == NULL) {
+        lua_pushnil(L);
+        return 1;
+    }
+    box = new_box(L, type);
+    box->ptr = type->ref((void *)p);
+    return 1;
+}
+
+static void empty_box(lua_State *L, struct box *box, struct box_type *type)
+{
+    void *p = box->ptr;
+    struct bridge *b = get_bridge(L);
+
+    box->ptr = NULL;
+    if (p == NULL)
+        return;
+    b->mute++;
+    type->unref(p);
+    b->mute--;
+}
+
+static int gc_endpoint(lua_State *L)
+{
+    struct box *box = to_box(L, 1, &endpoint_type);
+
+    if (box != NULL)
+        empty_box(L, box, &endpoint_type);
+    return 0;
+}
+
+static int gc_message(lua_State *L)
+{
+    struct box *box = to_box(L, 1, &message_type);
+
+    if (box != NULL)
+        empty_box(L, box, &message_type);
+    return 0;
+}
+
+static int gc_exchange(lua_State *L)
+{
+    struct box *box = to_box(L, 1, &exchange_type);
+
+    if (box != NULL)
+        empty_box(L, box, &exchange_type);
+    return 0;
+}
+
+static void make_type(lua_State *L, struct box_type *type, lua_CFunction gc)
+{
+    lua_pushlightuserdata(L, type);
+    lua_newtable(L);
+    lua_pushcfunction(L, gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pushfstring(L, "copal %s", type->name);
+    lua_setfield(L, -2, "__name");
+    lua_pushboolean(L, 0); /* getmetatable() shows false: hands off */
+    lua_setfield(L, -2, "__metatable");
+    lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
+/* ---- Arguments ---------------------------------------------------------- */
+
+static lua_Integer check_integer(lua_State *L, int i, int64_t min, int64_t max)
+{
+    lua_Integer n = luaL_checkinteger(L, i);
+
+    luaL_argcheck(L, n >= min && n <= max, i, "number out of range");
+    return n;
+}
+
+/* C ends text at a zero: text with one inside would be cut in silence. */
+static const char *check_text(lua_State *L, int i)
+{
+    size_t len;
+    const char *text = luaL_checklstring(L, i, &len);
+
+    luaL_argcheck(L, strlen(text) == len, i, "text contains a zero byte");
+    return text;
+}
+
+/* The sentence about the call that just failed, where the first argument
+ * leads to the endpoint; NULL otherwise. */
+static const char *why(lua_State *L)
+{
+    struct box *box = to_box(L, 1, &endpoint_type);
+    copal *c = NULL;
+
+    if (box != NULL) {
+        c = box->ptr;
+    } else {
+        box = to_box(L, 1, &exchange_type);
+        if (box != NULL && box->ptr != NULL)
+            c = copal_exchange_endpoint(box->ptr);
+    }
+    return c != NULL ? copal_why(c) : NULL;
+}
+
+/* ---- Callbacks ---------------------------------------------------------- */
+
+/* One registered function. */
+struct cell {
+    struct bridge *bridge;
+    int fn;
+};
+
+struct call {
+    const copal_event *ev;
+    int fn;
+};
+
+static void drop_cell(void *user)
+{
+    struct cell *cell = user;
+
+    luaL_unref(cell->bridge->thread, LUA_REGISTRYINDEX, cell->fn);
+    free(cell);
+}
+
+/* NAME or nil, and the sentence. */
+static void push_status(lua_State *L, const copal_event *ev)
+{
+    const char *text = ev->text;
+
+    if (ev->status != 0 && (text == NULL || *text == '\0'))
+        text = copal_strerror(ev->status);
+    lua_pushstring(L, ev->status == 0 ? NULL : copal_errname(ev->status));
+    lua_pushstring(L, text);
+}
+
+/* The arguments after kind, by kind. Boxes of one exchange are many, so where
+ * a script may wish to know it again its address comes along as a key. */
+static int push_event(lua_State *L, const copal_event *ev)
+{
+    switch (ev->kind) {
+    case COPAL_REQUEST:
+        push_shown(L, &message_type, ev->msg);
+        push_shown(L, &exchange_type, ev->exchange);
+        lua_pushlightuserdata(L, ev->exchange);
+        lua_pushstring(L, ev->text);
+        return 4;
+    case COPAL_RESPONSE:
+    case COPAL_STRAY: push_shown(L, &message_type, ev->msg); return 1;
+    case COPAL_CHUNK:
+        push_shown(L, &message_type, ev->msg);
+        push_shown(L, &exchange_type, ev->exchange);
+        lua_pushinteger(L, (lua_Integer)ev->offset);
+        lua_pushboolean(L, ev->last);
+        return 4;
+    case COPAL_PULL:
+        push_shown(L, &exchange_type, ev->exchange);
+        lua_pushinteger(L, (lua_Integer)ev->offset);
+        lua_pushinteger(L, (lua_Integer)ev->want);
+        lua_pushlightuserdata(L, ev->exchange);
+        return 4;
+    case COPAL_PROGRESS:
+        lua_pushinteger(L, (lua_Integer)ev->offset);
+        lua_pushinteger(L, (lua_Integer)ev->total);
+        return 2;
+    case COPAL_SILENT:
+    case COPAL_END:
+        push_status(L, ev);
+        lua_pushlightuserdata(L, ev->exchange);
+        return 3;
+    case COPAL_TRACE: lua_pushstring(L, ev->text); return 1;
+    case COPAL_RESUMED:
+    case COPAL_TIMER: return 0;
+    }
+    return 0;
+}
+
+/* Runs inside lua_pcall: lack of memory while the arguments are made and an
+ * error of the function end there, none of them jumps through the core. */
+static int dispatch(lua_State *L)
+{
+    const struct call *call = lua_touserdata(L, 1);
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, call->fn);
+    lua_pushinteger(L, call->ev->kind);
+    lua_call(L, 1 + push_event(L, call->ev), 0);
+    return 0;
+}
+
+static int add_traceback(lua_State *L)
+{
+    if (lua_type(L, 1) == LUA_TSTRING)
+        luaL_traceback(L, L, lua_tostring(L, 1), 1);
+    return 1;
+}
+
+/* The error is on top of the stack. */
+static void report(struct bridge *b)
+{
+    lua_State *T = b->thread;
+    const char *text;
+
+    if (b->sink != LUA_NOREF) {
+        lua_rawgeti(T, LUA_REGISTRYINDEX, b->sink);
+        lua_pushvalue(T, -2);
+        if (lua_pcall(T, 1, 0, 0) == 0)
+            return;
+    }
+    text = lua_type(T, -1) == LUA_TSTRING ? lua_tostring(T, -1) : NULL;
+    fprintf(stderr, "copal: error in a callback: %s\n",
+            text != NULL ? text : luaL_typename(T, -1));
+}
+
+static void on_event(const copal_event *ev, void *user)
+{
+    const struct cell *cell = user;
+    struct bridge *b = cell->bridge;
+    lua_State *T = b->thread;
+    struct call call = {ev, cell->fn};
+    int top = lua_gettop(T);
+
+    if (b->mute > 0 || !lua_checkstack(T, 8))
+        return;
+    lua_rawgeti(T, LUA_REGISTRYINDEX, b->traceback);
+    lua_rawgeti(T, LUA_REGISTRYINDEX, b->dispatcher);
+    lua_pushlightuserdata(T, &call);
+    if (lua_pcall(T, 1, 0, top + 1) != 0) {
+        /* Whoever asked learns it now, not when the exchange is collected. */
+        if (ev->kind == COPAL_REQUEST && ev->exchange != NULL)
+            copal_reply(ev->exchange, COPAL_INTERNAL_ERROR, COPAL_NO_FORMAT,
+                        (copal_bytes){NULL, 0});
+        report(b);
+    }
+    lua_settop(T, top);
+}
+
+/* nil: nobody wants to be told. */
+static void check_callback(lua_State *L, int i, copal_cb *cb)
+{
+    struct bridge *b = get_bridge(L);
+    struct cell *cell;
+    int fn;
+
+    *cb = (copal_cb){NULL, NULL, NULL};
+    if (lua_isnoneornil(L, i))
+        return;
+    luaL_checktype(L, i, LUA_TFUNCTION);
+    lua_pushvalue(L, i);
+    fn = luaL_ref(L, LUA_REGISTRYINDEX);
+    cell = malloc(sizeof(*cell));
+    if (cell == NULL) {
+        luaL_unref(L, LUA_REGISTRYINDEX, fn);
+        luaL_error(L, "out of memory");
+        return;
+    }
+    *cell = (struct cell){b, fn};
+    *cb = (copal_cb){on_event, cell, drop_cell};
+}
+
+static int l_on_error(lua_State *L)
+{
+    struct bridge *b = get_bridge(L);
+
+    if (!lua_isnoneornil(L, 1))
+        luaL_checktype(L, 1, LUA_TFUNCTION);
+    luaL_unref(L, LUA_REGISTRYINDEX, b->sink);
+    b->sink = LUA_NOREF;
+    if (lua_isnoneornil(L, 1))
+        return 0;
+    lua_settop(L, 1);
+    b->sink = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+#include "lua_loop.h"
+#include "lua_inspect.h"
+
+/* ---- Opening ------------------------------------------------------------ */
+
+static void init_bridge(lua_State *L)
+{
+    struct bridge *b;
+
+    if (get_bridge(L) != NULL)
+        return;
+    make_type(L, &endpoint_type, gc_endpoint);
+    make_type(L, &message_type, gc_message);
+    make_type(L, &exchange_type, gc_exchange);
+
+    lua_pushlightuserdata(L, &bridge_key);
+    b = lua_newuserdata(L, sizeof(*b));
+    b->mute = 0;
+    b->sink = LUA_NOREF;
+    b->thread = lua_newthread(L);
+    luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushcfunction(L, dispatch);
+    b->dispatcher = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushcfunction(L, add_traceback);
+    b->traceback = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
+#endif

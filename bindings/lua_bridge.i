@@ -1,0 +1,83 @@
+/* How the functions of copal.i look in Lua: handles are checked boxes, bytes
+ * are strings, integers are integers, and what fails gives nil, text, NAME. */
+%{
+#include "lua_bridge.h"
+%}
+
+/* ---- Handles ------------------------------------------------------------ */
+
+%typemap(in) copal * %{ $1 = check_box(L, $input, &endpoint_type); %}
+%typemap(in) copal_msg * %{ $1 = check_box(L, $input, &message_type); %}
+%typemap(in) copal_exchange * %{ $1 = check_box(L, $input, &exchange_type); %}
+
+/* A message made for us is ours; one that is shown to us is not. */
+%typemap(out) copal_msg * %{ SWIG_arg += push_owned(L, &message_type, $1); %}
+%typemap(out) const copal_msg * %{
+    SWIG_arg += push_shown(L, &message_type, (void *)$1);
+%}
+%typemap(out) copal_exchange * %{
+    SWIG_arg += $1 == NULL ? push_error(L, COPAL_ENOMEM, NULL)
+                           : push_shown(L, &exchange_type, $1);
+%}
+
+/* ---- Numbers, text, bytes ----------------------------------------------- */
+
+%typemap(in) int, unsigned, uint32_t, copal_registry, copal_param, copal_text,
+             copal_log
+%{ $1 = ($1_ltype)check_integer(L, $input, INT32_MIN, UINT32_MAX); %}
+%typemap(in) uint64_t, size_t
+%{ $1 = ($1_ltype)check_integer(L, $input, 0, INT64_MAX); %}
+%typemap(in) int64_t
+%{ $1 = ($1_ltype)check_integer(L, $input, INT64_MIN, INT64_MAX); %}
+%typemap(out) int, int64_t, uint64_t
+%{ lua_pushinteger(L, (lua_Integer)$1); SWIG_arg++; %}
+
+%typemap(in) const char * %{ $1 = (char *)check_text(L, $input); %}
+%typemap(in) const char *optional
+%{ $1 = lua_isnoneornil(L, $input) ? NULL : (char *)check_text(L, $input); %}
+%typemap(out) const char * %{ lua_pushstring(L, $1); SWIG_arg++; %}
+%typemap(freearg) const char *, const char *optional ""
+
+%typemap(in) copal_bytes
+%{ $1.data = (const uint8_t *)luaL_checklstring(L, $input, &$1.len); %}
+%typemap(out) copal_bytes
+%{ lua_pushlstring(L, $1.len == 0 ? "" : (const char *)$1.data, $1.len);
+   SWIG_arg++; %}
+
+/* ---- Errors and callbacks ----------------------------------------------- */
+
+%typemap(out) copal_rc
+%{ if ($1 < 0) SWIG_arg += push_error(L, (int)$1, why(L));
+   else { lua_pushboolean(L, 1); SWIG_arg++; } %}
+%typemap(out) copal_count
+%{ if ($1 < 0) SWIG_arg += push_error(L, (int)$1, why(L));
+   else { lua_pushinteger(L, (lua_Integer)$1); SWIG_arg++; } %}
+
+/* A callback is always the last argument, so nothing that may still raise an
+ * error stands between making the cell and handing it over. */
+%typemap(in) copal_cb %{ check_callback(L, $input, &$1); %}
+
+/* ---- What needs a hand-written function --------------------------------- */
+
+%native(endpoint) int l_endpoint(lua_State *L);
+%native(free) int l_free(lua_State *L);
+%native(run) int l_run(lua_State *L);
+%native(wait) int l_wait(lua_State *L);
+%native(catch_signals) int l_catch_signals(lua_State *L);
+%native(caught) int l_caught(lua_State *L);
+%native(on_error) int l_on_error(lua_State *L);
+%native(options) int l_options(lua_State *L);
+%native(msg_value) int l_msg_value(lua_State *L);
+%native(msg_uint) int l_msg_uint(lua_State *L);
+%native(msg_wire) int l_msg_wire(lua_State *L);
+%native(stats) int l_stats(lua_State *L);
+%native(params) int l_params(lua_State *L);
+%native(errors) int l_errors(lua_State *L);
+
+%init %{ init_bridge(L); %}
+
+/* SWIG's own tables are filled in by whoever comes first, without a lock:
+ * programs with a Lua state a thread take turns here. */
+%wrapper %{
+#include "lua_open.h"
+%}

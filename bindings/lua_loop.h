@@ -1,0 +1,169 @@
+/* Making, running and freeing endpoints from Lua, and Ctrl-C while one runs.
+ * Part of lua_bridge.h. */
+
+/* ---- Signals ------------------------------------------------------------ */
+
+/* Signals belong to the process, and so does this: the endpoint that runs and
+ * the signal that stopped it. A program with a loop in each of several threads
+ * has its signals stop whichever came first. */
+static _Atomic(copal *) running;
+static volatile sig_atomic_t caught;
+static int catching; /* for good, by catch_signals() */
+
+static void on_signal(int number)
+{
+    copal *c = atomic_load(&running);
+
+    if (caught != 0) { /* the first one was not heard: mean it */
+        signal(number, SIG_DFL);
+        raise(number);
+    }
+    caught = number;
+    if (c != NULL)
+        copal_stop(c);
+}
+
+static void catch_signal(int number, struct sigaction *before)
+{
+    struct sigaction action;
+
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = on_signal;
+    sigemptyset(&action.sa_mask);
+    sigaction(number, &action, before);
+}
+
+/* From now on SIGINT and SIGTERM end run() and wait() instead of the
+ * program. */
+static int l_catch_signals(lua_State *L)
+{
+    (void)L;
+    if (!catching) {
+        catching = 1;
+        catch_signal(SIGINT, NULL);
+        catch_signal(SIGTERM, NULL);
+    }
+    return 0;
+}
+
+/* The number of the signal that came, or nil; forgets it. */
+static int l_caught(lua_State *L)
+{
+    int number = caught;
+
+    caught = 0;
+    if (number == 0)
+        return 0;
+    lua_pushinteger(L, number);
+    return 1;
+}
+
+/* ---- Endpoints ---------------------------------------------------------- */
+
+static int l_endpoint(lua_State *L)
+{
+    struct box *box = new_box(L, &endpoint_type);
+
+    box->ptr = copal_new(NULL);
+    if (box->ptr == NULL)
+        return push_error(L, COPAL_ENOMEM, NULL);
+    return 1;
+}
+
+/* END reaches the callbacks, unlike when an endpoint is collected. Freeing
+ * twice is no mistake. */
+static int l_free(lua_State *L)
+{
+    struct box *box = to_box(L, 1, &endpoint_type);
+    copal *c;
+
+    luaL_argcheck(L, box != NULL, 1, "endpoint expected");
+    c = box->ptr;
+    box->ptr = NULL;
+    if (c != NULL)
+        copal_free(c);
+    return 0;
+}
+
+/* While c runs, SIGINT stops it; as before afterwards. */
+struct watched {
+    bool mine, temporary;
+    struct sigaction before;
+};
+
+static void watch_signals(struct watched *w, copal *c)
+{
+    copal *none = NULL;
+
+    w->mine = atomic_compare_exchange_strong(&running, &none, c);
+    w->temporary = w->mine && !catching;
+    if (w->temporary)
+        catch_signal(SIGINT, &w->before);
+}
+
+static void unwatch_signals(struct watched *w)
+{
+    if (w->temporary)
+        sigaction(SIGINT, &w->before, NULL);
+    if (w->mine)
+        atomic_store(&running, NULL);
+}
+
+/* Runs one endpoint until it has nothing left to wait for, stop() or a
+ * signal. */
+static int l_run(lua_State *L)
+{
+    copal *c = check_box(L, 1, &endpoint_type);
+    struct watched w;
+    int err = 0;
+
+    watch_signals(&w, c);
+    if (caught == 0)
+        err = copal_run(c);
+    unwatch_signals(&w);
+    if (err < 0)
+        return push_error(L, err, why(L));
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static int wait_input(lua_State *L, struct pollfd *fds, int n, int timeout)
+{
+    for (int i = 0; i < n; i++) {
+        copal *c = check_box(L, i + 2, &endpoint_type);
+        int left = copal_timeout(c);
+
+        fds[i] = (struct pollfd){.fd = copal_fd(c), .events = POLLIN};
+        if (left >= 0 && (timeout < 0 || left < timeout))
+            timeout = left;
+    }
+    /* A signal from here on makes the first descriptor readable. */
+    return caught != 0 ? 0 : poll(fds, (nfds_t)n, timeout);
+}
+
+/* wait(ms, endpoint...): one turn of each of several endpoints, after at most
+ * ms (-1: no limit) of waiting for something to do. An endpoint may be freed
+ * in the turn of another. */
+static int l_wait(lua_State *L)
+{
+    struct pollfd fds[16];
+    int timeout = (int)check_integer(L, 1, -1, INT32_MAX);
+    int n = lua_gettop(L) - 1;
+    struct watched w;
+
+    luaL_argcheck(L, n >= 1 && n <= 16, 2, "1 to 16 endpoints expected");
+    for (int i = 0; i < n; i++)
+        check_box(L, i + 2, &endpoint_type);
+    watch_signals(&w, to_box(L, 2, &endpoint_type)->ptr);
+    wait_input(L, fds, n, timeout);
+    unwatch_signals(&w);
+    for (int i = 0; i < n; i++) {
+        struct box *box = to_box(L, i + 2, &endpoint_type);
+        int err = box->ptr == NULL ? 0 : copal_step(box->ptr);
+
+        if (err < 0)
+            return push_error(L, err, NULL);
+    }
+    lua_pushboolean(L, 1);
+    return 1;
+}

@@ -1,0 +1,21 @@
+-- Every command: its name, the module that does it, its arguments, one line of
+-- help. Without a module it is not built in.
+return {
+  { "get", "request", "URI [ITEM...]", "fetch a representation" },
+  { "put", "request", "URI [ITEM...]", "store one" },
+  { "post", "request", "URI [ITEM...]", "hand something over" },
+  { "delete", "request", "URI", "remove a resource" },
+  { "fetch", "request", "URI [ITEM...]", "fetch what the payload asks for (RFC 8132)" },
+  { "patch", "request", "URI [ITEM...]", "change a part (RFC 8132)" },
+  { "ipatch", "request", "URI [ITEM...]", "change a part, repeatable (RFC 8132)" },
+  { "observe", "observe", "URI", "every notification (RFC 7641)" },
+  { "watch", "watch", "URI...", "values for ever; tells when it is silent" },
+  { "ls", "ls", "URI [ATTR=VALUE...]", "what a server offers" },
+  { "ping", "ping", "URI", "is anybody there" },
+  { "serve", "serve", "FILE.lua | --test", "offer resources" },
+  { "run", "run", "FILE.lua [ARGS]", "a script with everything loaded" },
+  { "help", "help", "[COMMAND]", "this" },
+  { "find" }, { "shell" }, { "ui" }, { "top" }, { "proxy" }, { "tap" },
+  { "trace" }, { "record" }, { "replay" }, { "bench" }, { "sim" }, { "fleet" },
+  { "check" }, { "creds" }, { "codec" }, { "doctor" }, { "completion" },
+}

@@ -1,0 +1,209 @@
+-- Every flag of the program: parsing and help are made from this one table.
+-- Besides these each parameter of COPAL_PARAMS is a flag of its name.
+local exit = require "copal.cli.exit"
+
+local M = {}
+
+local ASK = "get put post delete fetch patch ipatch"
+local SEE = ASK .. " observe watch"
+local ALL = SEE .. " ls ping"
+
+-- short, long, argument (false: none), commands, help; then what differs:
+-- list: may be given several times; count: how often it was given;
+-- param: sets this parameter; absent: not built in; kind: of the argument.
+local rows = {
+  { "f", "print", "FORMAT", SEE .. " ls", "auto json link hex raw none; auto: pretty on a terminal, exact bytes on a pipe" },
+  { "p", "payload", "TEXT", SEE, "what to send" },
+  { "t", "format", "CF", SEE, "Content-Format of the payload, number or name" },
+  { "t", "tree", false, "ls", "as a tree" },
+  { "a", "accept", "CF", SEE .. " ls", "Content-Format wanted" },
+  { "O", "option", "NAME=VALUE", SEE .. " ls", "any option; VALUE as text, 0xHEX or =uint", list = true },
+  { "X", "code", "0.NN", ASK, "any method code" },
+  { "N", "non", false, SEE .. " ls", "non-confirmable" },
+  { "T", "timeout", "TIME", ALL, "total deadline: 5s, 500ms, 2m", param = "timeout" },
+  { "i", "interface", "IFACE", ALL, "leave by this interface", kind = "interface" },
+  { nil, "from", "ADDR:PORT", SEE .. " ls", "leave from this address" },
+  { nil, "hops", "N", ALL, "IP hop limit", param = "hops" },
+  { nil, "ignore-icmp", false, ALL, "a refused port is no verdict", param = "ignore_icmp" },
+  { "C", "count", "N", "observe watch ping", "stop after so many", kind = "number" },
+  { "W", "during", "TIME", "observe watch ping", "stop after so long", kind = "time" },
+  { "F", "template", "FORMAT", SEE, "%t time %c code %p payload %r rtt %u uri %o obs seq" },
+  { nil, "json", false, SEE .. " ls ping", "one JSON object an event" },
+  { nil, "expect", "WHAT", SEE, "2.05, or 'json .t > 20'; exit 9 when false", list = true },
+  { "o", "output", "FILE", ASK .. " ls", "write the payload to a file" },
+  { "v", "verbose", false, ALL .. " serve", "messages on stderr; -vv options, -vvv bytes", count = true },
+  { nil, "listen", "URI", "serve", "accept here; port 0: any free one", list = true },
+  { nil, "test", false, "serve", "the demo and plugtest resources" },
+  { nil, "pcap", "FILE", ALL .. " serve", "pcapng of plaintext messages", absent = true },
+  { nil, "keylog", "FILE", ALL .. " serve", "keys in NSS format", absent = true },
+  { nil, "profile", "NAME", ALL, "device quirks", absent = true },
+  { nil, "resume", false, ASK, "go on with a broken transfer", absent = true },
+  { nil, "workers", "N", "serve", "as many threads", absent = true },
+  { nil, "no-color", false, ALL .. " serve", "no colour; so does NO_COLOR" },
+  { "q", "quiet", false, ALL .. " serve", "nothing on stderr but errors of usage" },
+  { "h", "help", false, ALL .. " serve run", "this" },
+}
+
+local function belongs(row, command)
+  return (" " .. row[4] .. " "):find(" " .. command .. " ", 1, true) ~= nil
+end
+
+---- Values --------------------------------------------------------------------
+
+local units = { ms = 0.001, s = 1, m = 60, h = 3600, [""] = 1 }
+
+-- "2s", "500ms", "1.5m", "2": seconds; nil if it is no time.
+function M.seconds(text)
+  local n, unit = text:match("^(%d+%.?%d*)(%a*)$")
+  local factor = units[unit]
+  return n and factor and tonumber(n) * factor or nil
+end
+
+local function number_of(flag, text)
+  local n = text:match("^%d+$") and tonumber(text)
+  if not n then exit.usage(flag .. " wants a number, got '" .. text .. "'") end
+  return n
+end
+
+local function interface_index(name)
+  if name:match("^%d+$") then return tonumber(name) end
+  local f = not name:find("/", 1, true)
+    and io.open("/sys/class/net/" .. name .. "/ifindex")
+  if not f then exit.fail(exit.NO_ROUTE, "no interface '" .. name .. "'") end
+  local index = f:read("n")
+  f:close()
+  return index
+end
+
+local function param_value(flag, name, text)
+  local p = require "copal.value".params()[name]
+  if p.is_time then
+    local n = M.seconds(text)
+    if not n then
+      exit.usage(flag .. " wants a time like 5s or 500ms, got '" .. text .. "'")
+    end
+    return n
+  end
+  return number_of(flag, text)
+end
+
+---- Parsing -------------------------------------------------------------------
+
+local function by_long(command, name)
+  for _, row in ipairs(rows) do
+    if row[2] == name and belongs(row, command) then return row end
+  end
+  local param = name:gsub("-", "_")
+  if command ~= "run" and require "copal.value".params()[param] then
+    return { nil, name, "N", command, param = param }
+  end
+end
+
+local function by_short(command, letter)
+  for _, row in ipairs(rows) do
+    if row[1] == letter and belongs(row, command) then return row end
+  end
+end
+
+local function set(out, row, flag, text)
+  if row.absent then exit.not_built_in("--" .. row[2]) end
+  if row.param then
+    out.params[row.param] = text and param_value(flag, row.param, text) or 1
+  elseif row.kind == "interface" then
+    out.params.interface = interface_index(text)
+  elseif row.kind == "number" then
+    out[row[2]] = number_of(flag, text)
+  elseif row.kind == "time" then
+    out[row[2]] = M.seconds(text)
+      or exit.usage(flag .. " wants a time like 5s, got '" .. text .. "'")
+  elseif row.count then
+    out[row[2]] = (out[row[2]] or 0) + 1
+  elseif row.list then
+    out[row[2]] = out[row[2]] or {}
+    table.insert(out[row[2]], text)
+  else
+    out[row[2]] = text or true
+  end
+end
+
+local function unknown(command, flag)
+  exit.usage("unknown flag " .. flag .. "; see copal help " .. command)
+end
+
+-- Flags and words in any order; after "--" only words. Words are in out[1..n].
+function M.parse(command, argv)
+  local out = { params = {} }
+  local i = 1
+
+  local function argument(row, flag, attached)
+    if not row[3] then return nil end
+    if attached then return attached end
+    i = i + 1
+    if argv[i] == nil then exit.usage(flag .. " wants " .. row[3]) end
+    return argv[i]
+  end
+
+  local function short_flags(cluster)
+    while cluster ~= "" do
+      local letter = cluster:sub(1, 1)
+      local row = by_short(command, letter) or unknown(command, "-" .. letter)
+      cluster = cluster:sub(2)
+      if row[3] then
+        set(out, row, "-" .. letter,
+          argument(row, "-" .. letter, cluster ~= "" and cluster or nil))
+        return
+      end
+      set(out, row, "-" .. letter)
+    end
+  end
+
+  while i <= #argv do
+    local word = argv[i]
+    if word == "--" then
+      for j = i + 1, #argv do out[#out + 1] = argv[j] end
+      break
+    elseif word:match("^%-%-") then
+      local name, attached = word:match("^%-%-([^=]+)=(.*)$")
+      name = name or word:sub(3)
+      local row = by_long(command, name) or unknown(command, "--" .. name)
+      if attached and not row[3] then
+        exit.usage("--" .. name .. " takes no value")
+      end
+      set(out, row, "--" .. name, argument(row, "--" .. name, attached))
+    elseif word:match("^%-.") then
+      short_flags(word:sub(2))
+    else
+      out[#out + 1] = word
+    end
+    i = i + 1
+  end
+  return out
+end
+
+---- Help ----------------------------------------------------------------------
+
+-- One line a flag of this command.
+function M.help(command)
+  local lines = {}
+  for _, row in ipairs(rows) do
+    if belongs(row, command) then
+      local flag = (row[1] and "-" .. row[1] .. ", " or "    ") .. "--" .. row[2]
+      if row[3] then flag = flag .. " " .. row[3] end
+      lines[#lines + 1] = string.format("  %-26s %s%s", flag, row[5],
+        row.absent and " (not built in)" or "")
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
+-- Parameters as flags, with their defaults.
+function M.help_params()
+  local lines = {}
+  for _, p in ipairs(require "copal.value".params()) do
+    lines[#lines + 1] = string.format("  --%-24s %s (%d)",
+      (p.name:gsub("_", "-")), p.what, p.value)
+  end
+  return table.concat(lines, "\n")
+end
+
+return M

@@ -1,0 +1,137 @@
+-- copal ls URI: .well-known/core as a table or a tree.
+local exit = require "copal.cli.exit"
+local flags_table = require "copal.cli.flags"
+local host = require "copal.host"
+local output = require "copal.cli.output"
+local session = require "copal.cli.session"
+local text = require "copal.cli.text"
+
+local M = {}
+
+local CORE = "/.well-known/core"
+
+-- The document's URI: that of the server, unless a path is named.
+local function core_uri(uri)
+  local base, path = uri:match("^([%w+.-]+://[^/?#]*)(.*)$")
+  if base and (path == "" or path == "/") then return base .. CORE end
+  if base and path:match("^%?") then return base .. CORE .. path end
+  return uri
+end
+
+local function format_name(ct)
+  local names = {}
+  for number in ct:gmatch("%d+") do
+    names[#names + 1] = text.format(require "copal".format(tonumber(number)))
+  end
+  return #names > 0 and table.concat(names, " ") or ct
+end
+
+local function attributes(link)
+  local words, title = {}, nil
+  for _, name in ipairs(link.names) do
+    local v = link[name]
+    if name == "title" and v ~= true then
+      title = '"' .. v .. '"'
+    elseif name == "obs" then
+      table.insert(words, 1, "obs")
+    elseif name ~= "ct" then
+      words[#words + 1] = v == true and name or name .. "=" .. v
+    end
+  end
+  words[#words + 1] = title
+  return table.concat(words, "  ")
+end
+
+local function as_table(links, out)
+  local wide, wide_ct = 4, 2
+  local rows = {}
+  for _, link in ipairs(links) do
+    local ct = type(link.ct) == "string" and format_name(link.ct) or ""
+    rows[#rows + 1] = { link.href, ct, attributes(link) }
+    wide, wide_ct = math.max(wide, #link.href), math.max(wide_ct, #ct)
+  end
+  local line = "  %-" .. math.min(wide, 60) .. "s  %-" .. math.min(wide_ct, 40) .. "s  %s"
+  out:write(line:format("PATH", "CT", "ATTRS") .. "\n")
+  for _, row in ipairs(rows) do
+    out:write((text.visible(line:format(row[1], row[2], row[3])):gsub("%s+$", "")) .. "\n")
+  end
+end
+
+local function as_tree(links, out)
+  local root = { kids = {}, order = {} }
+  for _, link in ipairs(links) do
+    local node = root
+    for segment in link.href:gmatch("[^/]+") do
+      local kid = node.kids[segment]
+      if not kid then
+        kid = { kids = {}, order = {} }
+        node.kids[segment] = kid
+        table.insert(node.order, segment)
+      end
+      node = kid
+    end
+    node.link = link
+  end
+  local function show(node, indent)
+    for i, segment in ipairs(node.order) do
+      local kid = node.kids[segment]
+      local last = i == #node.order
+      local seen = kid.link and attributes(kid.link) or ""
+      out:write(text.visible(indent .. (last and "└ " or "├ ") .. segment
+        .. (seen ~= "" and "  " .. seen or "")) .. "\n")
+      show(kid, indent .. (last and "  " or "│ "))
+    end
+  end
+  out:write("/\n")
+  show(root, "")
+end
+
+local function summary(links, res, rtt)
+  local observable = 0
+  for _, link in ipairs(links) do
+    if link.obs then observable = observable + 1 end
+  end
+  return string.format("%d resource%s, %d observable · %s in %s", #links,
+    #links == 1 and "" or "s", observable, res.code.dotted, text.ms(rtt))
+end
+
+function M.main(command, argv)
+  local flags = flags_table.parse(command, argv)
+  if flags.help then return require "copal.cli.help".of(command) end
+  local uri, words = session.uri_and_items(command, flags)
+  local out = output.new(flags)
+  local spec = session.request_options(flags)
+  for _, word in ipairs(words) do table.insert(spec.query, word) end
+  spec.uri = core_uri(uri)
+
+  local coap = session.open(flags)
+  local began = host.clock()
+  local res, err = coap:request(spec)
+  local rtt = host.clock() - began
+  coap:free()
+  if not res then
+    exit.fail(exit.of_error(err), not flags.quiet and err.message or nil)
+  end
+  if res.code.cls ~= 2 then
+    out:refusal(res, spec.uri)
+    return exit.of_code(res.code)
+  end
+  if flags.json or out.wanted ~= "auto" then
+    if flags.json then out:json_event("response", res, { uri = spec.uri, rtt = rtt })
+    else out:payload(res) end
+    out:close()
+    return exit.OK
+  end
+  local links, why = res:links()
+  if not links then
+    exit.fail(exit.DECODE, "the answer is not in link format: " .. tostring(why))
+  end
+  if flags.tree then as_tree(links, out) else as_table(links, out) end
+  out:close()
+  if not flags.quiet then
+    io.stderr:write(summary(links, res, rtt), "\n")
+  end
+  return exit.OK
+end
+
+return M

@@ -1,0 +1,52 @@
+-- copal serve FILE.lua, copal serve --test: offers resources until a signal.
+local copal = require "copal"
+local errors = require "copal.error"
+local exit = require "copal.cli.exit"
+local flags_table = require "copal.cli.flags"
+local session = require "copal.cli.session"
+
+local M = {}
+
+local function listen(coap, flags)
+  for _, uri in ipairs(flags.listen or { "coap://*" }) do
+    local ok, err = coap:listen(uri)
+    if not ok then exit.fail(exit.of_error(err), err.message) end
+  end
+  for _, uri in ipairs(coap:addresses()) do
+    print("listening on " .. uri)
+  end
+  io.stdout:flush()
+end
+
+-- Resources first: who hears that we listen finds them there.
+local function mount(coap, flags)
+  if flags.test then
+    require "copal.testsite".mount(coap)
+    return
+  end
+  local path = flags[1]
+  local chunk = require "copal.cli.run".load(path, flags)
+  local job = require "copal.task".spawn_joined(coap, chunk, coap,
+    table.unpack(flags, 2))
+  if job.done and not job.ok then
+    exit.fail(exit.INTERNAL, tostring(job.traceback or job.results[1]))
+  end
+end
+
+function M.main(command, argv)
+  local flags = flags_table.parse(command, argv)
+  if flags.help then return require "copal.cli.help".of(command) end
+  if not flags.test and not flags[1] then
+    exit.usage("copal serve wants a FILE.lua or --test")
+  end
+  local coap = session.open(flags)
+  copal.set_default(coap)
+  mount(coap, flags)
+  listen(coap, flags)
+  local _, err = coap:run()
+  coap:close(1)
+  if err and not errors.is(err, "ECANCEL") then error(err, 0) end
+  return exit.OK
+end
+
+return M

@@ -1,0 +1,90 @@
+-- What commands that ask have in common: an endpoint made from the flags, the
+-- trace on stderr, the interrupt.
+local core = require "copal_core"
+local copal = require "copal"
+local exit = require "copal.cli.exit"
+
+local M = {}
+
+-- The endpoint, its parameters as flags say.
+function M.open(flags)
+  core.catch_signals()
+  local parameters = {}
+  for name, v in pairs(flags.params) do parameters[name] = v end
+  local coap, err = copal.endpoint(parameters)
+  if not coap then exit.fail(exit.of_error(err), err.message) end
+  if flags.verbose then
+    require "copal.cli.wire".attach(coap, flags)
+  end
+  return coap
+end
+
+function M.format_number(flag, text)
+  local f = copal.format(text)
+  if not f then exit.usage(flag .. ": unknown Content-Format '" .. text .. "'") end
+  return f.number
+end
+
+-- VALUE of -O: 0xHEX bytes, =uint, else text.
+local function option_value(text)
+  local hex = text:match("^0x(%x*)$")
+  if hex and #hex % 2 == 0 then
+    return (hex:gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end))
+  end
+  local n = text:match("^=(%d+)$")
+  if n then
+    n = tonumber(n)
+    if n > 0xFFFFFFFF then exit.usage("option value " .. text .. " is over 32 bits") end
+    return n
+  end
+  return text ~= "" and text or true
+end
+M.option_value = option_value
+
+function M.option_number(name)
+  local number = require "copal.value".option(name)
+  if not number then exit.usage("no option called '" .. name .. "'") end
+  return number
+end
+
+-- The options table of a request, from the flags and the request items.
+function M.request_options(flags, items)
+  local opts = { options = {}, query = {} }
+  for _, text in ipairs(flags.option or {}) do
+    local name, v = text:match("^([^=]+)=(.*)$")
+    if not name then exit.usage("-O wants NAME=VALUE, got '" .. text .. "'") end
+    table.insert(opts.options, { M.option_number(name), option_value(v) })
+  end
+  for _, pair in ipairs(items and items.options or {}) do
+    table.insert(opts.options, pair)
+  end
+  for _, q in ipairs(items and items.query or {}) do
+    table.insert(opts.query, q)
+  end
+  if flags.accept then opts.accept = M.format_number("-a", flags.accept) end
+  if flags.non then opts.non = true end
+  if flags.from then
+    opts.from = flags.from:find("://", 1, true) and flags.from
+      or "coap://" .. flags.from
+  end
+  return opts
+end
+
+-- One URI and the words after it.
+function M.uri_and_items(command, flags)
+  local uri
+  local items = {}
+  for _, word in ipairs(flags) do
+    if not uri then uri = word else items[#items + 1] = word end
+  end
+  if not uri then exit.usage("copal " .. command .. " wants a URI") end
+  return uri, items
+end
+
+-- Whatever the body of a command says is its status; a signal is 130.
+function M.finish(coap, status)
+  coap:free()
+  return status
+end
+
+return M

@@ -1,0 +1,85 @@
+-- -v: messages as they pass, on stderr. -vv with options, -vvv with bytes.
+local text = require "copal.cli.text"
+
+local M = {}
+
+local methods = { ["0.01"] = "GET", ["0.02"] = "POST", ["0.03"] = "PUT",
+  ["0.04"] = "DELETE", ["0.05"] = "FETCH", ["0.06"] = "PATCH", ["0.07"] = "iPATCH" }
+
+local function from_hex(s)
+  return (s:gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end))
+end
+
+local function payload_of(ev)
+  if ev.payload_hex then return from_hex(ev.payload_hex) end
+  return ev.payload or ""
+end
+
+-- What of the options one line shows: the path, and whether it observes.
+local function essence(ev)
+  local path, query, more = "", {}, {}
+  for _, o in ipairs(ev.options or {}) do
+    local name, v = o[1], o[2]
+    if name == "Uri-Path" then path = path .. "/" .. v
+    elseif name == "Uri-Query" then query[#query + 1] = v
+    elseif name == "Observe" then more[#more + 1] = "obs=" .. v
+    elseif name == "Content-Format" then more[#more + 1] = "ct=" .. v
+    elseif name == "Block1" then more[#more + 1] = "block1 " .. v
+    elseif name == "Block2" then more[#more + 1] = "block2 " .. v end
+  end
+  if ev.code:match("^0%.") and ev.code ~= "0.00" then
+    if path == "" then path = "/" end
+    if #query > 0 then path = path .. "?" .. table.concat(query, "&") end
+    table.insert(more, 1, path)
+  end
+  return table.concat(more, " ")
+end
+
+local function line_of(ev)
+  local arrow = ev.ev == "in" and "<" or ">"
+  if ev.malformed then
+    return string.format("%s malformed, %d B  %s", arrow, ev.len, ev.peer)
+  end
+  local what = methods[ev.code] or ev.code == "0.00" and "(empty)" or ev.code
+  local line = string.format("%s %s %-4s %-30s mid %04x", arrow, ev.type or "",
+    what, essence(ev), ev.mid or 0)
+  if (ev.token or "") ~= "" then line = line .. " tok " .. ev.token end
+  return line .. string.format("  %d B", ev.len or 0)
+end
+
+local function tell(ev, level, state, paint)
+  if ev.ev == "again" then
+    state.again[ev.mid] = (state.again[ev.mid] or 0) + 1
+    io.stderr:write(paint("dim", string.format(
+      "  ...  no answer in %.1f s, retransmission %d",
+      (ev.t - (state.sent[ev.mid] or ev.t)) / 1000, state.again[ev.mid])), "\n")
+  elseif ev.ev == "out" then
+    state.sent[ev.mid or 0] = ev.t
+  end
+  local line = line_of(ev)
+  local sent = ev.ev == "in" and ev.type == "ACK" and state.sent[ev.mid]
+  if sent then line = line .. string.format("  rtt %d ms", ev.t - sent) end
+  io.stderr:write(text.visible(line), "\n")
+  if level >= 2 then
+    for _, o in ipairs(ev.options or {}) do
+      io.stderr:write("    ", text.visible(o[1] .. ": " .. tostring(o[2])), "\n")
+    end
+  end
+  local payload = payload_of(ev)
+  if level >= 3 and payload ~= "" then
+    io.stderr:write(text.dump(payload, "    "), "\n")
+  elseif level >= 3 and ev.malformed then
+    io.stderr:write(text.dump(from_hex(ev.hex or ""), "    "), "\n")
+  end
+end
+
+function M.attach(coap, flags)
+  local state = { sent = {}, again = {} }
+  local paint = text.painter(flags, 2)
+  local ok, err = coap:trace("wire", function(ev)
+    tell(ev, flags.verbose, state, paint)
+  end)
+  if not ok then io.stderr:write("copal: -v: ", err.message, "\n") end
+end
+
+return M

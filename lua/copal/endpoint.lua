@@ -1,0 +1,695 @@
+-- The endpoint: client and server in one object.
+local core = require "copal_core"
+local errors = require "copal.error"
+local message = require "copal.message"
+local task = require "copal.task"
+local value = require "copal.value"
+
+local Endpoint = {}
+Endpoint.__index = Endpoint
+local M = { Endpoint = Endpoint }
+
+local function handle_of(self)
+  local handle = self.handle
+  if not handle then error("copal: the endpoint is closed", 3) end
+  return handle
+end
+
+local function checked(ok, text, name)
+  if ok then return ok end
+  return nil, errors.new(name, text)
+end
+
+---- Birth and end -------------------------------------------------------------
+
+local config = {}
+
+function config.psk(h, v)
+  for scope, pair in pairs(v) do
+    local ok, text, name = core.use_psk(h, scope, pair[1], pair[2])
+    if not ok then return nil, text, name end
+  end
+  return true
+end
+
+function config.cert(h, v)
+  for scope, pem in pairs(v) do
+    local ok, text, name = core.use_cert(h, scope, pem.cert, pem.key, pem.trusted)
+    if not ok then return nil, text, name end
+  end
+  return true
+end
+
+function config.via(h, v)
+  for scope, proxy in pairs(v) do
+    local ok, text, name = core.via(h, scope, proxy)
+    if not ok then return nil, text, name end
+  end
+  return true
+end
+
+function config.store(h, v)
+  return core.store(h, v, nil)
+end
+
+config.credentials = core.use_file
+
+local function configure(self, key, v)
+  if key == "listen" then
+    for _, uri in ipairs(type(v) == "table" and v or { v }) do
+      local ok, err = self:listen(uri)
+      if not ok then return nil, err.message, err.name end
+    end
+    return true
+  end
+  if config[key] then return config[key](self.handle, v) end
+  local number, n = value.param(key, v)
+  if not number then
+    error("copal: no such parameter: " .. tostring(key), 4)
+  end
+  return core.tune(self.handle, nil, number, n)
+end
+
+-- parameters: names of COPAL_PARAMS, times in seconds; also listen, psk, cert,
+-- via, store, credentials.
+function M.new(parameters)
+  local handle, text, name = core.endpoint()
+  if not handle then return nil, errors.new(name, text) end
+  local self = setmetatable({ handle = handle, timers = 0 }, Endpoint)
+  task.add_endpoint(self)
+  for key, v in pairs(parameters or {}) do
+    local ok, why, kind = configure(self, key, v)
+    if not ok then
+      self:free()
+      return nil, errors.new(kind, tostring(key) .. ": " .. why)
+    end
+  end
+  return self
+end
+
+local function wake_stopped(self)
+  local waiters = self.stop_waiters
+  self.stop_waiters = nil
+  for _, wake in ipairs(waiters or {}) do wake() end
+end
+
+-- At once: what is pending ends with ECLOSED.
+function Endpoint:free()
+  local handle = self.handle
+  if not handle then return end
+  self.handle = nil
+  self.listening = nil
+  task.remove_endpoint(handle)
+  core.free(handle)
+  wake_stopped(self)
+end
+Endpoint.__close = Endpoint.free
+
+function Endpoint:__tostring()
+  return "copal endpoint" .. (self.handle and "" or " (closed)")
+end
+
+-- In an orderly way, within seconds (1): observations are given up, answers
+-- owed are sent.
+function Endpoint:close(seconds)
+  if not self.handle or self.closing then return end
+  self.closing = true
+  core.close(self.handle, value.ms(seconds or 1))
+  self.listening = nil
+  if not task.is_driving() then
+    core.run(self.handle)
+    self:free()
+  end
+end
+
+---- Loop ----------------------------------------------------------------------
+
+-- Runs until nothing is left to wait for or stop(). "idle", "stopped",
+-- "closed"; or nil and an error ECANCEL when a signal came.
+function Endpoint:run()
+  handle_of(self)
+  self.stopped = nil
+  local why, signal = task.drive(self, function() return self.stopped end)
+  if self.closing then self:free() end
+  if why == "signal" then
+    return nil, errors.new("ECANCEL", "interrupted by signal " .. signal)
+  end
+  return why == "done" and "stopped" or why
+end
+
+function Endpoint:stop()
+  self.stopped = true
+  task.kick()
+  wake_stopped(self)
+end
+
+-- Waits until stop().
+function Endpoint:forever()
+  return task.await(self, function(wake)
+    self.stop_waiters = self.stop_waiters or {}
+    table.insert(self.stop_waiters, wake)
+  end)
+end
+
+function Endpoint:spawn(fn, ...)
+  handle_of(self)
+  return task.spawn_joinable(self, fn, ...)
+end
+
+local Timer = {}
+Timer.__index = Timer
+
+-- Counted, so that it is known whether an endpoint still has something to do.
+local function after(self, ms, fn)
+  local id, text, name = core.after(handle_of(self), ms, function()
+    self.timers = self.timers - 1
+    fn()
+  end)
+  if not id then return nil, errors.new(name, text) end
+  self.timers = self.timers + 1
+  return id
+end
+
+local function cancel_timer(self, id)
+  if self.handle and core.cancel_timer(self.handle, id) then
+    self.timers = self.timers - 1
+    return true
+  end
+  return false
+end
+
+function Timer:cancel()
+  local id = self.id
+  self.id, self.fn = nil, nil
+  return id ~= nil and cancel_timer(self.endpoint, id)
+end
+
+local function started(timer, id, err)
+  if not id then return nil, err end
+  timer.id = id
+  return timer
+end
+
+-- fn runs as a task, so it may wait.
+function Endpoint:after(seconds, fn)
+  local timer = setmetatable({ endpoint = self }, Timer)
+  return started(timer, after(self, value.ms(seconds), function()
+    timer.id = nil
+    task.spawn(self, fn)
+  end))
+end
+
+function Endpoint:every(seconds, fn)
+  local timer = setmetatable({ endpoint = self, fn = fn }, Timer)
+  local ms = value.ms(seconds)
+  local function again()
+    timer.id = nil
+    if not timer.fn or not self.handle then return end
+    timer.id = after(self, ms, again)
+    task.spawn(self, fn)
+  end
+  return started(timer, after(self, ms, again))
+end
+
+function Endpoint:sleep(seconds)
+  local ms = value.ms(seconds)
+  handle_of(self)
+  return task.await(self, function(wake)
+    local id, err = after(self, ms, function() wake(true) end)
+    if not id then return wake(nil, err) end
+    return function() cancel_timer(self, id) end
+  end)
+end
+
+-- Seconds of a clock that never goes back.
+function Endpoint:now()
+  return core.now(handle_of(self)) / 1000
+end
+
+---- Asking --------------------------------------------------------------------
+
+local Request = {}
+Request.__index = Request
+
+function Request:cancel()
+  if not self.x then return false end
+  return core.cancel(self.x) or false
+end
+
+function Request:__tostring()
+  return "copal request " .. tostring(self.uri)
+    .. (self.done and " (done)" or " (waiting)")
+end
+
+local function ended_error(name, text)
+  return errors.new(name, text)
+end
+
+-- Sends handle; finish(res, err) is called once, at END.
+local function start(self, handle, uri, opts, body, finish)
+  local request = setmetatable({ uri = uri }, Request)
+  local response, failure
+  local sink, progress = opts and opts.sink, opts and opts.progress
+
+  local function on_event(kind, a, b, c, d)
+    if kind == core.RESPONSE then
+      response = response or message.received(a)
+    elseif kind == core.END then
+      request.done = true
+      if failure then finish(nil, failure)
+      elseif a then finish(nil, ended_error(a, b))
+      else finish(response) end
+    elseif kind == core.CHUNK then
+      local ok, e = true, nil
+      if sink then ok, e = pcall(sink, core.msg_payload(a), c, d) end
+      if not ok then
+        failure = errors.new("ECANCEL", tostring(e))
+        core.cancel(b)
+      end
+    elseif kind == core.PULL then
+      local piece, last = require "copal.server".read_piece(body, b, c)
+      core.write(a, piece, last and 1 or 0)
+    elseif kind == core.PROGRESS and progress then
+      progress(a, b)
+    end
+  end
+
+  local x, text, name = core.request(handle_of(self), handle, on_event)
+  if not x then
+    return nil, errors.new(name, text)
+  end
+  request.x = x
+  return request
+end
+
+local function is_stream(body)
+  return type(body) == "function" or io.type(body) == "file"
+end
+
+-- The one way to ask: with fn, returns a request; without, waits.
+local function ask(self, code, uri, body, opts, fn)
+  local stream = is_stream(body) and body or nil
+  if stream then
+    local copy = {}
+    for k, v in pairs(opts or {}) do copy[k] = v end
+    copy.flags = (copy.flags or 0) + core.STREAM_OUT
+    opts, body = copy, nil
+  end
+  local handle, err = message.build(handle_of(self), code, uri, body, opts)
+  if not handle then
+    if fn then self:after(0, function() fn(nil, err) end) end
+    return nil, err
+  end
+  if fn then
+    return start(self, handle, uri, opts, stream, fn)
+  end
+  return task.await(self, function(wake)
+    local request, failed = start(self, handle, uri, opts, stream, wake)
+    if not request then return wake(nil, failed) end
+    return function() request:cancel() end
+  end)
+end
+
+local function check_uri(uri)
+  if type(uri) ~= "string" then
+    error("copal: a URI expected, got " .. type(uri), 3)
+  end
+end
+
+local function asker(code)
+  return function(self, uri, opts, fn)
+    check_uri(uri)
+    if type(opts) == "function" then opts, fn = nil, opts end
+    return ask(self, code, uri, nil, opts, fn)
+  end
+end
+
+local function sender(code)
+  return function(self, uri, body, opts, fn)
+    check_uri(uri)
+    if type(opts) == "function" then opts, fn = nil, opts
+    elseif type(body) == "function" and opts == nil and fn == nil then
+      body, fn = nil, body
+    end
+    return ask(self, code, uri, body, opts, fn)
+  end
+end
+
+Endpoint.get, Endpoint.delete = asker(1), asker(4)
+Endpoint.post, Endpoint.put, Endpoint.fetch = sender(2), sender(3), sender(5)
+Endpoint.patch, Endpoint.ipatch = sender(6), sender(7)
+
+-- c:message("GET", uri, { payload =, format =, ... }): to look at, to change,
+-- to send with request().
+function Endpoint:message(code, uri, opts)
+  local c = value.code(code)
+  if not c then error("copal: unknown code " .. tostring(code), 2) end
+  local handle, err = message.build(handle_of(self), c.number, uri,
+    opts and opts.payload, opts)
+  if not handle then return nil, err end
+  return message.own(handle)
+end
+
+-- A message, or a table with code, uri, payload and options.
+function Endpoint:request(m, fn)
+  if message.is(m) then
+    local function begin(finish)
+      return start(self, m.handle, m.uri, nil, nil, finish)
+    end
+    if fn then return begin(fn) end
+    return task.await(self, function(wake)
+      local request, failed = begin(wake)
+      if not request then return wake(nil, failed) end
+      return function() request:cancel() end
+    end)
+  end
+  local c = value.code(m.code or "GET")
+  if not c then error("copal: unknown code " .. tostring(m.code), 2) end
+  return ask(self, c.number, m.uri, m.payload, m, fn)
+end
+
+-- true when the peer answered; with fn, fn(true) or fn(nil, err).
+function Endpoint:ping(uri, fn)
+  check_uri(uri)
+  local handle = handle_of(self)
+  local function begin(finish)
+    local x, text, name = core.ping(handle, uri, function(kind, failed, sentence)
+      if kind ~= core.END then return end
+      if failed then finish(nil, errors.new(failed, sentence))
+      else finish(true) end
+    end)
+    if not x then return nil, errors.new(name, text) end
+    return setmetatable({ x = x, uri = uri }, Request)
+  end
+  if fn then return begin(fn) end
+  return task.await(self, function(wake)
+    local request, err = begin(wake)
+    if not request then return wake(nil, err) end
+    return function() request:cancel() end
+  end)
+end
+
+-- Raw use: one message of any code, no answer expected.
+function Endpoint:send(m, to)
+  return checked(core.send(handle_of(self), m.handle, to))
+end
+
+function Endpoint:understand(option)
+  return checked(core.understand(handle_of(self), value.option(option)))
+end
+
+-- for uri, response, error in c:get_all(uris, { limit = 8, timeout = 5 }):
+-- as they finish; other options are those of get().
+function Endpoint:get_all(uris, opts)
+  handle_of(self)
+  local limit = opts and opts.limit or 8
+  local queue = task.queue(self)
+  local next_uri, open, left = 1, 0, #uris
+  local pending = {}
+
+  local function fill()
+    while open < limit and next_uri <= #uris do
+      local uri = uris[next_uri]
+      next_uri, open = next_uri + 1, open + 1
+      local request = self:get(uri, opts, function(res, err)
+        open = open - 1
+        pending[uri] = nil
+        queue:push({ uri, res, err })
+        fill()
+      end)
+      pending[uri] = request
+    end
+  end
+
+  fill()
+  return function()
+    if left == 0 then return nil end
+    left = left - 1
+    local item = queue:pop()
+    return item[1], item[2], item[3]
+  end
+end
+
+---- Observing -----------------------------------------------------------------
+
+local Observation = {}
+Observation.__index = Observation
+
+function Observation:__call()
+  local note = self.queue:pop()
+  if self.paused and self.queue:length() == 0 then
+    self.paused = nil
+    for _, x in ipairs(self.exchanges) do core.resume(x) end
+  end
+  return note
+end
+
+-- Deregisters. Leaving a loop does it in Lua 5.4; collection does it too.
+function Observation:cancel()
+  if self.cancelled then return false end
+  self.cancelled = true
+  for _, x in ipairs(self.exchanges) do core.cancel(x) end
+  self.queue:close()
+  return true
+end
+Observation.__close = Observation.cancel
+Observation.__gc = Observation.cancel
+
+function Observation:__tostring()
+  return "copal observation of " .. table.concat(self.uris, ", ")
+end
+
+local HELD = 64 -- notifications not yet taken before the server is held back
+
+local Note = {} -- what happened to a watch besides a value
+Note.__index = Note
+
+function Note:__tostring()
+  return self.event .. (self.reason and ": " .. self.reason or "")
+end
+
+local function note(event, uri, failed, sentence)
+  return setmetatable({ event = event, uri = uri, reason = sentence,
+    error = failed and errors.new(failed, sentence) or nil }, Note)
+end
+
+-- What an event of an observation or watch tells; nil: nothing.
+local function note_of(watch, uri, kind, a, b)
+  if kind == core.RESPONSE then
+    local n = message.received(a)
+    rawset(n, "event", "value")
+    return n
+  elseif kind == core.SILENT then
+    return watch and note("silent", uri, a, b)
+  elseif kind == core.RESUMED then
+    return watch and note("resumed", uri)
+  elseif kind == core.END then
+    return watch and note("ended", uri, a, b)
+  end
+end
+
+-- obs holds what is to be held; the callback must not hold obs, or it would
+-- never be collected.
+local function subscribe(self, uri, opts, watch, tell, over)
+  local all = {}
+  for k, v in pairs(opts or {}) do all[k] = v end
+  if watch then
+    all.flags = (all.flags or 0) + core.WATCH
+  else
+    all.observe = 0
+  end
+  local handle, err = message.build(handle_of(self), all.code
+    and value.code(all.code).number or 1, uri, all.payload, all)
+  if not handle then return nil, err end
+  local x, text, name = core.request(self.handle, handle, function(kind, a, b)
+    local n = note_of(watch, uri, kind, a, b)
+    if n then tell(n) end
+    if kind == core.END then
+      over(a and errors.new(a, b) or nil)
+    end
+  end)
+  if not x then return nil, errors.new(name, text) end
+  return x
+end
+
+local function observe_by_callback(self, uris, opts, watch, fn)
+  local obs = { exchanges = {}, uris = uris, queue = task.queue(self) }
+  for _, uri in ipairs(uris) do
+    local x, err = subscribe(self, uri, opts, watch, function(n) fn(n) end,
+      function(failed) if not watch then fn(nil, failed) end end)
+    if not x then
+      self:after(0, function() fn(nil, err) end)
+      return nil, err
+    end
+    table.insert(obs.exchanges, x)
+  end
+  obs.cancelled = false
+  return setmetatable({ x = obs.exchanges[1], uri = uris[1], all = obs.exchanges,
+    cancel = function(o)
+      local any = false
+      for _, x in ipairs(o.all) do any = core.cancel(x) or any end
+      return any
+    end }, Request)
+end
+
+local function observe_by_loop(self, uris, opts, watch)
+  local exchanges = {}
+  local queue = task.queue(self)
+  local obs = setmetatable({ exchanges = exchanges, uris = uris, queue = queue },
+    Observation)
+  local weak = setmetatable({ obs = obs }, { __mode = "v" })
+  local open = #uris
+
+  local function tell(n)
+    queue:push(n)
+    if queue:length() >= HELD and weak.obs and not weak.obs.paused then
+      weak.obs.paused = true
+      for _, x in ipairs(exchanges) do core.pause(x) end
+    end
+  end
+  local function over(failed)
+    if weak.obs then weak.obs.error = weak.obs.error or failed end
+    open = open - 1
+    if open == 0 then queue:close() end
+  end
+
+  for _, uri in ipairs(uris) do
+    local x, err = subscribe(self, uri, opts, watch, tell, over)
+    if not x then
+      obs:cancel()
+      obs.error = err
+      break
+    end
+    table.insert(exchanges, x)
+  end
+  return obs, nil, nil, obs
+end
+
+local function observer(watch)
+  return function(self, uri, opts, fn)
+    local uris = type(uri) == "table" and uri or { uri }
+    for _, u in ipairs(uris) do check_uri(u) end
+    if type(opts) == "function" then opts, fn = nil, opts end
+    if fn then return observe_by_callback(self, uris, opts, watch, fn) end
+    return observe_by_loop(self, uris, opts, watch)
+  end
+end
+
+-- for note in c:observe(uri): RFC 7641 as it is; the loop ends when the
+-- observation does, and says why in obs.error.
+Endpoint.observe = observer(false)
+
+-- for note in c:watch(uri or list, { silence = 90 }): goes on by itself;
+-- note.event is "value", "silent", "resumed" or "ended".
+Endpoint.watch = observer(true)
+
+---- Serving -------------------------------------------------------------------
+
+local server -- loaded with the first resource
+
+function Endpoint:serve(path, spec)
+  server = server or require "copal.server"
+  handle_of(self)
+  return server.serve(self, path, spec)
+end
+
+function Endpoint:value(path, initial, spec)
+  server = server or require "copal.server"
+  handle_of(self)
+  return server.value(self, path, initial, spec)
+end
+
+function Endpoint:unserve(path)
+  return checked(core.unserve(handle_of(self), path))
+end
+
+function Endpoint:describe(path, name, v)
+  return checked(core.describe(handle_of(self), path, name, v))
+end
+
+-- How many observers will be told.
+function Endpoint:notify(path)
+  return checked(core.notify(handle_of(self), path))
+end
+
+function Endpoint:links()
+  return core.links(handle_of(self))
+end
+
+function Endpoint:listen(uri, opts)
+  local flags = 0
+  if opts and opts.reuse_address then flags = flags + core.REUSE_ADDRESS end
+  if opts and opts.reuse_port then flags = flags + core.REUSE_PORT end
+  local ok, text, name = core.listen(handle_of(self), uri, flags)
+  if not ok then return nil, errors.new(name, text) end
+  self.listening = true
+  return true
+end
+
+-- The URIs bound by listen(), with their real ports.
+function Endpoint:addresses()
+  local list = {}
+  local uri = core.bound(handle_of(self), 0)
+  while uri do
+    list[#list + 1] = uri
+    uri = core.bound(self.handle, #list)
+  end
+  return list
+end
+
+function Endpoint:join(uri, interface)
+  return checked(core.join(handle_of(self), uri, interface))
+end
+
+function Endpoint:leave(uri, interface)
+  return checked(core.leave(handle_of(self), uri, interface))
+end
+
+-- for m in c:strays(): messages nobody asked for.
+function Endpoint:strays()
+  local queue = task.queue(self)
+  local ok, text, name = core.strays(handle_of(self), function(kind, m)
+    if kind == core.STRAY then queue:push(message.received(m)) end
+  end)
+  if not ok then return nil, errors.new(name, text) end
+  return function() return queue:pop() end
+end
+
+---- Tuning and looking inside -------------------------------------------------
+
+-- c:tune("coap://sleepy", { ack_timeout = 12 }); scope nil: the endpoint
+function Endpoint:tune(scope, parameters)
+  for key, v in pairs(parameters) do
+    local number, n = value.param(key, v)
+    if not number then error("copal: no such parameter: " .. tostring(key), 2) end
+    local ok, text, name = core.tune(handle_of(self), scope, number, n)
+    if not ok then return nil, errors.new(name, text) end
+  end
+  return true
+end
+
+function Endpoint:disconnect(scope)
+  return checked(core.disconnect(handle_of(self), scope))
+end
+
+function Endpoint:stats()
+  return core.stats(handle_of(self))
+end
+
+local groups = { wire = core.TRACE_WIRE, state = core.TRACE_STATE,
+  security = core.TRACE_SECURITY }
+
+-- c:trace("wire", function(event) end): event is a table. No function: no more.
+function Endpoint:trace(what, fn)
+  local bits = 0
+  for word in what:gmatch("%a+") do
+    bits = bits + (groups[word] or error("copal: trace: wire, state or security", 2))
+  end
+  local json = require "copal.json"
+  return checked(core.trace(handle_of(self), fn and bits or 0, fn and
+    function(kind, text)
+      if kind == core.TRACE then fn(json.decode(text) or { text = text }, text) end
+    end))
+end
+
+return M

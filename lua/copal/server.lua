@@ -1,0 +1,268 @@
+-- Serving: handlers run as tasks, what they return is the answer.
+local core = require "copal_core"
+local errors = require "copal.error"
+local message = require "copal.message"
+local task = require "copal.task"
+local value = require "copal.value"
+
+local M = {}
+
+local CONTENT, CHANGED, DELETED = 69, 68, 66
+
+-- The answer's code when a handler does not name one.
+local default_code = { [1] = CONTENT, [2] = CHANGED, [3] = CHANGED,
+  [4] = DELETED, [5] = CONTENT, [6] = CHANGED, [7] = CHANGED }
+
+local utf8_len = utf8 and utf8.len or function(s)
+  return not s:find("[\128-\255]")
+end
+
+local function text_format(body)
+  return utf8_len(body) and 0 or 42
+end
+
+---- Answering -----------------------------------------------------------------
+
+-- What a response given as a table may have; its other keys are options.
+local function is_response(t)
+  return t.code ~= nil or t.payload ~= nil or t.options ~= nil
+end
+
+local function respond(x, handle)
+  return core.respond(x, handle)
+end
+
+local function answer_table(endpoint, x, default, t, streams, key)
+  local code = t.code == nil and default or value.code(t.code)
+  if code == nil then error("copal: unknown code " .. tostring(t.code), 0) end
+  local number = type(code) == "number" and code or code.number
+  local body, opts = t.payload, {}
+  for k, v in pairs(t) do
+    if k ~= "code" and k ~= "payload" then opts[k] = v end
+  end
+  if type(body) == "string" and opts.format == nil and body ~= "" then
+    opts.format = text_format(body)
+  end
+  if io.type(body) == "file" or type(body) == "function" then
+    streams[key] = body
+    opts.flags = (opts.flags or 0) + core.STREAM_OUT
+    body = nil
+  end
+  local handle, err = message.build(endpoint, number, nil, body, opts)
+  if not handle then error(err, 0) end
+  return respond(x, handle)
+end
+
+local function answer_body(x, code, body, format)
+  if body == nil then
+    return core.reply(x, code, core.NO_FORMAT, "")
+  end
+  local payload, number = message.encode(body, format)
+  if not payload then error("copal: " .. number, 0) end
+  if number == nil then
+    number = payload == "" and core.NO_FORMAT or text_format(payload)
+  end
+  return core.reply(x, code, number, payload)
+end
+
+-- body | code | code, body | code, body, format | { code =, payload =, ... } |
+-- a message
+local function answer(endpoint, x, default, streams, key, first, second, third)
+  if message.is(first) then
+    return respond(x, first.handle)
+  end
+  if value.is_code(first) then
+    if type(second) == "table" and not message.is(second) and is_response(second) then
+      local t = {}
+      for k, v in pairs(second) do t[k] = v end
+      t.code = t.code or first
+      return answer_table(endpoint, x, default, t, streams, key)
+    end
+    return answer_body(x, first.number, second, third)
+  end
+  if type(first) == "table" and is_response(first) then
+    return answer_table(endpoint, x, default, first, streams, key)
+  end
+  if io.type(first) == "file" or type(first) == "function" then
+    return answer_table(endpoint, x, default, { payload = first, format = second },
+      streams, key)
+  end
+  return answer_body(x, default, first, second)
+end
+
+---- Requests ------------------------------------------------------------------
+
+local Params = {}
+
+function Params.__index(p, name)
+  if type(name) ~= "string" then return nil end
+  local v = core.exchange_param(rawget(p, 1), name)
+  rawset(p, name, v)
+  return v
+end
+
+local function fail(x, e)
+  if value.is_code(e) then
+    core.reply(x, e.number, core.NO_FORMAT, "")
+    return
+  end
+  core.reply(x, 160, core.NO_FORMAT, "")
+  if e ~= task.CANCELLED then
+    task.on_error(e)
+  end
+end
+
+local function with_traceback(e)
+  if type(e) == "string" then return debug.traceback(e, 2) end
+  return e
+end
+
+local function handle_request(endpoint, handler, req, x, streams, key)
+  local default = default_code[req.code.number] or CONTENT
+  local function work()
+    return answer(endpoint, x, default, streams, key, handler(req))
+  end
+  local ok, e = xpcall(work, with_traceback)
+  if not ok then fail(x, e) end
+end
+
+local function receiver(self, handler)
+  local streams = {} -- bodies on their way out, by exchange
+
+  local function pull(x, offset, want, key)
+    local body = streams[key]
+    if not body then return end
+    local piece, last = M.read_piece(body, offset, want)
+    if last then streams[key] = nil end
+    core.write(x, piece, last and 1 or 0)
+  end
+
+  return function(kind, msg, x, key, extra)
+    if kind == core.REQUEST then
+      local req = message.received(msg)
+      rawset(req, "exchange", x)
+      rawset(req, "params", setmetatable({ x }, Params))
+      task.spawn(self, handle_request, self.handle, handler, req, x, streams, key)
+    elseif kind == core.PULL then
+      pull(msg, x, key, extra) -- exchange, offset, want, key
+    elseif kind == core.END then
+      streams[key or x] = nil
+    end
+  end
+end
+
+-- The next piece of a body given as a file or as a function of offset and
+-- size: the bytes, and whether they are the last.
+function M.read_piece(body, offset, want)
+  if type(body) == "function" then
+    local piece, last = body(offset, want)
+    return piece or "", last or piece == nil
+  end
+  local size = body:seek("end")
+  body:seek("set", offset)
+  local piece = body:read(want) or ""
+  return piece, offset + #piece >= size
+end
+
+---- Resources -----------------------------------------------------------------
+
+local flag_names = { observable = core.OBSERVABLE, streamed = core.STREAMED,
+  unlisted = core.UNLISTED, secure = core.SECURE, group = core.GROUP,
+  per_peer = core.PER_PEER }
+
+local method_names = { any = 0, get = 1, post = 2, put = 3, delete = 4,
+  fetch = 5, patch = 6, ipatch = 7 }
+
+local function method_of(key)
+  if type(key) == "string" then
+    local number = method_names[key]
+    if number then return number end
+    if not key:match("^0%.%d%d$") then return nil end
+  end
+  local code = value.code(key)
+  return code and code.cls == 0 and code.number or nil
+end
+
+-- Methods, flags and link attributes of a resource's table, apart.
+local function sorted_out(spec)
+  local methods, flags, attributes = {}, 0, {}
+  for key, v in pairs(spec) do
+    local method = method_of(key)
+    if method and type(v) == "function" then
+      methods[method] = v
+    elseif flag_names[key] then
+      if v then flags = flags + flag_names[key] end
+    elseif type(key) == "string" then
+      attributes[#attributes + 1] = key
+    else
+      error("copal: serve: cannot use key " .. tostring(key), 3)
+    end
+  end
+  table.sort(attributes)
+  return methods, flags, attributes
+end
+
+function M.serve(self, path, spec)
+  if type(spec) == "function" then spec = { get = spec } end
+  if type(spec) ~= "table" then
+    error("copal: serve: a function or a table expected, got " .. type(spec), 2)
+  end
+  local methods, flags, attributes = sorted_out(spec)
+  for method, handler in pairs(methods) do
+    local ok, text, name = core.serve(self.handle, method, path, flags,
+      receiver(self, handler))
+    if not ok then return nil, errors.new(name, text) end
+  end
+  for _, key in ipairs(attributes) do
+    local v = spec[key]
+    if v ~= false then
+      if v == true then v = nil else v = tostring(v) end
+      if key == "ct" and v then
+        local f = value.format(v)
+        v = f and tostring(f.number) or v
+      end
+      local ok, text, name = core.describe(self.handle, path, key, v)
+      if not ok then return nil, errors.new(name, text) end
+    end
+  end
+  return true
+end
+
+---- Values --------------------------------------------------------------------
+
+local Value = {}
+
+function Value.__index(v, key)
+  if key == "value" then return rawget(v, "current") end
+  return Value[key]
+end
+
+function Value.__newindex(v, key, new)
+  if key ~= "value" then error("copal: only .value can be assigned", 2) end
+  rawset(v, "current", new)
+  local c = rawget(v, "endpoint")
+  if c.handle then core.notify(c.handle, rawget(v, "path")) end
+end
+
+-- A resource that is one value: assigning .value tells every observer.
+function M.value(self, path, initial, spec)
+  local v = setmetatable({}, Value)
+  rawset(v, "endpoint", self)
+  rawset(v, "path", path)
+  rawset(v, "current", initial)
+  local full = { observable = true }
+  for k, x in pairs(spec or {}) do full[k] = x end
+  full.format = nil
+  full.get = full.get or function()
+    local current = rawget(v, "current")
+    if type(current) == "table" then
+      return { payload = current, format = spec and spec.format }
+    end
+    return tostring(current), spec and spec.format
+  end
+  local ok, err = M.serve(self, path, full)
+  if not ok then return nil, err end
+  return v
+end
+
+return M

@@ -1,0 +1,146 @@
+/* The copal program: Lua, the core and their glue in one executable. It opens
+ * Lua, makes the embedded modules loadable and hands the command line to
+ * copal.cli.main, which returns the exit status. */
+#include "embedded.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+int luaopen_copal_core(lua_State *L);
+
+/* ---- What the commands want to know of the system ----------------------- */
+
+static int l_isatty(lua_State *L)
+{
+    lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+    return 1;
+}
+
+/* Columns of the terminal behind a descriptor; nil if it is none. */
+static int l_columns(lua_State *L)
+{
+    struct winsize size;
+
+    if (ioctl((int)luaL_checkinteger(L, 1), TIOCGWINSZ, &size) != 0 ||
+        size.ws_col == 0)
+        return 0;
+    lua_pushinteger(L, size.ws_col);
+    return 1;
+}
+
+/* Seconds of a clock that never goes back, for round trips. */
+static int l_clock(lua_State *L)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
+    return 1;
+}
+
+static int open_host(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"isatty", l_isatty},
+        {"columns", l_columns},
+        {"clock", l_clock},
+        {NULL, NULL},
+    };
+
+    luaL_newlib(L, functions);
+    return 1;
+}
+
+/* ---- Embedded modules ---------------------------------------------------- */
+
+/* The loader of one module; its row is the upvalue. */
+static int load_embedded(lua_State *L)
+{
+    const struct embedded *e = lua_touserdata(L, lua_upvalueindex(1));
+
+    if (luaL_loadbufferx(L, (const char *)e->data, e->len, e->chunk, "t") !=
+        LUA_OK)
+        return lua_error(L);
+    lua_pushstring(L, e->module);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+static void preload(lua_State *L)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    lua_pushcfunction(L, luaopen_copal_core);
+    lua_setfield(L, -2, "copal_core");
+    lua_pushcfunction(L, open_host);
+    lua_setfield(L, -2, "copal.host");
+    for (const struct embedded *e = embedded_scripts; e->module != NULL; e++) {
+        lua_pushlightuserdata(L, (void *)e);
+        lua_pushcclosure(L, load_embedded, 1);
+        lua_setfield(L, -2, e->module);
+    }
+    lua_pop(L, 1);
+}
+
+/* ---- Start ---------------------------------------------------------------- */
+
+static int add_traceback(lua_State *L)
+{
+    if (lua_type(L, 1) == LUA_TSTRING)
+        luaL_traceback(L, L, lua_tostring(L, 1), 1);
+    return 1;
+}
+
+struct args {
+    int argc;
+    char **argv;
+    int status;
+};
+
+static int start(lua_State *L)
+{
+    struct args *a = lua_touserdata(L, 1);
+
+    luaL_openlibs(L);
+    preload(L);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "copal.cli.main");
+    lua_call(L, 1, 1);
+    luaL_checkstack(L, a->argc, "too many arguments");
+    for (int i = 1; i < a->argc; i++)
+        lua_pushstring(L, a->argv[i]);
+    lua_call(L, a->argc - 1, 1);
+    a->status = (int)luaL_optinteger(L, -1, 0);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct args a = {argc, argv, 1};
+    lua_State *L = luaL_newstate();
+
+    if (L == NULL) {
+        fputs("copal: out of memory\n", stderr);
+        return 1;
+    }
+    lua_pushcfunction(L, add_traceback);
+    lua_pushcfunction(L, start);
+    lua_pushlightuserdata(L, &a);
+    if (lua_pcall(L, 1, 0, 1) != LUA_OK) {
+        const char *text = lua_tostring(L, -1);
+
+        fprintf(stderr, "copal: %s\n", text != NULL ? text : "internal error");
+        a.status = 1;
+    }
+    lua_close(L);
+    /* What did not reach the disk or the pipe was not a success. */
+    if (fflush(stdout) != 0 && a.status == 0)
+        a.status = 1;
+    return a.status;
+}

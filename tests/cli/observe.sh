@@ -1,0 +1,50 @@
+# observe and watch: values on stdout, all else on stderr.
+. "$(dirname "$0")/support/lib.sh"
+
+cat >"$work/site.lua" <<'E2'
+local coap = ...
+local n = 0
+coap:serve("/n", { observable = true,
+  get = function() return { payload = tostring(n), max_age = 2 } end })
+coap:serve("/plain", function() return "plain" end)
+coap:every(0.1, function()
+  n = n + 1
+  coap:notify "/n"
+end)
+E2
+serve "$work/site.lua" --listen coap://127.0.0.1:0
+
+check 0 observe -C 3 "$uri/n"
+[ "$(wc -l <"$work/out")" = 3 ] || fail "observe -C 3 gives other than 3 lines"
+err_is_empty
+check 0 observe -C 2 --json "$uri/n"
+out_has '"event":"value"'
+out_has '"observe":'
+check 0 observe -W 500ms "$uri/n"
+[ "$(wc -l <"$work/out")" -ge 3 ] || fail "observe -W 500ms saw too little"
+check 4 observe "$uri/none"
+err_has '4.04'
+
+check 0 watch -C 3 "$uri/n"
+[ "$(wc -l <"$work/out")" = 3 ] || fail "watch -C 3 gives other than 3 lines"
+check 0 watch -C 4 "$uri/n" "$uri/n?x"
+out_has "$uri/n?x  "
+check 0 watch -C 1 -F '%p at %u' "$uri/n"
+out_has "at $uri/n"
+
+# Interrupted: 130, and nobody observes any more.
+"$COPAL_BIN" watch "$uri/n" >"$work/out" 2>"$work/err" &
+watcher=$!
+sleep 0.6
+kill -TERM $watcher
+wait $watcher
+[ $? = 130 ] || fail "an interrupted watch does not exit with 130"
+
+# A server that goes away: silence is told on stderr.
+"$COPAL_BIN" watch --silence 500ms --ack-timeout 100ms --max-retransmit 1 \
+    -W 4s "$uri/n" >"$work/out" 2>"$work/err" &
+watcher=$!
+sleep 0.6
+stop TERM
+wait $watcher
+err_has 'silent'

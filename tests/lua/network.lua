@@ -1,0 +1,340 @@
+-- Client and server in one process, over loopback.
+local copal = require "copal"
+local check = require "support.check"
+local test, equal, throws = check.test, check.equal, check.throws
+
+local errors = {}
+copal.on_error(function(e) errors[#errors + 1] = tostring(e) end)
+
+-- fn(endpoint, base URI), with an endpoint that serves and asks itself.
+local function with_server(fn)
+  copal.run(function(coap)
+    assert(coap:listen "coap://127.0.0.1:0")
+    fn(coap, coap:addresses()[1])
+    coap:stop()
+  end)
+end
+
+test("T26 what a handler returns is the answer", function()
+  with_server(function(coap, base)
+    coap:serve("/body", function() return "hello" end)
+    coap:serve("/code", function() return copal.NOT_FOUND, "gone" end)
+    coap:serve("/json", function() return { on = true } end)
+    coap:serve("/full", function()
+      return { code = "2.05", payload = "x", format = "octets", max_age = 7, etag = "ab" }
+    end)
+    coap:serve("/nothing", { post = function() end })
+    coap:serve("/hello/{name}", function(req) return "hello " .. req.params.name end)
+
+    local r = assert(coap:get(base .. "/body"))
+    equal(tostring(r.code), "2.05 Content")
+    equal(r.payload, "hello") equal(r.text, "hello")
+    equal(r.format, copal.TEXT) equal(r.uri, base .. "/body")
+    r = assert(coap:get(base .. "/code"))
+    equal(r.code, copal.NOT_FOUND) equal(r.payload, "gone")
+    equal(assert(coap:get(base .. "/json")):json().on, true)
+    r = assert(coap:get(base .. "/full"))
+    equal(r.format, copal.OCTETS) equal(r.max_age, 7) equal(r.etag, "ab")
+    equal(assert(coap:post(base .. "/nothing")).code, copal.CHANGED)
+    equal(assert(coap:get(base .. "/hello/you%2Fme")).payload, "hello you/me")
+    equal(assert(coap:get(base .. "/none")).code, copal.NOT_FOUND)
+    equal(assert(coap:post(base .. "/body")).code, copal.METHOD_NOT_ALLOWED)
+  end)
+end)
+
+test("T12 everything of a response can be read", function()
+  with_server(function(coap, base)
+    coap:serve("/x", function() return "x" end)
+    local r = assert(coap:get(base .. "/x"))
+    equal(r.type, "ACK")
+    equal(type(r.mid), "number") equal(type(r.token), "string")
+    equal(r.remote.uri, base) equal(r.remote.scheme, "coap")
+    equal(r.remote.hostinfo, base:match("://(.*)"))
+    equal(r.remote.is_multicast, false)
+    assert(r.local_address)
+    equal(r.identity, nil)
+  end)
+end)
+
+test("a handler sees the whole request", function()
+  with_server(function(coap, base)
+    local seen
+    coap:serve("/x", { put = function(req) seen = req return copal.CHANGED end })
+    assert(coap:put(base .. "/x?a=1&b", "a\0b", { format = 42, options = { [65000] = "q" } }))
+    equal(seen.payload, "a\0b") equal(seen.format, copal.OCTETS)
+    equal(seen.query.a, "1") equal(seen.query.b, true)
+    equal(seen.code, copal.code "PUT") equal(seen:option(65000), "q")
+    equal(tostring(seen.path), "/x")
+  end)
+end)
+
+test("a handler that waits answers separately", function()
+  with_server(function(coap, base)
+    coap:serve("/slow", function() coap:sleep(0.4) return "slow" end)
+    local r = assert(coap:get(base .. "/slow"))
+    equal(r.payload, "slow")
+    equal(r.type, "CON")
+  end)
+end)
+
+test("a handler that throws answers 5.00 at once", function()
+  with_server(function(coap, base)
+    coap:serve("/bug", function() error "handler bug" end)
+    coap:serve("/late", function() coap:sleep(0.01) error "late bug" end)
+    coap:serve("/code", function() error(copal.FORBIDDEN, 0) end)
+    errors = {}
+    equal(assert(coap:get(base .. "/bug")).code, copal.INTERNAL_ERROR)
+    assert(errors[1]:find("handler bug", 1, true))
+    equal(assert(coap:get(base .. "/late")).code, copal.INTERNAL_ERROR)
+    equal(assert(coap:get(base .. "/code")).code, copal.FORBIDDEN)
+    equal(#errors, 2)
+  end)
+end)
+
+test("T22 check() turns 4.xx into an error with the response", function()
+  with_server(function(coap, base)
+    local r, err = assert(coap:get(base .. "/none")):check()
+    equal(r, nil)
+    equal(err.response.code, copal.NOT_FOUND)
+    assert(tostring(err):find("4.04", 1, true))
+  end)
+end)
+
+test("T21 failures are nil and an error that says why", function()
+  copal.run(function(coap)
+    for uri, name in pairs {
+      ["localhost/x"] = "EURI", ["coap:///x"] = "EURI",
+      ["coap://h:99999/"] = "EURI", ["coap://h/%zz"] = "EURI",
+      ["coap://h/#x"] = "EURI", ["http://h/"] = "EURI",
+      ["coap://127.0.0.1:1/x"] = "EREFUSED",
+    } do
+      local r, err = coap:get(uri)
+      equal(r, nil)
+      if err.name ~= name then error(uri .. ": " .. err.name .. " " .. err.message) end
+      assert(#tostring(err) > 10)
+      assert(err.code < 0 and err.hint)
+    end
+  end)
+end)
+
+test("a deadline ends a request", function()
+  with_server(function(coap, base)
+    coap:serve("/never", function() coap:sleep(100) end)
+    local r, err = coap:get(base .. "/never", { timeout = 0.05 })
+    equal(r, nil)
+    equal(err.name, "ETIMEOUT")
+  end)
+end)
+
+test("callback style: the last argument decides", function()
+  local coap = copal.endpoint { ack_timeout = 0.5 }
+  assert(coap:listen "coap://127.0.0.1:0")
+  local base = coap:addresses()[1]
+  coap:serve("/x", { get = function() return "x" end,
+    put = function(req) return copal.CHANGED, req.payload end })
+  local got = {}
+  local req = coap:get(base .. "/x", function(res, err)
+    got[#got + 1] = err or res.payload
+  end)
+  assert(tostring(req):find("request", 1, true))
+  coap:put(base .. "/x", "y", function(res) got[#got + 1] = res.payload end)
+  coap:get("nonsense", function(_, err) got[#got + 1] = err.name end)
+  coap:sleep(0.2)
+  table.sort(got)
+  equal(table.concat(got, " "), "EURI x y")
+  coap:free()
+end)
+
+test("a request is cancelled, also from inside a callback", function()
+  with_server(function(coap, base)
+    coap:serve("/never", function() coap:sleep(100) end)
+    coap:serve("/x", function() return "x" end)
+    coap:tune(nil, { nstart = 2 })
+    local failed
+    local req = coap:get(base .. "/never", function(_, err) failed = err end)
+    coap:get(base .. "/x", function()
+      equal(req:cancel(), true)
+      equal(req:cancel(), false)
+    end)
+    coap:sleep(0.1)
+    equal(failed.name, "ECANCEL")
+  end)
+end)
+
+test("cancelling a task cancels its request", function()
+  with_server(function(coap, base)
+    coap:serve("/never", function() coap:sleep(100) end)
+    local t = coap:spawn(function() return coap:get(base .. "/never") end)
+    coap:sleep(0.02)
+    t:cancel()
+    coap:sleep(0.02)
+    equal(t.done, true) equal(t.ok, false)
+  end)
+end)
+
+test("T13 outside a coroutine get runs the loop", function()
+  local coap = copal.endpoint {}
+  assert(coap:listen "coap://127.0.0.1:0")
+  coap:serve("/x", function() return "x" end)
+  equal(assert(coap:get(coap:addresses()[1] .. "/x")).payload, "x")
+  coap:free()
+end)
+
+test("two endpoints in one program talk to each other", function()
+  local server, client = copal.endpoint {}, copal.endpoint {}
+  assert(server:listen "coap://127.0.0.1:0")
+  server:serve("/x", function() return "x" end)
+  equal(assert(client:get(server:addresses()[1] .. "/x")).payload, "x")
+  server:free()
+  client:free()
+end)
+
+test("the shortcuts work inside run and outside", function()
+  local server = copal.endpoint {}
+  assert(server:listen "coap://127.0.0.1:0")
+  server:serve("/x", function() return "x" end)
+  local uri = server:addresses()[1] .. "/x"
+  equal(assert(copal.get(uri)).payload, "x")
+  equal(copal.run(function() return copal.get(uri).payload end), "x")
+  server:free()
+end)
+
+test("T20 get_all gives answers as they come", function()
+  with_server(function(coap, base)
+    coap:serve("/slow", function() coap:sleep(0.05) return "slow" end)
+    coap:serve("/a", function() return "a" end)
+    coap:serve("/b", function() return "b" end)
+    coap:tune(nil, { nstart = 4 })
+    local order = {}
+    for uri, r, err in coap:get_all { base .. "/slow", base .. "/a", base .. "/b" } do
+      assert(r, err)
+      equal(r.uri, uri)
+      order[#order + 1] = r.payload
+    end
+    equal(#order, 3)
+    equal(order[3], "slow")
+  end)
+end)
+
+test("T23 observing gives every value; leaving the loop deregisters", function()
+  with_server(function(coap, base)
+    local n = 0
+    coap:serve("/n", { observable = true, get = function() return tostring(n) end })
+    local timer = coap:every(0.01, function()
+      n = n + 1
+      coap:notify "/n"
+    end)
+    local seen = {}
+    for note in coap:observe(base .. "/n") do
+      seen[#seen + 1] = note.payload
+      if #seen == 4 then break end
+    end
+    equal(table.concat(seen, " "), "0 1 2 3")
+    coap:sleep(0.1)
+    timer:cancel()
+    equal(coap:stats().observers, 0)
+  end)
+end)
+
+test("observing with a callback, and cancel", function()
+  with_server(function(coap, base)
+    local v = coap:value("/v", 21.5)
+    local seen = {}
+    local obs = coap:observe(base .. "/v", function(note, err)
+      seen[#seen + 1] = note and note.payload or err and err.name
+    end)
+    coap:sleep(0.05)
+    v.value = 22
+    coap:sleep(0.05)
+    equal(v.value, 22)
+    obs:cancel()
+    coap:sleep(0.05)
+    equal(table.concat(seen, " "), "21.5 22 ECANCEL")
+  end)
+end)
+
+test("a watch tells values as events", function()
+  with_server(function(coap, base)
+    local v = coap:value("/v", 1)
+    local seen = {}
+    for n in coap:watch(base .. "/v", { silence = 90 }) do
+      equal(n.event, "value")
+      seen[#seen + 1] = n.payload
+      if #seen == 2 then break end
+      v.value = 2
+    end
+    equal(table.concat(seen, " "), "1 2")
+  end)
+end)
+
+test("T24 large bodies go both ways", function()
+  with_server(function(coap, base)
+    local kept = ("0123456789abcdef"):rep(300)
+    coap:serve("/big", { get = function() return kept end,
+      put = function(req) kept = req.payload return copal.CHANGED end })
+    equal(#assert(coap:get(base .. "/big")).payload, 4800)
+    local body = ("fedcba98"):rep(1000)
+    equal(assert(coap:put(base .. "/big", body)).code, copal.CHANGED)
+    equal(kept, body)
+    equal(assert(coap:get(base .. "/big")).payload, body)
+  end)
+end)
+
+test("a ping is answered, and refused", function()
+  with_server(function(coap, base)
+    equal(coap:ping(base), true)
+    local ok, err = coap:ping "coap://127.0.0.1:1"
+    equal(ok, nil)
+    equal(err.name, "EREFUSED")
+  end)
+end)
+
+test("T2 resources are listed with their attributes", function()
+  with_server(function(coap, base)
+    coap:serve("/t", { rt = "temp", ["if"] = "sensor", observable = true, ct = "json",
+      get = function() return "{}", "json" end })
+    coap:serve("/secret", { unlisted = true, get = function() return "" end })
+    local links = assert(assert(coap:get(base .. "/.well-known/core")):links())
+    local t = links:filter { href = "/t" }[1]
+    equal(t.rt, "temp") equal(t["if"], "sensor") equal(t.obs, true) equal(t.ct, "50")
+    equal(#links:filter { href = "/secret" }, 0)
+    equal(#assert(coap:get(base .. "/.well-known/core?rt=temp")):links(), 1)
+  end)
+end)
+
+test("unserve takes a path away", function()
+  with_server(function(coap, base)
+    coap:serve("/x", function() return "x" end)
+    assert(coap:unserve "/x")
+    equal(assert(coap:get(base .. "/x")).code, copal.NOT_FOUND)
+    local ok, err = coap:unserve "/x"
+    equal(ok, nil) equal(err.name, "ENOENT")
+  end)
+end)
+
+test("T28 closing ends what is pending with an error", function()
+  local coap = copal.endpoint {}
+  assert(coap:listen "coap://127.0.0.1:0")
+  coap:serve("/never", function() coap:sleep(100) end)
+  local failed
+  coap:get(coap:addresses()[1] .. "/never", function(_, err) failed = err end)
+  coap:sleep(0.05)
+  coap:free()
+  copal.sleep(0.01) -- inside a callback, freeing takes effect after it
+  equal(failed.name, "ECLOSED")
+end)
+
+test("a listening address in use is an error that names it", function()
+  local a, b = copal.endpoint {}, copal.endpoint {}
+  assert(a:listen "coap://127.0.0.1:0")
+  local uri = a:addresses()[1]
+  local ok, err = b:listen(uri)
+  equal(ok, nil) equal(err.name, "EINUSE")
+  assert(err.message:find(uri:match(":(%d+)$"), 1, true), err.message)
+  a:free()
+  b:free()
+end)
+
+collectgarbage()
+collectgarbage()
+check.done()

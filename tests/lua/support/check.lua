@@ -1,0 +1,36 @@
+-- A small test kit: each test is a sentence and a function; a failure names
+-- the sentence and goes on. check.done() ends the file.
+local M = { count = 0, failures = 0 }
+
+function M.test(sentence, fn)
+  M.count = M.count + 1
+  local ok, e = xpcall(fn, function(text)
+    return type(text) == "string" and debug.traceback(text, 2) or text
+  end)
+  if not ok then
+    M.failures = M.failures + 1
+    io.stderr:write("not ok: ", sentence, "\n  ", tostring(e), "\n")
+  end
+end
+
+function M.equal(got, wanted)
+  if got ~= wanted then
+    error("wanted " .. tostring(wanted) .. ", got " .. tostring(got), 2)
+  end
+end
+
+-- fn throws, and the text contains what.
+function M.throws(what, fn, ...)
+  local ok, e = pcall(fn, ...)
+  if ok then error("no error, wanted one with '" .. what .. "'", 2) end
+  if not tostring(e):find(what, 1, true) then
+    error("wanted an error with '" .. what .. "', got: " .. tostring(e), 2)
+  end
+end
+
+function M.done()
+  print(string.format("%d tests, %d failed", M.count, M.failures))
+  if M.failures > 0 then os.exit(1, true) end
+end
+
+return M
