@@ -49,8 +49,8 @@ void cp_dedup_forget_link(struct cp_dedup *d, const struct cp_link *link)
         }
 }
 
-static uint64_t hash_of(const struct cp_dedup *d,
-                        const struct cp_address *remote, uint16_t mid)
+uint64_t cp_dedup_hash(const struct cp_dedup *d,
+                       const struct cp_address *remote, uint16_t mid)
 {
     uint8_t key[sizeof(*remote) + 2];
 
@@ -93,9 +93,9 @@ static struct cp_seen *find(struct cp_dedup *d, struct cp_link *link,
 
 struct cp_seen *cp_dedup_find(struct cp_dedup *d, struct cp_link *link,
                               const struct cp_address *remote,
-                              const struct cp_header *h)
+                              const struct cp_header *h, uint64_t hash)
 {
-    struct cp_seen *s = find(d, link, remote, h, hash_of(d, remote, h->mid));
+    struct cp_seen *s = find(d, link, remote, h, hash);
 
     if (s != NULL && s->until <= d->engine->now) {
         cp_dedup_forget(d, s);
@@ -155,7 +155,7 @@ static int worth_of(const struct cp_header *h)
 
 int cp_dedup_add(struct cp_dedup *d, struct cp_link *link,
                  const struct cp_address *remote, const struct cp_header *h,
-                 struct cp_seen **out)
+                 uint64_t hash, struct cp_seen **out)
 {
     struct cp_engine *e = d->engine;
     int worth = worth_of(h);
@@ -179,7 +179,7 @@ int cp_dedup_add(struct cp_dedup *d, struct cp_link *link,
     s->until = e->now + (h->type == CP_CON ? cp_exchange_lifetime(e)
                                            : cp_non_lifetime(e));
     cp_list_append(&d->oldest[worth], &s->place);
-    cp_map_put(&d->map, &s->node, hash_of(d, remote, h->mid));
+    cp_map_put(&d->map, &s->node, hash);
     d->used += size_of(s);
     *out = s;
     return 0;

@@ -48,16 +48,20 @@ struct cp_seen {
 void cp_dedup_init(struct cp_dedup *d, struct cp_engine *e);
 void cp_dedup_clear(struct cp_dedup *d);
 
+/* Where a message from remote with that id is to be found. */
+uint64_t cp_dedup_hash(const struct cp_dedup *d,
+                       const struct cp_address *remote, uint16_t mid);
+
 /* NULL: not seen within its lifetime. */
 struct cp_seen *cp_dedup_find(struct cp_dedup *d, struct cp_link *link,
                               const struct cp_address *remote,
-                              const struct cp_header *h);
+                              const struct cp_header *h, uint64_t hash);
 
 /* Notes a new one; 0, or COPAL_ELIMIT: no room, and a repeat must not be acted
  * upon; *out may be NULL with 0 where that does not matter. */
 int cp_dedup_add(struct cp_dedup *d, struct cp_link *link,
                  const struct cp_address *remote, const struct cp_header *h,
-                 struct cp_seen **out);
+                 uint64_t hash, struct cp_seen **out);
 
 /* Keeps the answer to a repeat; an error is cheap from now on. */
 void cp_dedup_keep(struct cp_dedup *d, struct cp_seen *seen, copal_bytes reply);

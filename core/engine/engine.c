@@ -366,12 +366,15 @@ void cp_engine_datagram(struct cp_engine *e, struct cp_link *link,
         return;
     }
     if (h.type != CP_ACK) { /* an ACK is a repeat where nothing waits for it */
-        seen = cp_dedup_find(&e->dedup, link, &path->remote, &h);
+        uint64_t hash = cp_dedup_hash(&e->dedup, &path->remote, h.mid);
+
+        seen = cp_dedup_find(&e->dedup, link, &path->remote, &h, hash);
         if (seen != NULL) {
             on_repeat(e, link, path, seen);
             return;
         }
-        if (cp_dedup_add(&e->dedup, link, &path->remote, &h, &seen) != 0) {
+        if (cp_dedup_add(&e->dedup, link, &path->remote, &h, hash, &seen) !=
+            0) {
             cp_answer_full(e, link, path, &h);
             return;
         }

@@ -97,7 +97,6 @@ static int add_way(struct cp_net *net, struct cp_route *r,
     error = find_socket(net, &r->from, &remote, &s);
     if (error != 0)
         return error;
-    s->link.scheme = r->scheme;
     *way = (struct cp_way){
         .link = &s->link,
         .path = {.remote = remote, .if_index = r->if_index},

@@ -12,6 +12,7 @@
 #include "net/outbox.h"
 #include "net/sockaddr.h"
 #include "net/turn.h"
+#include "wire/uri.h"
 
 /* Batches read in a row before the loop's other handles get their chance. */
 enum {
@@ -201,7 +202,11 @@ int cp_udp_open(struct cp_net *net, const struct cp_address *local,
         goto no_use;
 
     s->net = net;
-    s->link = (struct cp_link){.ops = &udp_ops, .engine = engine};
+    s->link = (struct cp_link){
+        .ops = &udp_ops,
+        .engine = engine,
+        .scheme = CP_COAP,
+    };
     s->is_shared = flags != 0;
     s->poll.data = s;
     /* The loop alone decides whether there is something to wait for. */
