@@ -1,4 +1,5 @@
 #include "net/turn.h"
+#include "base/mem.h"
 #include "engine/engine.h"
 #include "net/listen.h"
 #include "net/outbox.h"
@@ -19,9 +20,12 @@ static void on_prepare(uv_prepare_t *prepare);
 
 bool cp_turn_is_alive(const struct cp_loop *l)
 {
-    return cp_listen_uri(&l->net, 0) != NULL ||
-           cp_engine_is_busy(l->driver.engine) ||
-           cp_outbox_is_waiting(l->net.out) || atomic_load(&l->is_due);
+    struct cp_engine *engine = l->driver.engine;
+
+    return (cp_listen_uri(&l->net, 0) != NULL &&
+            !cp_engine_is_closing(engine)) ||
+           cp_engine_is_busy(engine) || cp_outbox_is_waiting(l->net.out) ||
+           atomic_load(&l->is_due);
 }
 
 /* A shared loop goes on as long as there is something to wait for here. */
@@ -68,6 +72,7 @@ bool cp_turn_enter(struct cp_loop *l)
     if (l->is_condemned)
         return false;
     atomic_store_explicit(&l->thread, uv_thread_self(), memory_order_relaxed);
+    cp_mem_adopt(l->driver.mem);
     l->is_inside = true;
     cp_engine_enter(l->driver.engine, cp_turn_now());
     return true;

@@ -57,6 +57,12 @@ bool cp_engine_is_busy(const struct cp_engine *e)
     return e->is_busy;
 }
 
+bool cp_engine_is_closing(const struct cp_engine *e)
+{
+    (void)e;
+    return false;
+}
+
 bool cp_engine_is_condemned(const struct cp_engine *e)
 {
     (void)e;
