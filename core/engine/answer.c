@@ -311,6 +311,8 @@ int cp_answer_transmit(copal_exchange *x, copal_msg *m)
             send_now(a, m, CP_NON, cp_peer_next_mid(e, &a->wire->path.remote));
     }
     cp_engine_wake(e);
+    if (err != 0) /* nothing went out: it may be answered again */
+        return err;
     wire_done(a);
     if (x->transfer == NULL && a->flight.state == CP_IDLE)
         finish(x);
@@ -511,8 +513,9 @@ void cp_answer_at_once(struct cp_engine *e, struct cp_link *link,
     }
     a->link = link;
     set_wire(a, (copal_msg *)request, seen);
-    cp_answer_simple(e->stages.count > 0 ? e->stages.list[0] : NULL, &a->x,
-                     code, diagnostic);
+    if (cp_answer_simple(e->stages.count > 0 ? e->stages.list[0] : NULL, &a->x,
+                         code, diagnostic) < 0)
+        cp_dedup_forget(&e->dedup, seen); /* a repeat may have better luck */
 }
 
 void cp_answer_full(struct cp_engine *e, struct cp_link *link,

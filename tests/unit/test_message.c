@@ -232,7 +232,7 @@ static void a_setter_that_finds_no_memory_changes_nothing(void **state)
         if (err == 0)
             err = copal_msg_set_uri(m, uri);
         if (err == 0)
-            err = copal_msg_tune(m, COPAL_P_HOPS, 1);
+            err = copal_msg_tune(m, COPAL_P_TIMEOUT, 1);
         cp_mem_limit(messages_mem, 0);
         if (err == COPAL_ENOMEM && copal_msg_format(m) == COPAL_TEXT) {
             assert_string_equal(option_lines(m), before);
@@ -387,7 +387,8 @@ static void a_parameter_out_of_range_is_refused_with_a_sentence(void **state)
         {COPAL_P_MAX_TOKEN, 7, COPAL_EINVAL, NULL},
         {COPAL_P_KEEPALIVE, 1000, COPAL_ENOTSUP,
          "keepalive: not built in yet, so it stays at 0"},
-        {COPAL_P_LEISURE, 0, 0, NULL},
+        {COPAL_P_HOPS, 0, 0, NULL},
+        {COPAL_P_HOPS, 1, COPAL_ENOTSUP, NULL},
         {COPAL_P_NONE, 0, COPAL_EINVAL, "parameter 0: there is none"},
         {(copal_param)99, 0, COPAL_EINVAL, "parameter 99: there is none"},
     };
