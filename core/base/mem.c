@@ -67,6 +67,8 @@ struct cp_mem {
     pthread_mutex_t lock;
     struct cp_dead *waiting, *last_waiting; /* under the lock, always */
     atomic_bool any_waiting;
+    void (*on_retire)(void *user); /* under the lock */
+    void *on_retire_user;
 
     char why[WHY];
 };
@@ -430,7 +432,16 @@ const char *cp_why_text(const struct cp_mem *mem)
 
 void cp_mem_adopt(struct cp_mem *mem)
 {
-    atomic_store(&mem->owner, &this_thread);
+    if (atomic_load_explicit(&mem->owner, memory_order_relaxed) != &this_thread)
+        atomic_store(&mem->owner, &this_thread);
+}
+
+void cp_mem_on_retire(struct cp_mem *mem, void (*fn)(void *user), void *user)
+{
+    pthread_mutex_lock(&mem->lock);
+    mem->on_retire = fn;
+    mem->on_retire_user = user;
+    pthread_mutex_unlock(&mem->lock);
 }
 
 /* Under the lock. */
@@ -475,6 +486,8 @@ void cp_mem_retire(struct cp_mem *mem, struct cp_dead *dead)
     pthread_mutex_lock(&mem->lock);
     if (!is_released(mem)) {
         append_waiting(mem, dead);
+        if (mem->on_retire != NULL)
+            mem->on_retire(mem->on_retire_user);
         pthread_mutex_unlock(&mem->lock);
         return;
     }

@@ -72,6 +72,11 @@ void cp_mem_adopt(struct cp_mem *mem);
  * list that cp_mem_reap() works off. */
 void cp_mem_retire(struct cp_mem *mem, struct cp_dead *dead);
 
+/* Whom to tell when something waits, so that an idle owner comes round: called
+ * on the strange thread, under the lock, until the owner has let go. fn NULL:
+ * nobody. */
+void cp_mem_on_retire(struct cp_mem *mem, void (*fn)(void *user), void *user);
+
 /* The owner's thread: reaps what other threads let go of. Cheap when there is
  * nothing. */
 void cp_mem_reap(struct cp_mem *mem);

@@ -222,6 +222,7 @@ static void close_loop(struct cp_driver *d)
 {
     struct cp_loop *l = loop_of(d);
 
+    cp_mem_on_retire(d->mem, NULL, NULL);
     l->is_closing = true;
     l->is_condemned = true;
     /* What the engine said last still goes out. */
@@ -257,6 +258,11 @@ static const struct cp_driver_ops loop_ops = {
     .step = step,
     .close = close_loop,
 };
+
+static void on_retire(void *loop)
+{
+    cp_turn_wake(loop);
+}
 
 static void on_wake(uv_async_t *async)
 {
@@ -316,6 +322,7 @@ struct cp_driver *cp_loop_new(struct cp_mem *mem, struct uv_loop_s *shared)
         cp_why(mem, COPAL_EIO, "no event loop: %s", uv_strerror(error));
         goto no_handles;
     }
+    cp_mem_on_retire(mem, on_retire, l);
     return &l->driver;
 no_handles:
     cp_resolver_free(l->net.names);

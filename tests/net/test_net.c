@@ -424,6 +424,43 @@ static void another_thread_stops_a_run(void **state)
     assert_in_range(now_ms() - began, 30, 2000);
 }
 
+static void *let_go_soon(void *user)
+{
+    usleep(30000);
+    copal_exchange_unref(user);
+    return NULL;
+}
+
+static void keep(const copal_event *ev, void *user)
+{
+    if (ev->kind == COPAL_REQUEST)
+        *(copal_exchange **)user = copal_exchange_ref(ev->exchange);
+}
+
+/* A garbage collector chooses its own thread, and its own time: the asker does
+ * not wait for it longer than need be. */
+static void what_another_thread_let_go_of_is_answered(void **state)
+{
+    struct world *w = *state;
+    copal_exchange *kept = NULL;
+    char uri[64];
+    pthread_t thread;
+
+    copal_serve(w->server, COPAL_GET, "/kept", 0, COPAL_CB(keep, &kept));
+    assert_int_equal(copal_listen(w->server, "coap://127.0.0.1:0", 0), 0);
+    snprintf(uri, sizeof(uri), "%s/kept", copal_local(w->server, 0));
+    assert_non_null(copal_get(w->client, uri, COPAL_CB(note, w)));
+    for (int i = 0; i < 100 && kept == NULL; i++)
+        wait_and_step(w->client, w->server, 100);
+    assert_non_null(kept);
+    pthread_create(&thread, NULL, let_go_soon, kept);
+    for (uint64_t end = now_ms() + LIMIT_MS; w->ends == 0 && now_ms() < end;)
+        wait_and_step(w->client, w->server, LIMIT_MS);
+    pthread_join(thread, NULL);
+    assert_int_equal(w->code, COPAL_INTERNAL_ERROR);
+    assert_int_equal(w->ends, 1);
+}
+
 static void a_stop_before_a_run_is_kept_for_it(void **state)
 {
     struct world *w = *state;
@@ -578,6 +615,7 @@ int main(void)
         TEST(waiting_for_an_answer_costs_few_steps),
         TEST(a_call_from_outside_wakes_the_host),
         TEST(another_thread_stops_a_run),
+        TEST(what_another_thread_let_go_of_is_answered),
         TEST(a_stop_before_a_run_is_kept_for_it),
         TEST(a_run_ends_when_nothing_is_left),
         TEST(a_callback_may_free_its_running_endpoint),
