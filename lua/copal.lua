@@ -110,6 +110,8 @@ local function run_outside(coap, fn, ...)
   local job = task.spawn_joined(coap, fn, coap, ...)
   local why, signal = task.drive(coap, function()
     return coap.stopped or job.done and not job.ok
+  end, function()
+    return job.done
   end)
   if why == "signal" then
     error(errors.new("ECANCEL", "interrupted by signal " .. signal), 0)

@@ -1,4 +1,5 @@
 -- The endpoint: client and server in one object.
+local build = require "copal.build"
 local core = require "copal_core"
 local errors = require "copal.error"
 local message = require "copal.message"
@@ -129,7 +130,11 @@ end
 function Endpoint:run()
   handle_of(self)
   self.stopped = nil
-  local why, signal = task.drive(self, function() return self.stopped end)
+  if coroutine.isyieldable() then
+    return self:rest()
+  end
+  local why, signal = task.drive(self, function() return self.stopped end,
+    function() return true end)
   if self.closing then self:free() end
   if why == "signal" then
     return nil, errors.new("ECANCEL", "interrupted by signal " .. signal)
@@ -141,6 +146,21 @@ function Endpoint:stop()
   self.stopped = true
   task.kick()
   wake_stopped(self)
+end
+
+-- What run() is in a task, where somebody else drives the loop.
+function Endpoint:rest()
+  if not task.is_idle(self) then
+    task.await(self, function(wake)
+      self.stop_waiters = self.stop_waiters or {}
+      table.insert(self.stop_waiters, wake)
+      self.idle_wake = wake
+    end)
+    self.idle_wake = nil
+  end
+  if not self.handle then return "closed" end
+  if self.closing then self:free() end
+  return self.stopped and "stopped" or "idle"
 end
 
 -- Waits until stop().
@@ -241,11 +261,9 @@ function Request:__tostring()
     .. (self.done and " (done)" or " (waiting)")
 end
 
-local function ended_error(name, text)
-  return errors.new(name, text)
-end
-
--- Sends handle; finish(res, err) is called once, at END.
+-- opts.sink(piece, offset, last, response) takes the body of the answer piece by
+-- piece, opts.progress(offset, total) is told how far a transfer is. Sends
+-- handle; finish(res, err) is called once, at END.
 local function start(self, handle, uri, opts, body, finish)
   local request = setmetatable({ uri = uri }, Request)
   local response, failure
@@ -257,11 +275,11 @@ local function start(self, handle, uri, opts, body, finish)
     elseif kind == core.END then
       request.done = true
       if failure then finish(nil, failure)
-      elseif a then finish(nil, ended_error(a, b))
+      elseif a then finish(nil, errors.new(a, b))
       else finish(response) end
     elseif kind == core.CHUNK then
       local ok, e = true, nil
-      if sink then ok, e = pcall(sink, core.msg_payload(a), c, d) end
+      if sink then ok, e = pcall(sink, core.msg_payload(a), c, d, response) end
       if not ok then
         failure = errors.new("ECANCEL", tostring(e))
         core.cancel(b)
@@ -295,7 +313,7 @@ local function ask(self, code, uri, body, opts, fn)
     copy.flags = (copy.flags or 0) + core.STREAM_OUT
     opts, body = copy, nil
   end
-  local handle, err = message.build(handle_of(self), code, uri, body, opts)
+  local handle, err = build.build(handle_of(self), code, uri, body, opts)
   if not handle then
     if fn then self:after(0, function() fn(nil, err) end) end
     return nil, err
@@ -344,7 +362,7 @@ Endpoint.patch, Endpoint.ipatch = sender(6), sender(7)
 function Endpoint:message(code, uri, opts)
   local c = value.code(code)
   if not c then error("copal: unknown code " .. tostring(code), 2) end
-  local handle, err = message.build(handle_of(self), c.number, uri,
+  local handle, err = build.build(handle_of(self), c.number, uri,
     opts and opts.payload, opts)
   if not handle then return nil, err end
   return message.own(handle)
@@ -432,156 +450,21 @@ end
 
 ---- Observing -----------------------------------------------------------------
 
-local Observation = {}
-Observation.__index = Observation
-
-function Observation:__call()
-  local note = self.queue:pop()
-  if self.paused and self.queue:length() == 0 then
-    self.paused = nil
-    for _, x in ipairs(self.exchanges) do core.resume(x) end
-  end
-  return note
-end
-
--- Deregisters. Leaving a loop does it in Lua 5.4; collection does it too.
-function Observation:cancel()
-  if self.cancelled then return false end
-  self.cancelled = true
-  for _, x in ipairs(self.exchanges) do core.cancel(x) end
-  self.queue:close()
-  return true
-end
-Observation.__close = Observation.cancel
-Observation.__gc = Observation.cancel
-
-function Observation:__tostring()
-  return "copal observation of " .. table.concat(self.uris, ", ")
-end
-
-local HELD = 64 -- notifications not yet taken before the server is held back
-
-local Note = {} -- what happened to a watch besides a value
-Note.__index = Note
-
-function Note:__tostring()
-  return self.event .. (self.reason and ": " .. self.reason or "")
-end
-
-local function note(event, uri, failed, sentence)
-  return setmetatable({ event = event, uri = uri, reason = sentence,
-    error = failed and errors.new(failed, sentence) or nil }, Note)
-end
-
--- What an event of an observation or watch tells; nil: nothing.
-local function note_of(watch, uri, kind, a, b)
-  if kind == core.RESPONSE then
-    local n = message.received(a)
-    rawset(n, "event", "value")
-    return n
-  elseif kind == core.SILENT then
-    return watch and note("silent", uri, a, b)
-  elseif kind == core.RESUMED then
-    return watch and note("resumed", uri)
-  elseif kind == core.END then
-    return watch and note("ended", uri, a, b)
-  end
-end
-
--- obs holds what is to be held; the callback must not hold obs, or it would
--- never be collected.
-local function subscribe(self, uri, opts, watch, tell, over)
-  local all = {}
-  for k, v in pairs(opts or {}) do all[k] = v end
-  if watch then
-    all.flags = (all.flags or 0) + core.WATCH
-  else
-    all.observe = 0
-  end
-  local handle, err = message.build(handle_of(self), all.code
-    and value.code(all.code).number or 1, uri, all.payload, all)
-  if not handle then return nil, err end
-  local x, text, name = core.request(self.handle, handle, function(kind, a, b)
-    local n = note_of(watch, uri, kind, a, b)
-    if n then tell(n) end
-    if kind == core.END then
-      over(a and errors.new(a, b) or nil)
-    end
-  end)
-  if not x then return nil, errors.new(name, text) end
-  return x
-end
-
-local function observe_by_callback(self, uris, opts, watch, fn)
-  local obs = { exchanges = {}, uris = uris, queue = task.queue(self) }
-  for _, uri in ipairs(uris) do
-    local x, err = subscribe(self, uri, opts, watch, function(n) fn(n) end,
-      function(failed) if not watch then fn(nil, failed) end end)
-    if not x then
-      self:after(0, function() fn(nil, err) end)
-      return nil, err
-    end
-    table.insert(obs.exchanges, x)
-  end
-  obs.cancelled = false
-  return setmetatable({ x = obs.exchanges[1], uri = uris[1], all = obs.exchanges,
-    cancel = function(o)
-      local any = false
-      for _, x in ipairs(o.all) do any = core.cancel(x) or any end
-      return any
-    end }, Request)
-end
-
-local function observe_by_loop(self, uris, opts, watch)
-  local exchanges = {}
-  local queue = task.queue(self)
-  local obs = setmetatable({ exchanges = exchanges, uris = uris, queue = queue },
-    Observation)
-  local weak = setmetatable({ obs = obs }, { __mode = "v" })
-  local open = #uris
-
-  local function tell(n)
-    queue:push(n)
-    if queue:length() >= HELD and weak.obs and not weak.obs.paused then
-      weak.obs.paused = true
-      for _, x in ipairs(exchanges) do core.pause(x) end
-    end
-  end
-  local function over(failed)
-    if weak.obs then weak.obs.error = weak.obs.error or failed end
-    open = open - 1
-    if open == 0 then queue:close() end
-  end
-
-  for _, uri in ipairs(uris) do
-    local x, err = subscribe(self, uri, opts, watch, tell, over)
-    if not x then
-      obs:cancel()
-      obs.error = err
-      break
-    end
-    table.insert(exchanges, x)
-  end
-  return obs, nil, nil, obs
-end
-
-local function observer(watch)
-  return function(self, uri, opts, fn)
-    local uris = type(uri) == "table" and uri or { uri }
-    for _, u in ipairs(uris) do check_uri(u) end
-    if type(opts) == "function" then opts, fn = nil, opts end
-    if fn then return observe_by_callback(self, uris, opts, watch, fn) end
-    return observe_by_loop(self, uris, opts, watch)
-  end
-end
+local observer -- loaded with the first observation
 
 -- for note in c:observe(uri): RFC 7641 as it is; the loop ends when the
 -- observation does, and says why in obs.error.
-Endpoint.observe = observer(false)
+function Endpoint:observe(...)
+  observer = observer or require "copal.observe"
+  return observer(false)(self, ...)
+end
 
 -- for note in c:watch(uri or list, { silence = 90 }): goes on by itself;
 -- note.event is "value", "silent", "resumed" or "ended".
-Endpoint.watch = observer(true)
+function Endpoint:watch(...)
+  observer = observer or require "copal.observe"
+  return observer(true)(self, ...)
+end
 
 ---- Serving -------------------------------------------------------------------
 

@@ -1,4 +1,5 @@
 -- Serving: handlers run as tasks, what they return is the answer.
+local build = require "copal.build"
 local core = require "copal_core"
 local errors = require "copal.error"
 local message = require "copal.message"
@@ -48,7 +49,7 @@ local function answer_table(endpoint, x, default, t, streams, key)
     opts.flags = (opts.flags or 0) + core.STREAM_OUT
     body = nil
   end
-  local handle, err = message.build(endpoint, number, nil, body, opts)
+  local handle, err = build.build(endpoint, number, nil, body, opts)
   if not handle then error(err, 0) end
   return respond(x, handle)
 end
@@ -57,7 +58,7 @@ local function answer_body(x, code, body, format)
   if body == nil then
     return core.reply(x, code, core.NO_FORMAT, "")
   end
-  local payload, number = message.encode(body, format)
+  local payload, number = build.encode(body, format)
   if not payload then error("copal: " .. number, 0) end
   if number == nil then
     number = payload == "" and core.NO_FORMAT or text_format(payload)
@@ -126,10 +127,51 @@ local function handle_request(endpoint, handler, req, x, streams, key)
   if not ok then fail(x, e) end
 end
 
-local function receiver(self, handler)
-  local streams = {} -- bodies on their way out, by exchange
+-- for piece, offset, last in req:chunks(): the body of a request to a resource
+-- that is streamed.
+local function chunks_of(self, x, incoming, key)
+  local queue = task.queue(self)
+  incoming[key] = queue
+  return function()
+    local c = queue:pop()
+    if not c then return nil end
+    if queue.held and queue:length() == 0 then
+      queue.held = nil
+      core.resume(x)
+    end
+    return c[1], c[2], c[3]
+  end
+end
 
-  local function pull(x, offset, want, key)
+local HELD = 16 -- pieces not yet taken before the peer is held back
+
+local function take_chunk(queue, x, m, offset, last)
+  queue:push({ core.msg_payload(m), offset, last })
+  if last then
+    queue:close()
+  elseif queue:length() >= HELD and not queue.held then
+    queue.held = true
+    core.pause(x)
+  end
+end
+
+local function receiver(self, handler, is_streamed)
+  local streams = {}  -- bodies on their way out, by exchange
+  local incoming = {} -- bodies on their way in, by exchange
+  local on = {}
+
+  on[core.REQUEST] = function(msg, x, key)
+    local req = message.received(msg)
+    rawset(req, "exchange", x)
+    rawset(req, "params", setmetatable({ x }, Params))
+    if is_streamed then
+      local next_chunk = chunks_of(self, x, incoming, key)
+      rawset(req, "chunks", function() return next_chunk end)
+    end
+    task.spawn(self, handle_request, self.handle, handler, req, x, streams, key)
+  end
+
+  on[core.PULL] = function(x, offset, want, key)
     local body = streams[key]
     if not body then return end
     local piece, last = M.read_piece(body, offset, want)
@@ -137,17 +179,22 @@ local function receiver(self, handler)
     core.write(x, piece, last and 1 or 0)
   end
 
-  return function(kind, msg, x, key, extra)
-    if kind == core.REQUEST then
-      local req = message.received(msg)
-      rawset(req, "exchange", x)
-      rawset(req, "params", setmetatable({ x }, Params))
-      task.spawn(self, handle_request, self.handle, handler, req, x, streams, key)
-    elseif kind == core.PULL then
-      pull(msg, x, key, extra) -- exchange, offset, want, key
-    elseif kind == core.END then
-      streams[key or x] = nil
-    end
+  on[core.CHUNK] = function(msg, x, offset, last, key)
+    local queue = incoming[key]
+    if not queue then return end
+    if last then incoming[key] = nil end
+    take_chunk(queue, x, msg, offset, last)
+  end
+
+  on[core.END] = function(_, _, key)
+    streams[key] = nil
+    if incoming[key] then incoming[key]:close() end
+    incoming[key] = nil
+  end
+
+  return function(kind, ...)
+    local take = on[kind]
+    if take then return take(...) end
   end
 end
 
@@ -210,7 +257,7 @@ function M.serve(self, path, spec)
   local methods, flags, attributes = sorted_out(spec)
   for method, handler in pairs(methods) do
     local ok, text, name = core.serve(self.handle, method, path, flags,
-      receiver(self, handler))
+      receiver(self, handler, spec.streamed))
     if not ok then return nil, errors.new(name, text) end
   end
   for _, key in ipairs(attributes) do

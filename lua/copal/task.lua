@@ -90,7 +90,7 @@ local function tell_idle(list)
   end
 end
 
-local function turn(endpoint)
+local function turn(endpoint, rested)
   local handle = endpoint.handle
   local list = others(handle)
   local ok, text, name
@@ -105,7 +105,8 @@ local function turn(endpoint)
   ok, text, name = core.wait(-1, unpack(list))
   driving = nil
   if ok then tell_idle(list) end
-  if ok and not kicked and all_idle(list) then
+  if ok and not kicked and (all_idle(list)
+    or rested and is_idle(endpoint) and rested()) then
     return ok, "idle"
   end
   return ok, "more", text, name
@@ -113,8 +114,9 @@ end
 
 -- Runs the loop of endpoint until done() is true, nothing is left to wait for,
 -- the endpoint is closed or a signal comes. Returns "done", "idle", "closed",
--- or "signal", number.
-function M.drive(endpoint, done)
+-- or "signal", number. Other endpoints have their turns meanwhile; whether
+-- these still wait for something does not matter once rested() is true.
+function M.drive(endpoint, done, rested)
   if driving then
     error("copal: cannot wait inside a callback; start a task with spawn(), "
       .. "or give a function as the last argument", 3)
@@ -123,12 +125,15 @@ function M.drive(endpoint, done)
     if done() then return "done" end
     if endpoint.handle == nil then return "closed" end
     kicked = false
-    local ok, more, text = turn(endpoint)
+    local ok, more, text = turn(endpoint, rested)
     local signal = core.caught()
     if signal then return "signal", signal end
     if not ok then error("copal: " .. tostring(text), 3) end
     if more == "idle" and not done() and endpoint.handle ~= nil then
-      return "idle"
+      local wake = endpoint.idle_wake
+      if not wake then return "idle" end
+      endpoint.idle_wake = nil
+      wake()
     end
   end
 end

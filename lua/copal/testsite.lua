@@ -54,7 +54,7 @@ local function tour(coap)
     return "This is copal " .. copal.version
       .. ". What it offers is listed in /.well-known/core.\n"
   end)
-  coap:serve("/time", { observable = true, title = "The time, every 5 s",
+  coap:serve("/time", { observable = true,
     get = function() return os.date("%Y-%m-%d %H:%M") end })
   coap:serve("/other/separate", function()
     coap:sleep(3)

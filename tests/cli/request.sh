@@ -20,6 +20,19 @@ coap:serve("/echo", { any = function(req)
   end
   return table.concat(lines, "|")
 end })
+local big = ""
+coap:serve("/big", { streamed = true,
+  get = function()
+    return { code = "2.05", payload = function(offset, want)
+      return big:sub(offset + 1, offset + want), offset + want >= #big
+    end }
+  end,
+  put = function(req)
+    local pieces = {}
+    for piece in req:chunks() do pieces[#pieces + 1] = piece end
+    big = table.concat(pieces)
+    return copal.CHANGED
+  end })
 coap:serve("/never", function() coap:sleep(100) end)
 E2
 serve "$work/site.lua" --listen coap://127.0.0.1:0
@@ -43,6 +56,12 @@ err_has 'did not decode'
 check 0 get -o "$work/file" "$uri/json"
 out_is_empty
 grep -q 21.5 "$work/file" || fail "-o wrote nothing"
+head -c 3000000 /dev/urandom >"$work/huge"
+check 0 put "$uri/big" @"$work/huge"
+check 0 get -o "$work/file" "$uri/big"
+cmp -s "$work/huge" "$work/file" || fail "a large file comes back changed"
+check 5 get -o "$work/file" "$uri/oops"
+err_has "come back later"
 check 0 get -F '%c %p %u' "$uri/json"
 out_has "2.05 Content {\"t\":21.5,\"a\":[1,{\"b\":\"x\"}]} $uri/json"
 check 0 get --json "$uri/json"

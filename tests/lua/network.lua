@@ -1,7 +1,7 @@
 -- Client and server in one process, over loopback.
 local copal = require "copal"
 local check = require "support.check"
-local test, equal, throws = check.test, check.equal, check.throws
+local test, equal, eventually = check.test, check.equal, check.eventually
 
 local errors = {}
 copal.on_error(function(e) errors[#errors + 1] = tostring(e) end)
@@ -139,7 +139,7 @@ test("callback style: the last argument decides", function()
   assert(tostring(req):find("request", 1, true))
   coap:put(base .. "/x", "y", function(res) got[#got + 1] = res.payload end)
   coap:get("nonsense", function(_, err) got[#got + 1] = err.name end)
-  coap:sleep(0.2)
+  eventually(coap, function() return #got == 3 end)
   table.sort(got)
   equal(table.concat(got, " "), "EURI x y")
   coap:free()
@@ -156,7 +156,7 @@ test("a request is cancelled, also from inside a callback", function()
       equal(req:cancel(), true)
       equal(req:cancel(), false)
     end)
-    coap:sleep(0.1)
+    eventually(coap, function() return failed end)
     equal(failed.name, "ECANCEL")
   end)
 end)
@@ -226,13 +226,15 @@ test("T23 observing gives every value; leaving the loop deregisters", function()
     end)
     local seen = {}
     for note in coap:observe(base .. "/n") do
-      seen[#seen + 1] = note.payload
+      -- A busy machine may leave values out, but never goes back.
+      local v = tonumber(note.payload)
+      assert(#seen == 0 or v > seen[#seen])
+      seen[#seen + 1] = v
       if #seen == 4 then break end
     end
-    equal(table.concat(seen, " "), "0 1 2 3")
-    coap:sleep(0.1)
+    equal(#seen, 4)
+    eventually(coap, function() return coap:stats().observers == 0 end)
     timer:cancel()
-    equal(coap:stats().observers, 0)
   end)
 end)
 
@@ -243,12 +245,12 @@ test("observing with a callback, and cancel", function()
     local obs = coap:observe(base .. "/v", function(note, err)
       seen[#seen + 1] = note and note.payload or err and err.name
     end)
-    coap:sleep(0.05)
+    eventually(coap, function() return #seen == 1 end)
     v.value = 22
-    coap:sleep(0.05)
+    eventually(coap, function() return #seen == 2 end)
     equal(v.value, 22)
     obs:cancel()
-    coap:sleep(0.05)
+    eventually(coap, function() return #seen == 3 end)
     equal(table.concat(seen, " "), "21.5 22 ECANCEL")
   end)
 end)
@@ -320,7 +322,8 @@ test("T28 closing ends what is pending with an error", function()
   coap:get(coap:addresses()[1] .. "/never", function(_, err) failed = err end)
   coap:sleep(0.05)
   coap:free()
-  copal.sleep(0.01) -- inside a callback, freeing takes effect after it
+  -- Inside a callback, freeing takes effect after it.
+  eventually(copal.default(), function() return failed end)
   equal(failed.name, "ECLOSED")
 end)
 

@@ -2,6 +2,7 @@
 local copal = require "copal"
 local check = require "support.check"
 local test, equal, throws = check.test, check.equal, check.throws
+local eventually = check.eventually
 
 test("a task waits while others go on", function()
   copal.run(function(coap)
@@ -9,7 +10,7 @@ test("a task waits while others go on", function()
     coap:spawn(function() coap:sleep(0.03) order[#order + 1] = "c" end)
     coap:spawn(function() coap:sleep(0.01) order[#order + 1] = "a" end)
     coap:spawn(function() coap:sleep(0.02) order[#order + 1] = "b" end)
-    coap:sleep(0.05)
+    eventually(coap, function() return #order == 3 end)
     equal(table.concat(order), "abc")
   end)
 end)
@@ -57,9 +58,9 @@ test("an error nobody waits for goes to on_error", function()
   copal.on_error(function(e) seen = tostring(e) end)
   copal.run(function(coap)
     coap:spawn(function() coap:sleep(0.001) error("lost and found") end)
-    coap:sleep(0.01)
+    eventually(coap, function() return seen end)
   end)
-  assert(seen and seen:find("lost and found", 1, true))
+  assert(seen:find("lost and found", 1, true))
 end)
 
 test("a plain coroutine may wait, too", function()
@@ -67,8 +68,7 @@ test("a plain coroutine may wait, too", function()
     local done
     coroutine.wrap(function() coap:sleep(0.002) done = true end)()
     equal(done, nil)
-    coap:sleep(0.01)
-    equal(done, true)
+    eventually(coap, function() return done end)
   end)
 end)
 
@@ -103,8 +103,8 @@ test("waiting inside a callback is a clear error", function()
   copal.on_error(function(e) seen = tostring(e) end)
   local c = copal.endpoint {}
   assert(c:ping("coap://127.0.0.1:9", function() c:sleep(1) end))
-  copal.run(function(coap) coap:sleep(0.05) end)
-  assert(seen and seen:find("inside a callback", 1, true), seen)
+  copal.run(function(coap) eventually(coap, function() return seen end) end)
+  assert(seen:find("inside a callback", 1, true), seen)
   c:free()
 end)
 
@@ -123,7 +123,8 @@ test("every repeats until cancelled", function()
       n = n + 1
       if n == 3 then timer:cancel() end
     end)
-    coap:sleep(0.05)
+    eventually(coap, function() return n >= 3 end)
+    coap:sleep(0.02)
     equal(n, 3)
   end)
 end)
@@ -135,8 +136,8 @@ test("after may be cancelled, and its function may wait", function()
     local timer = coap:after(0.001, function() b = true end)
     timer:cancel()
     equal(timer:cancel(), false)
-    coap:sleep(0.02)
-    equal(a, true) equal(b, nil)
+    eventually(coap, function() return a end)
+    equal(b, nil)
   end)
 end)
 
@@ -145,17 +146,35 @@ test("two endpoints wait side by side", function()
   local fired = 0
   a:after(0.005, function() fired = fired + 1 end)
   b:after(0.001, function() fired = fired + 10 end)
-  a:sleep(0.02)
-  equal(fired, 11)
+  eventually(a, function() return fired == 11 end)
   a:free()
   b:free()
+end)
+
+test("run goes on until nothing is left to do", function()
+  local c = copal.endpoint {}
+  local fired = 0
+  c:after(0.002, function() c:sleep(0.002) fired = fired + 1 end)
+  equal(c:run(), "idle")
+  equal(fired, 1)
+  equal(c:run(), "idle")
+  c:free()
+end)
+
+test("the endpoint of the surrounding run can be run to its rest, too", function()
+  copal.run(function(coap)
+    local fired
+    coap:after(0.002, function() fired = true end)
+    equal(coap:run(), "idle")
+    equal(fired, true)
+  end)
 end)
 
 test("stop ends run", function()
   local c = copal.endpoint {}
   assert(c:listen "coap://127.0.0.1:0")
   c:after(0.002, function() c:stop() end)
-  if coroutine.isyieldable() then c:forever() else equal(c:run(), "stopped") end
+  equal(c:run(), "stopped")
   c:free()
   throws("closed", c.get, c, "coap://127.0.0.1/")
 end)

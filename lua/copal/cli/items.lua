@@ -10,10 +10,16 @@ local function read_all(file, name)
   return text
 end
 
+local LARGE = 1048576 -- bytes; a longer file is sent as it is read
+
+-- Its text, or the file itself where it is large.
 function M.read_file(path)
   if path == "-" then return read_all(io.stdin, "stdin") end
   local file, why = io.open(path, "rb")
   if not file then exit.fail(exit.USAGE, why) end
+  local size = file:seek("end")
+  if size and size > LARGE then return file end
+  if size then file:seek("set") end
   local text = read_all(file, path)
   file:close()
   return text

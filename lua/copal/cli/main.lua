@@ -27,13 +27,14 @@ local function dispatch(argv)
     print("copal " .. require "copal_core".version())
     return exit.OK
   end
-  if by_name[first] then
-    table.remove(argv, 1)
-    return run_command(first, argv)
-  end
-  -- copal URI, flags before or after it
-  for _, word in ipairs(argv) do
-    if word:find("://", 1, true) then return run_command("get", argv) end
+  -- copal -v get URI; and copal URI, flags before or after it
+  for i, word in ipairs(argv) do
+    if by_name[word] and (i == 1 or first:match("^%-")) then
+      table.remove(argv, i)
+      return run_command(word, argv)
+    elseif word:find("://", 1, true) then
+      return run_command("get", argv)
+    end
   end
   exit.usage("unknown command '" .. first .. "'; see copal help")
 end

@@ -49,6 +49,19 @@ function Output:say(line)
   end
 end
 
+-- With -o and nothing to convert, the body goes to the file as it comes; how
+-- long it is does not matter then. Diagnostics of a 4.xx or 5.xx stay text.
+function Output:sink()
+  if not self.file or self.json or self.template
+    or not (self.wanted == "auto" or self.wanted == "raw") then
+    return nil
+  end
+  return function(piece, _, _, response)
+    if response.code.cls == 2 then return self:write(piece) end
+    self.diagnostic = (self.diagnostic or "") .. piece
+  end
+end
+
 ---- Payloads ------------------------------------------------------------------
 
 local function link_lines(links)
@@ -219,12 +232,10 @@ end
 -- A 4.xx or 5.xx for people, on stderr.
 function Output:refusal(m, uri)
   self:say(m.code.name .. "  " .. uri)
-  if m.payload ~= "" and not self.flags.quiet then
-    if text.is_text(m.payload) then
-      io.stderr:write("  ", text.visible(m.payload), "\n")
-    else
-      io.stderr:write(text.dump(m.payload, "  "), "\n")
-    end
+  local reason = self.diagnostic or m.payload
+  if reason ~= "" and not self.flags.quiet then
+    io.stderr:write(text.is_text(reason) and "  " .. text.visible(reason)
+      or text.dump(reason, "  "), "\n")
   end
 end
 

@@ -42,12 +42,13 @@ local function progress_line()
 end
 
 local function status_of(res, tests, out)
+  if #tests == 0 then return exit.of_code(res.code) end
   local failed = require "copal.cli.expect".failed(tests, res)
   if failed then
     out:say("expected " .. failed .. ", got " .. res.code.name)
     return exit.EXPECT
   end
-  return #tests > 0 and exit.OK or exit.of_code(res.code)
+  return exit.OK
 end
 
 function M.main(command, argv)
@@ -55,9 +56,11 @@ function M.main(command, argv)
   if flags.help then return require "copal.cli.help".of(command) end
   local uri, words = session.uri_and_items(command, flags)
   local items = items_of.parse(words)
-  local tests = require "copal.cli.expect".compile(flags.expect)
+  local tests = flags.expect
+    and require "copal.cli.expect".compile(flags.expect) or {}
   local spec = spec_of(command, flags, items, uri)
   local out = output.new(flags)
+  spec.sink = out:sink()
   local coap = session.open(flags)
 
   local clear

@@ -8,7 +8,9 @@ local session = require "copal.cli.session"
 local M = {}
 
 local function listen(coap, flags)
-  for _, uri in ipairs(flags.listen or { "coap://*" }) do
+  -- A script may have its own idea of where.
+  local uris = flags.listen or coap.listening and {} or { "coap://*" }
+  for _, uri in ipairs(uris) do
     local ok, err = coap:listen(uri)
     if not ok then exit.fail(exit.of_error(err), err.message) end
   end
@@ -31,6 +33,7 @@ local function mount(coap, flags)
   if job.done and not job.ok then
     exit.fail(exit.INTERNAL, tostring(job.traceback or job.results[1]))
   end
+  job.joined = false -- what goes wrong in it later is told as it happens
 end
 
 function M.main(command, argv)

@@ -28,6 +28,16 @@ function M.throws(what, fn, ...)
   end
 end
 
+-- Waits until holds() is true, three seconds at most: how long something takes
+-- on a busy machine is not what is tested.
+function M.eventually(coap, holds)
+  for _ = 1, 300 do
+    if holds() then return end
+    coap:sleep(0.01)
+  end
+  error("did not come true within three seconds", 2)
+end
+
 function M.done()
   print(string.format("%d tests, %d failed", M.count, M.failures))
   if M.failures > 0 then os.exit(1, true) end

@@ -1,0 +1,171 @@
+/* From an event of the core to a Lua function: cells, arguments, errors. Part of
+ * lua_bridge.h. */
+
+/* One registered function. */
+struct cell {
+    struct bridge *bridge;
+    int fn;
+};
+
+struct call {
+    const copal_event *ev;
+    int fn;
+};
+
+static void drop_cell(void *user)
+{
+    struct cell *cell = user;
+
+    luaL_unref(cell->bridge->thread, LUA_REGISTRYINDEX, cell->fn);
+    free(cell);
+}
+
+/* NAME or nil, and the sentence. */
+static void push_status(lua_State *L, const copal_event *ev)
+{
+    const char *text = ev->text;
+
+    if (ev->status != 0 && (text == NULL || *text == '\0'))
+        text = copal_strerror(ev->status);
+    lua_pushstring(L, ev->status == 0 ? NULL : copal_errname(ev->status));
+    lua_pushstring(L, text);
+}
+
+/* The arguments after kind, by kind. Boxes of one exchange are many, so where
+ * a script may wish to know it again its address comes along as a key. */
+static int push_event(lua_State *L, const copal_event *ev)
+{
+    switch (ev->kind) {
+    case COPAL_REQUEST:
+        push_shown(L, &message_type, ev->msg);
+        push_shown(L, &exchange_type, ev->exchange);
+        lua_pushlightuserdata(L, ev->exchange);
+        lua_pushstring(L, ev->text);
+        return 4;
+    case COPAL_RESPONSE:
+    case COPAL_STRAY: push_shown(L, &message_type, ev->msg); return 1;
+    case COPAL_CHUNK:
+        push_shown(L, &message_type, ev->msg);
+        push_shown(L, &exchange_type, ev->exchange);
+        lua_pushinteger(L, (lua_Integer)ev->offset);
+        lua_pushboolean(L, ev->last);
+        lua_pushlightuserdata(L, ev->exchange);
+        return 5;
+    case COPAL_PULL:
+        push_shown(L, &exchange_type, ev->exchange);
+        lua_pushinteger(L, (lua_Integer)ev->offset);
+        lua_pushinteger(L, (lua_Integer)ev->want);
+        lua_pushlightuserdata(L, ev->exchange);
+        return 4;
+    case COPAL_PROGRESS:
+        lua_pushinteger(L, (lua_Integer)ev->offset);
+        lua_pushinteger(L, (lua_Integer)ev->total);
+        return 2;
+    case COPAL_SILENT:
+    case COPAL_END:
+        push_status(L, ev);
+        lua_pushlightuserdata(L, ev->exchange);
+        return 3;
+    case COPAL_TRACE: lua_pushstring(L, ev->text); return 1;
+    case COPAL_RESUMED:
+    case COPAL_TIMER: return 0;
+    }
+    return 0;
+}
+
+/* Runs inside lua_pcall: lack of memory while the arguments are made and an
+ * error of the function end there, none of them jumps through the core. */
+static int dispatch(lua_State *L)
+{
+    const struct call *call = lua_touserdata(L, 1);
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, call->fn);
+    lua_pushinteger(L, call->ev->kind);
+    lua_call(L, 1 + push_event(L, call->ev), 0);
+    return 0;
+}
+
+static int add_traceback(lua_State *L)
+{
+    if (lua_type(L, 1) == LUA_TSTRING)
+        luaL_traceback(L, L, lua_tostring(L, 1), 1);
+    return 1;
+}
+
+/* The error is on top of the stack. */
+static void report(struct bridge *b)
+{
+    lua_State *T = b->thread;
+    const char *text;
+
+    if (b->sink != LUA_NOREF) {
+        lua_rawgeti(T, LUA_REGISTRYINDEX, b->sink);
+        lua_pushvalue(T, -2);
+        if (lua_pcall(T, 1, 0, 0) == 0)
+            return;
+    }
+    text = lua_type(T, -1) == LUA_TSTRING ? lua_tostring(T, -1) : NULL;
+    fprintf(stderr, "copal: error in a callback: %s\n",
+            text != NULL ? text : luaL_typename(T, -1));
+}
+
+static void on_event(const copal_event *ev, void *user)
+{
+    const struct cell *cell = user;
+    struct bridge *b = cell->bridge;
+    lua_State *T = b->thread;
+    struct call call = {ev, cell->fn};
+    int top = lua_gettop(T);
+
+    if (b->mute > 0 || !lua_checkstack(T, 8))
+        return;
+    lua_rawgeti(T, LUA_REGISTRYINDEX, b->traceback);
+    lua_rawgeti(T, LUA_REGISTRYINDEX, b->dispatcher);
+    lua_pushlightuserdata(T, &call);
+    if (lua_pcall(T, 1, 0, top + 1) != 0) {
+        /* Whoever asked learns it now, not when the exchange is collected. */
+        if (ev->kind == COPAL_REQUEST && ev->exchange != NULL)
+            copal_reply(ev->exchange, COPAL_INTERNAL_ERROR, COPAL_NO_FORMAT,
+                        (copal_bytes){NULL, 0});
+        report(b);
+    }
+    lua_settop(T, top);
+}
+
+/* nil: nobody wants to be told. */
+static void check_callback(lua_State *L, int i, copal_cb *cb)
+{
+    struct bridge *b = get_bridge(L);
+    struct cell *cell;
+    int fn;
+
+    *cb = (copal_cb){NULL, NULL, NULL};
+    if (lua_isnoneornil(L, i))
+        return;
+    luaL_checktype(L, i, LUA_TFUNCTION);
+    lua_pushvalue(L, i);
+    fn = luaL_ref(L, LUA_REGISTRYINDEX);
+    cell = malloc(sizeof(*cell));
+    if (cell == NULL) {
+        luaL_unref(L, LUA_REGISTRYINDEX, fn);
+        luaL_error(L, "out of memory");
+        return;
+    }
+    *cell = (struct cell){b, fn};
+    *cb = (copal_cb){on_event, cell, drop_cell};
+}
+
+static int l_on_error(lua_State *L)
+{
+    struct bridge *b = get_bridge(L);
+
+    if (!lua_isnoneornil(L, 1))
+        luaL_checktype(L, 1, LUA_TFUNCTION);
+    luaL_unref(L, LUA_REGISTRYINDEX, b->sink);
+    b->sink = LUA_NOREF;
+    if (lua_isnoneornil(L, 1))
+        return 0;
+    lua_settop(L, 1);
+    b->sink = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}

@@ -1,0 +1,162 @@
+-- Messages made from what scripts give: a body, and a table of options and
+-- parameters.
+local core = require "copal_core"
+local errors = require "copal.error"
+local value = require "copal.value"
+
+local M = {}
+
+-- v: text, a number, true for an empty value, or a list of these.
+function M.add_option(handle, option, v)
+  local number = value.option(option)
+  if not number then
+    return nil, "no option " .. tostring(option), "EINVAL"
+  end
+  if type(v) == "number" then
+    return core.msg_add_uint(handle, number, v)
+  elseif v == true then
+    return core.msg_add(handle, number, "")
+  elseif type(v) == "string" then
+    return core.msg_add(handle, number, v)
+  elseif type(v) == "table" then
+    for _, item in ipairs(v) do
+      local ok, text, name = M.add_option(handle, number, item)
+      if not ok then return nil, text, name end
+    end
+    return true
+  end
+  return nil, "an option's value cannot be a " .. type(v), "EINVAL"
+end
+
+local setup = {} -- what a key of the options table does to the message
+
+function setup.accept(handle, v)
+  local f = value.format(v)
+  if not f then return nil, "unknown Content-Format " .. tostring(v), "EINVAL" end
+  return core.msg_add_uint(handle, 17, f.number)
+end
+
+function setup.options(handle, v)
+  for key, item in pairs(v) do
+    local ok, text, name
+    if type(item) == "table" and type(key) == "number" and #item == 2
+      and value.option(item[1]) then
+      ok, text, name = M.add_option(handle, item[1], item[2])
+    else
+      ok, text, name = M.add_option(handle, key, item)
+    end
+    if not ok then return nil, text, name end
+  end
+  return true
+end
+
+function setup.query(handle, v)
+  for i, item in ipairs(v) do
+    local ok, text, name = core.msg_add(handle, 15, v[i] and item)
+    if not ok then return nil, text, name end
+  end
+  for key, item in pairs(v) do
+    if type(key) == "string" then
+      local text = item == true and key or key .. "=" .. tostring(item)
+      local ok, why, name = core.msg_add(handle, 15, text)
+      if not ok then return nil, why, name end
+    end
+  end
+  return true
+end
+
+setup.from = core.msg_set_from
+
+local plain = { etag = 4, if_match = 1, if_none_match = 5, max_age = 14,
+  observe = 6, hop_limit = 16, proxy_uri = 35, proxy_scheme = 39,
+  no_response = 258, echo = 252, request_tag = 292, size1 = 60, size2 = 28,
+  uri_host = 3, location_path = 8, location_query = 20 }
+
+-- Used by those who send; they set no option of the message.
+local others = { format = true, flags = true, confirmable = true, non = true,
+  progress = true, sink = true, limit = true, resume = true, code = true,
+  payload = true, uri = true, raw_blocks = true, any_port = true }
+
+local function flags_of(opts)
+  local flags = opts.flags or 0
+  if opts.non or opts.confirmable == false then flags = flags + core.NON end
+  if opts.raw_blocks then flags = flags + core.RAW_BLOCKS end
+  if opts.any_port then flags = flags + core.ANY_PORT end
+  if opts.progress then flags = flags + core.TELL_PROGRESS end
+  if opts.sink then flags = flags + core.STREAM_IN end
+  return flags
+end
+
+local function apply_one(handle, key, v)
+  if setup[key] then return setup[key](handle, v) end
+  if plain[key] then return M.add_option(handle, plain[key], v) end
+  if others[key] then return true end
+  local number, n = value.param(key, v)
+  if not number then
+    error("copal: no such option or parameter: " .. tostring(key), 0)
+  end
+  return core.msg_tune(handle, number, n)
+end
+
+function M.apply(handle, opts)
+  local flags = flags_of(opts)
+  for key, v in pairs(opts) do
+    local ok, text, name = apply_one(handle, key, v)
+    if not ok then
+      return nil, tostring(key) .. ": " .. text, name
+    end
+  end
+  if flags ~= 0 then return core.msg_set_flags(handle, flags) end
+  return true
+end
+
+-- A body as scripts give it -> text, format number. Tables are JSON.
+function M.encode(body, format)
+  local f = format ~= nil and value.format(format) or nil
+  if format ~= nil and not f then
+    return nil, "unknown Content-Format " .. tostring(format)
+  end
+  local number = f and f.number
+  if type(body) == "string" then return body, number end
+  if type(body) == "number" or type(body) == "boolean" then
+    return tostring(body), number
+  end
+  if type(body) ~= "table" then
+    return nil, "a body cannot be a " .. type(body)
+  end
+  if number and number ~= 50 and not f.name:find("json") then
+    return nil, f.name .. ": not built in", "ENOTSUP"
+  end
+  local ok, text = pcall(require "copal.json".encode, body)
+  if not ok then return nil, tostring(text) end
+  return text, number or 50
+end
+
+-- A new message's handle, or nil and an error. body may be nil.
+function M.build(endpoint, code, uri, body, opts)
+  local handle, text, name = core.msg_new(endpoint, code)
+  if not handle then return nil, errors.new(name, text) end
+  -- A URI that is not understood is told by END, with the sentence.
+  if uri then core.msg_set_uri(handle, uri) end
+  if body ~= nil then
+    local payload, number, kind = M.encode(body, opts and opts.format)
+    if not payload then return nil, errors.new(kind or "EINVAL", number) end
+    local ok
+    ok, text, name = core.msg_set_payload(handle, number or core.NO_FORMAT, payload)
+    if not ok then return nil, errors.new(name, text) end
+  elseif opts and opts.format ~= nil then
+    local f = value.format(opts.format)
+    if not f then
+      return nil, errors.new("EINVAL", "unknown Content-Format " .. tostring(opts.format))
+    end
+    core.msg_set_payload(handle, f.number, "")
+  end
+  if opts then
+    local ok
+    ok, text, name = M.apply(handle, opts)
+    if not ok then return nil, errors.new(name or "EINVAL", text) end
+  end
+  return handle
+end
+
+return M

@@ -1,0 +1,88 @@
+-- Bodies in pieces: files and functions, both ways, with progress.
+local copal = require "copal"
+local check = require "support.check"
+local test, equal = check.test, check.equal
+
+local SIZE = 1500000 -- over MAX_BODY: it has to stream
+local path = os.tmpname()
+
+local function make_file()
+  local f = assert(io.open(path, "wb"))
+  local line = ("0123456789abcdef"):rep(64)
+  local size = 0
+  while size < SIZE do
+    f:write(line)
+    size = size + #line
+  end
+  f:close()
+  return size
+end
+
+local size = make_file()
+
+local function with_server(fn)
+  copal.run(function(coap)
+    assert(coap:listen "coap://127.0.0.1:0")
+    fn(coap, coap:addresses()[1])
+    coap:stop()
+  end)
+end
+
+test("a file goes out as a response and comes in piece by piece", function()
+  with_server(function(coap, base)
+    coap:serve("/file", function() return assert(io.open(path, "rb")) end)
+    local got, next_offset, ended = 0, 0, false
+    local r = assert(coap:get(base .. "/file", { sink = function(piece, offset, last)
+      equal(offset, next_offset)
+      next_offset = offset + #piece
+      got = got + #piece
+      ended = last
+    end }))
+    equal(r.code, copal.CONTENT)
+    equal(got, size)
+    equal(ended, true)
+  end)
+end)
+
+test("a file goes out as a request, with progress", function()
+  with_server(function(coap, base)
+    local got, last_offset = 0, 0
+    coap:serve("/up", { streamed = true, put = function(req)
+      for piece in req:chunks() do got = got + #piece end
+      return copal.CHANGED
+    end })
+    local f = assert(io.open(path, "rb"))
+    local r, err = coap:put(base .. "/up", f, { progress = function(offset)
+      last_offset = offset
+    end })
+    assert(r, err)
+    equal(r.code, copal.CHANGED)
+    equal(got, size)
+    assert(last_offset > 0)
+    f:close()
+  end)
+end)
+
+test("a function gives a body as it is asked for", function()
+  with_server(function(coap, base)
+    local text = ("x"):rep(5000)
+    coap:serve("/fn", function()
+      return { code = "2.05", payload = function(offset, want)
+        return text:sub(offset + 1, offset + want), offset + want >= #text
+      end }
+    end)
+    equal(assert(coap:get(base .. "/fn")).payload, text)
+  end)
+end)
+
+test("a sink that throws ends the request", function()
+  with_server(function(coap, base)
+    coap:serve("/file", function() return assert(io.open(path, "rb")) end)
+    local r, err = coap:get(base .. "/file", { sink = function() error("full", 0) end })
+    equal(r, nil)
+    assert(tostring(err):find("full", 1, true), tostring(err))
+  end)
+end)
+
+os.remove(path)
+check.done()
