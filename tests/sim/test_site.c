@@ -352,6 +352,48 @@ static void a_condition_waits_for_a_late_answer(void **state)
     assert_int_equal(t.changes, 1);
 }
 
+/* A conditional PUT of which GET is yet to answer. */
+static struct record *begin_conditional(struct world *w, struct thing *t)
+{
+    copal_msg *m = request_for(w, COPAL_PUT, "/t");
+    struct record *r = next_record(w);
+
+    *t = (struct thing){.get_code = COPAL_CONTENT, .late = 3000};
+    serve_thing(w, t);
+    copal_msg_add(m, COPAL_OPT_IF_MATCH, (copal_bytes){0});
+    r->exchange = copal_request(w->client, m, recording(r));
+    r->is_asked = r->is_begun = true;
+    copal_msg_unref(m);
+    copal_sim_run(w->sim, 1000);
+    assert_int_equal(t->gets, 1);
+    return r;
+}
+
+static void a_waiting_condition_outlives_its_path(void **state)
+{
+    struct world *w = *state;
+    struct thing t;
+    struct record *r = begin_conditional(w, &t);
+
+    assert_int_equal(copal_unserve(w->server, "/t"), 0);
+    copal_sim_run(w->sim, 10000);
+    assert_ended(r, 0);
+    assert_int_equal(r->code, COPAL_CHANGED);
+    assert_int_equal(t.changes, 1);
+}
+
+static void a_waiting_condition_ends_with_its_endpoint(void **state)
+{
+    struct world *w = *state;
+    struct thing t;
+
+    begin_conditional(w, &t);
+    copal_free(w->server);
+    w->server = NULL;
+    copal_sim_run(w->sim, 10000);
+    assert_int_equal(t.changes, 0);
+}
+
 static void a_condition_goes_to_the_handler_where_nobody_can_be_asked(
     void **state)
 {
@@ -730,6 +772,8 @@ int main(void)
         TEST(conditions_are_held_against_what_get_answers),
         TEST(conditions_hold_for_every_method_that_changes),
         TEST(a_condition_waits_for_a_late_answer),
+        TEST(a_waiting_condition_outlives_its_path),
+        TEST(a_waiting_condition_ends_with_its_endpoint),
         TEST(a_condition_goes_to_the_handler_where_nobody_can_be_asked),
         TEST(what_cannot_be_served_is_refused_and_dropped),
         TEST(a_path_taken_away_is_not_found),
