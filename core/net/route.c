@@ -147,10 +147,27 @@ static int add_ways(struct cp_net *net, struct cp_route *r,
     return r->count > 0 ? 0 : explain(net, r, error);
 }
 
+/* Where a server that listens everywhere is to be found: "[::]" is what its own
+ * URI says. The system sends such datagrams to this host, but answers come from
+ * the address they went to, which must be known to match them. */
+static struct cp_address reachable(const struct cp_address *a)
+{
+    static const uint8_t nowhere[16];
+    struct cp_address here = *a;
+
+    if (memcmp(a->ip, nowhere, sizeof(nowhere)) != 0)
+        return here;
+    if (a->family == CP_IPV4)
+        memcpy(here.ip, (const uint8_t[]){127, 0, 0, 1}, 4);
+    else
+        here.ip[15] = 1;
+    return here;
+}
+
 static int route_literal(struct cp_net *net, struct cp_route *r,
                          const struct cp_address *remote)
 {
-    struct cp_found found = {.list = {*remote}, .count = 1};
+    struct cp_found found = {.list = {reachable(remote)}, .count = 1};
 
     if (cp_sockaddr_is_link_local(remote) && remote->scope == 0 &&
         r->if_index == 0)

@@ -216,6 +216,20 @@ static void a_star_is_one_port_of_ipv4_and_ipv6(void **state)
     assert_null(copal_local(w->server, 2));
 }
 
+static void the_uri_a_server_says_it_listens_at_can_be_asked(void **state)
+{
+    struct world *w = *state;
+    char uri[64];
+
+    assert_int_equal(copal_listen(w->server, "coap://*:0", 0), 0);
+    for (size_t i = 0; copal_local(w->server, i) != NULL; i++) {
+        snprintf(uri, sizeof(uri), "%s/t", copal_local(w->server, i));
+        assert_non_null(copal_get(w->client, uri, COPAL_CB(note, w)));
+        go_until(w, &w->ends, (int)i + 1);
+        assert_int_equal(w->status, 0);
+    }
+}
+
 static void a_refused_port_is_known_within_milliseconds(void **state)
 {
     struct world *w = *state;
@@ -602,6 +616,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_answer_comes_back_over_either_ip),
         TEST(a_star_is_one_port_of_ipv4_and_ipv6),
+        TEST(the_uri_a_server_says_it_listens_at_can_be_asked),
         TEST(a_refused_port_is_known_within_milliseconds),
         TEST(the_answer_leaves_from_the_address_that_was_asked),
         TEST(a_datagram_of_many_kilobytes_is_whole),
