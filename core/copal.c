@@ -16,8 +16,7 @@ static const struct cp_stage *const stages[] = {
 
 void cp_endpoint_enter(copal *c)
 {
-    if (!c->engine->in_turn && c->driver->ops->now(c->driver) > c->engine->now)
-        c->engine->now = c->driver->ops->now(c->driver);
+    cp_engine_tell_time(c->engine);
 }
 
 /* ---- Birth and death ---- */
@@ -108,6 +107,17 @@ static void on_close_timer(struct cp_timer *t)
     c->driver->ops->stop(c->driver);
 }
 
+/* Also one that has not begun yet, for its name is being looked up, and a
+ * watch that waits to try again; but no farewell. */
+static bool observes(const copal_exchange *x)
+{
+    const copal_msg *m = x->request;
+
+    return x->is_ask && !x->over &&
+           ((m->flags & COPAL_WATCH) != 0 ||
+            cp_msg_uint_or(m, COPAL_OPT_OBSERVE, 1) == 0);
+}
+
 int copal_close(copal *c, uint64_t ms)
 {
     struct cp_engine *e = c->engine;
@@ -117,7 +127,7 @@ int copal_close(copal *c, uint64_t ms)
     list_each (node, after, &e->exchanges) {
         copal_exchange *x = cp_container_of(node, copal_exchange, node);
 
-        if (x->is_ask && !x->over && cp_ask_of(x)->wants_observe)
+        if (observes(x))
             copal_cancel(x);
     }
     cp_timer_start(&e->timers, &c->close_timer, e->now + ms, on_close_timer);

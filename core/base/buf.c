@@ -1,4 +1,5 @@
 #include "base/buf.h"
+#include "base/utf8.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -117,40 +118,6 @@ void cp_put_hex(struct cp_buf *b, copal_bytes v)
 
 /* ---- JSON ---- */
 
-/* How many bytes follow a first byte of UTF-8, and the range of the second
- * byte, which shuts out overlong forms, surrogates and what is beyond
- * U+10FFFF. -1: cannot be first. RFC 3629 4. */
-static int utf8_begins(uint8_t first, uint8_t *low, uint8_t *high)
-{
-    *low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-    *high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-    if (first < 0x80)
-        return 0;
-    if (first < 0xc2 || first > 0xf4)
-        return -1;
-    return first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
-}
-
-/* The length of the character at i. If none is there, valid is false and the
- * length is that of what a character might have begun with: one U+FFFD stands
- * for all of it, as Unicode recommends. */
-static size_t utf8_length(copal_bytes text, size_t i, bool *valid)
-{
-    uint8_t low, high;
-    int follow = utf8_begins(text.data[i], &low, &high);
-    size_t n = 1;
-
-    for (; follow > 0; follow--, n++) {
-        if (i + n >= text.len || text.data[i + n] < low ||
-            text.data[i + n] > high)
-            break;
-        low = 0x80;
-        high = 0xbf;
-    }
-    *valid = follow == 0;
-    return n;
-}
-
 static void put_escape(struct cp_buf *b, uint8_t c)
 {
     static const char with_letter[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
@@ -177,7 +144,7 @@ void cp_put_json(struct cp_buf *b, copal_bytes text)
     for (size_t i = 0; i < text.len; i += n) {
         bool valid;
 
-        n = utf8_length(text, i, &valid);
+        n = cp_utf8_length(text, i, &valid);
         if (valid && !needs_escape(text.data[i]))
             continue;
         if (i > plain)

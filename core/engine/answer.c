@@ -160,6 +160,9 @@ void cp_answer_adopt(copal_exchange *x, copal_exchange *later)
     cp_exchange_retire(later);
 }
 
+static int send_now(struct cp_answer *a, const copal_msg *m, uint8_t type,
+                    uint16_t mid);
+
 /* ---- Ends ---- */
 
 void cp_answer_free(copal_exchange *x)
@@ -176,6 +179,24 @@ void cp_answer_free(copal_exchange *x)
     cp_free(x->mem, a);
 }
 
+/* An endpoint in orderly retreat (copal_close) does not leave askers waiting
+ * for what will never come. */
+static void say_unavailable(struct cp_answer *a)
+{
+    copal_msg *m;
+
+    if (a->wire == NULL || a->answered || a->link == NULL || !a->dispatched ||
+        !a->x.engine->closing || a->wire->path.is_multicast)
+        return;
+    m = cp_msg_new(a->x.mem, COPAL_UNAVAILABLE, 0);
+    if (m != NULL && a->wire->type == CP_CON && !a->acked)
+        send_now(a, m, CP_ACK, a->wire->mid);
+    else if (m != NULL)
+        send_now(a, m, CP_NON,
+                 cp_peer_next_mid(a->x.engine, &a->wire->path.remote));
+    copal_msg_unref(m);
+}
+
 /* Everything but the memory goes: users may hold the handle for long. */
 static void finish(copal_exchange *x)
 {
@@ -185,6 +206,7 @@ static void finish(copal_exchange *x)
     if (!x->is_live)
         return;
     x->over = true;
+    say_unavailable(a);
     cp_pass_end(x->engine->stages, x);
     wire_done(a);
     cp_flight_stop(&a->flight);
@@ -204,8 +226,10 @@ void cp_answer_finished(copal_exchange *x)
 void cp_answer_fail(copal_exchange *x, int status, const char *sentence)
 {
     struct cp_answer *a = cp_answer_of(x);
+    bool owes_nothing = a->answered && x->transfer == NULL;
 
-    if (a->handler == NULL || !a->dispatched || a->end.kind != 0) {
+    if (a->handler == NULL || !a->dispatched || owes_nothing ||
+        a->end.kind != 0) {
         finish(x);
         return;
     }
@@ -227,6 +251,8 @@ static void on_flight_over(struct cp_flight *f, int status)
         cp_trace_state(a->x.engine, "answer_lost", copal_errname(status));
     if (a->x.transfer == NULL)
         finish(&a->x);
+    else if (status != 0) /* nobody will come for the next block */
+        cp_exchange_fail(&a->x, status, "the asker has gone");
 }
 
 void cp_answer_abandoned(copal_exchange *x)
@@ -236,9 +262,11 @@ void cp_answer_abandoned(copal_exchange *x)
     if (x->over || !x->is_live || !a->dispatched || a->answered ||
         x->delivering)
         return;
+    cp_exchange_hold(x); /* a reply that fails abandons it no second time */
     if (copal_reply(x, COPAL_INTERNAL_ERROR, COPAL_NO_FORMAT,
                     (copal_bytes){0}) != 0)
         finish(x);
+    cp_exchange_let_go(x);
 }
 
 /* ---- Sending ---- */
@@ -270,18 +298,28 @@ static int send_now(struct cp_answer *a, const copal_msg *m, uint8_t type,
     return err;
 }
 
+/* The narrowest that applies to the answer m. */
+static uint32_t param_of(struct cp_answer *a, const copal_msg *m, int param)
+{
+    const struct cp_params *p = &a->x.engine->params;
+    const char *peer =
+        cp_list_empty(&p->scopes) ? NULL : copal_msg_remote(a->wire);
+
+    return (uint32_t)cp_params_get(p, m, peer, param);
+}
+
 static int send_separately(struct cp_answer *a, const copal_msg *m)
 {
-    const int64_t *p = a->x.engine->params.value;
     struct cp_flight_plan plan = {
         .link = a->link,
         .path = &a->wire->path,
         .token = a->wire->token,
         .is_con = true,
-        .ack_timeout = (uint32_t)p[COPAL_P_ACK_TIMEOUT],
-        .ack_random = (uint32_t)p[COPAL_P_ACK_RANDOM],
-        .max_retransmit = (uint32_t)p[COPAL_P_MAX_RETRANSMIT],
-        .nstart = (uint32_t)p[COPAL_P_NSTART],
+        .ignores_icmp = param_of(a, m, COPAL_P_IGNORE_ICMP) != 0,
+        .ack_timeout = param_of(a, m, COPAL_P_ACK_TIMEOUT),
+        .ack_random = param_of(a, m, COPAL_P_ACK_RANDOM),
+        .max_retransmit = param_of(a, m, COPAL_P_MAX_RETRANSMIT),
+        .nstart = param_of(a, m, COPAL_P_NSTART),
     };
 
     return cp_flight_start(&a->flight, &plan, m);
@@ -297,6 +335,7 @@ int cp_answer_transmit(copal_exchange *x, copal_msg *m)
 
     if (a->wire == NULL)
         return COPAL_ESTATE;
+    cp_engine_tell_time(e);
     if (a->link == NULL) {
         void (*done)(void *user, const copal_msg *answer) = a->done;
 
@@ -406,7 +445,9 @@ int copal_respond(copal_exchange *x, copal_msg *m)
     struct cp_answer *a;
     int err;
 
-    if (x == NULL || m == NULL)
+    if (x == NULL)
+        return COPAL_EINVAL;
+    if (m == NULL)
         return COPAL_ENOMEM;
     if (x->engine == NULL)
         return COPAL_ESTATE;
@@ -449,6 +490,10 @@ int copal_reply(copal_exchange *x, int code, int format, copal_bytes body)
     err = code < 0 || code > 255 ? cp_why(x->mem, COPAL_EINVAL,
                                           "reply: code %d; use 0 to 255", code)
                                  : 0;
+    if (err == 0 && (format < COPAL_NO_FORMAT || format > UINT16_MAX))
+        err = cp_why(x->mem, COPAL_EINVAL,
+                     "reply: format %d; use 0 to 65535, or COPAL_NO_FORMAT",
+                     format);
     if (err == 0 && format != COPAL_NO_FORMAT)
         err = cp_msg_add_uint(m, COPAL_OPT_CONTENT_FORMAT, (uint64_t)format);
     if (err == 0)
@@ -461,9 +506,9 @@ int copal_reply(copal_exchange *x, int code, int format, copal_bytes body)
 
 int copal_reply_text(copal_exchange *x, int code, const char *text)
 {
-    return copal_reply(x, code,
-                       cp_code_class(code) == 2 ? COPAL_TEXT : COPAL_NO_FORMAT,
-                       cp_bytes_of_text(text));
+    return copal_reply(
+        x, code, cp_code_class(code) == 2 ? COPAL_TEXT : COPAL_NO_FORMAT,
+        text == NULL ? (copal_bytes){0} : cp_bytes_of_text(text));
 }
 
 int cp_answer_simple(const struct cp_stage *stage, copal_exchange *x, int code,
@@ -476,12 +521,14 @@ int cp_answer_simple(const struct cp_stage *stage, copal_exchange *x, int code,
     if (err == 0 && diagnostic != NULL)
         err = cp_msg_copy_payload(m, cp_bytes_of_text(diagnostic));
     a->answered = true;
+    cp_exchange_hold(x); /* sending may be the end of it */
     if (err == 0 && is_unwanted(a, m))
         keep_silent(a);
     else if (err == 0)
         err = cp_exchange_send_below(stage, x, m);
     if (x->is_live && a->flight.state == CP_IDLE && x->transfer == NULL)
         finish(x);
+    cp_exchange_let_go(x);
     copal_msg_unref(m);
     return err < 0 ? err : CP_KEPT;
 }
@@ -559,7 +606,8 @@ void cp_answer_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
 
     if (e->closing ||
         e->exchange_count >= (size_t)e->params.value[COPAL_P_MAX_EXCHANGES]) {
-        cp_engine_limited(e, "max_exchanges");
+        if (!e->closing)
+            cp_engine_limited(e, "max_exchanges");
         cp_answer_at_once(e, link, *m, seen, COPAL_UNAVAILABLE, NULL);
         return;
     }
@@ -596,6 +644,8 @@ void cp_answer_deliver(copal_exchange *x, const copal_event *ev)
         expect_separate(a);
         return;
     }
+    if (ev->kind == COPAL_CHUNK && cp_block_holds_back(x, ev))
+        return;
     h = cp_handler_ref(a->handler);
     if (h != NULL && h->cb.fn != NULL)
         h->cb.fn(ev, h->cb.user);
@@ -634,7 +684,8 @@ void cp_answer_ask(struct cp_engine *e, struct cp_handler *h,
                    void (*done)(void *user, const copal_msg *answer),
                    void *user)
 {
-    struct cp_answer *a = answer_new(e, (copal_msg *)request);
+    struct cp_answer *a =
+        e->ending ? NULL : answer_new(e, (copal_msg *)request);
 
     if (a == NULL) {
         done(user, NULL);

@@ -112,6 +112,8 @@ void cp_ask_deliver(copal_exchange *x, const copal_event *ev)
     struct cp_ask *a = cp_ask_of(x);
     copal_cb cb = a->cb;
 
+    if (ev->kind == COPAL_CHUNK && cp_block_holds_back(x, ev))
+        return;
     if (cb.fn != NULL)
         cb.fn(ev, cb.user);
     if (ev->kind == COPAL_CHUNK && !x->over)
@@ -192,6 +194,7 @@ int cp_ask_transmit(copal_exchange *x, copal_msg *m)
     struct cp_token *t = a->slot;
     struct cp_flight_plan plan;
 
+    cp_engine_tell_time(e);
     if (!a->is_farewell) { /* which repeats the observation's token */
         token_off(e, t);
         cp_random_bytes(&e->random, t->bytes, CP_TOKEN_LEN);
@@ -212,12 +215,16 @@ static void go(struct cp_ask *a)
 {
     copal_exchange *x = &a->x;
     struct cp_engine *e = x->engine;
-    copal_msg *m = copal_msg_ref(x->request);
+    copal_msg *m = a->is_ping ? cp_msg_new(e->mem, COPAL_EMPTY, 0)
+                              : copal_msg_ref(x->request);
     int verdict;
 
     a->way = a->route->ways[a->way_index++];
     a->slot = &a->main;
-    verdict = a->is_ping ? CP_PASS : cp_pass_out(e->stages, x, &m);
+    if (m == NULL)
+        verdict = COPAL_ENOMEM;
+    else /* a ping is empty, what its URI says has no place in it */
+        verdict = a->is_ping ? CP_PASS : cp_pass_out(e->stages, x, &m);
     if (verdict == CP_PASS)
         verdict = cp_ask_transmit(x, m);
     copal_msg_unref(m);
@@ -276,11 +283,11 @@ static void on_flight_over(struct cp_flight *f, int status)
     struct cp_token *t = cp_container_of(f, struct cp_token, flight);
     struct cp_ask *a = cp_ask_of(t->x);
 
-    if (status == 0) { /* an empty ACK: the answer comes separately */
+    if (a->is_ping && (status == 0 || status == COPAL_ERESET)) {
+        cp_ask_finish(t->x, 0, ""); /* either way somebody is there */
+    } else if (status == 0) { /* an empty ACK: the answer comes separately */
         a->heard = true;
         hope_for(a, cp_exchange_lifetime(t->x->engine));
-    } else if (status == COPAL_ERESET && a->is_ping) {
-        cp_ask_finish(t->x, 0, "");
     } else if (status == COPAL_ERESET || !try_next_way(a)) {
         fail_by_network(a, status, f->sent);
     }
@@ -348,9 +355,10 @@ static int check(struct cp_ask *a)
 
 copal_exchange *cp_ask_open(struct cp_engine *e, copal_msg *m, copal_cb cb)
 {
-    struct cp_ask *a = m == NULL ? NULL : cp_zalloc(e->mem, sizeof(*a));
+    struct cp_ask *a =
+        m == NULL || e->ending ? NULL : cp_zalloc(e->mem, sizeof(*a));
 
-    if (a == NULL) {
+    if (a == NULL) { /* or nothing new begins any more */
         if (cb.drop != NULL)
             cb.drop(cb.user);
         return NULL;
@@ -428,6 +436,21 @@ static void stray(struct cp_engine *e, struct cp_link *link, copal_msg *m,
     cp_event_post(e, COPAL_STRAY, NULL, m);
 }
 
+/* With COPAL_ANY_PORT the port does not count, and of a group any member may
+ * answer. */
+static bool is_from(const struct cp_ask *a, const struct cp_address *from)
+{
+    const struct cp_address *to = &a->way.path.remote;
+    struct cp_address expected = *to;
+
+    if ((a->x.request->flags & COPAL_ANY_PORT) == 0)
+        return cp_address_equal(to, from);
+    if (cp_address_is_multicast(to))
+        return true;
+    expected.port = from->port;
+    return cp_address_equal(&expected, from);
+}
+
 /* RFC 7252 5.3.2: the token matches, and so does who sent it; with an ACK the
  * message id must match, too. */
 static struct cp_token *match(struct cp_engine *e, struct cp_link *link,
@@ -441,8 +464,7 @@ static struct cp_token *match(struct cp_engine *e, struct cp_link *link,
     a = cp_ask_of(t->x);
     if (a->way.link != link)
         return NULL;
-    if (!cp_address_equal(&a->way.path.remote, &m->path.remote) &&
-        (t->x->request->flags & COPAL_ANY_PORT) == 0)
+    if (!is_from(a, &m->path.remote))
         return NULL;
     if (m->type == CP_ACK &&
         (t->flight.state != CP_OPEN || t->flight.mid != m->mid))
@@ -497,8 +519,12 @@ void cp_ask_response(struct cp_engine *e, struct cp_link *link, copal_msg **m,
     unsigned bad = cp_engine_check_options(e, *m);
     copal_exchange *x;
 
-    if (t == NULL) {
+    if (t == NULL && bad == 0) {
         stray(e, link, *m, seen);
+        return;
+    }
+    if (t == NULL) {
+        reject(e, link, *m, seen);
         return;
     }
     x = cp_exchange_hold(t->x);
@@ -564,6 +590,7 @@ int copal_cancel(copal_exchange *x)
                                   "cancel; reply to it");
     a = cp_ask_of(x);
     was_observed = a->is_observed;
+    cp_engine_tell_time(x->engine);
     cp_event_forget(x->engine, x);
     a->is_observed = false;
     cp_flight_stop(&a->main.flight);
@@ -580,8 +607,10 @@ int copal_resume(copal_exchange *x)
     struct cp_ask *a;
     copal_msg *held;
 
-    if (x == NULL || x->over)
-        return COPAL_ESTATE;
+    if (x == NULL)
+        return COPAL_EINVAL;
+    if (x->over)
+        return cp_why(x->mem, COPAL_ESTATE, "resume: the exchange is over");
     x->paused = false;
     cp_block_delivered(x);
     if (!x->is_ask || x->over)

@@ -25,7 +25,11 @@ struct cp_bodies {
 void cp_bodies_init(struct cp_engine *e);
 void cp_bodies_clear(struct cp_engine *e);
 
-/* The user has seen the last CHUNK and may be given the next. */
+/* A CHUNK is about to be delivered: true if it is not to be, as the user has
+ * paused (it comes again) or answered meanwhile. */
+bool cp_block_holds_back(copal_exchange *x, const copal_event *chunk);
+
+/* The user has seen the last CHUNK, or resumed, and may be given the next. */
 void cp_block_delivered(copal_exchange *x);
 
 #endif

@@ -13,6 +13,7 @@ struct incoming {
     uint64_t got;
     uint64_t taken;         /* of BODY_MEMORY */
     copal_exchange *stream; /* ref'd: who sees the CHUNKs; NULL: collected */
+    bool if_none_match;     /* which stands in block 0 only: RFC 7959 2.10 */
 };
 
 /* ---- Client ---- */
@@ -44,8 +45,10 @@ static void forget_body(copal_exchange *x)
     t->body = cp_buf_new(x->mem);
     copal_msg_unref(t->head);
     t->head = NULL;
+    copal_msg_unref(t->held);
+    t->held = NULL;
     t->got = 0;
-    t->owes_next = t->in_is_last = false;
+    t->asks = t->owes_next = t->in_is_last = false;
 }
 
 /* The request for a later block is the first one without its body and without
@@ -55,10 +58,13 @@ int cp_block_in_ask_next(copal_exchange *x)
 {
     struct cp_transfer *t = x->transfer;
     struct cp_ask *a = cp_ask_of(x);
-    struct cp_block b = {(uint32_t)(t->got / t->in_size), t->in_size, false};
     copal_msg *m = cp_msg_derive(x->request);
     int err = m == NULL ? COPAL_ENOMEM : 0;
+    struct cp_block b;
 
+    if (t->in_size > cp_transfer_own_size(x)) /* RFC 7959 2.4 */
+        t->in_size = cp_transfer_own_size(x);
+    b = (struct cp_block){(uint32_t)(t->got / t->in_size), t->in_size, false};
     if (t->got / t->in_size > CP_BLOCK_MAX_NUM)
         err = COPAL_ELIMIT;
     if (err == 0) {
@@ -66,12 +72,14 @@ int cp_block_in_ask_next(copal_exchange *x)
         cp_msg_remove(m, COPAL_OPT_BLOCK1);
         cp_msg_remove(m, COPAL_OPT_BLOCK2);
         cp_msg_remove(m, COPAL_OPT_SIZE1);
+        cp_msg_remove(m, COPAL_OPT_IF_NONE_MATCH);
         if (m->code != COPAL_FETCH || m->payload.len > t->in_size)
             cp_msg_borrow_payload(m, NULL, (copal_bytes){0});
         err = cp_msg_add_uint(m, COPAL_OPT_BLOCK2, cp_block_encode(b));
     }
     if (err == 0) {
         a->slot = a->is_observed ? &a->sub : &a->main;
+        t->asks = true;
         err = cp_exchange_send_below(&cp_block, x, m);
         a->slot = &a->main;
     }
@@ -112,10 +120,13 @@ static int changed(copal_exchange *x)
     bool safe =
         x->request->code == COPAL_GET || x->request->code == COPAL_FETCH;
 
-    if (!safe || t->streams_in || ++t->restarts > CP_MAX_RESTARTS)
+    if (!safe || t->streams_in)
         return COPAL_ECHANGED;
     forget_body(x);
-    return cp_block_in_ask_next(x);
+    if (++t->restarts <= CP_MAX_RESTARTS)
+        return cp_block_in_ask_next(x);
+    /* Who observes is told of the state after this one. */
+    return cp_ask_of(x)->is_observed ? CP_KEPT : COPAL_ECHANGED;
 }
 
 static int hand_chunk(copal_exchange *x, const copal_msg *m, bool last)
@@ -148,34 +159,53 @@ static int begin_stream(copal_exchange *x, const copal_msg *m)
     return ev == NULL ? COPAL_ENOMEM : 0;
 }
 
+static int refuse_body(copal_exchange *x)
+{
+    cp_exchange_fail(x, COPAL_ELIMIT,
+                     "%s: the body is longer than max_body, %lld bytes; raise "
+                     "it, or stream the body",
+                     copal_msg_uri(x->request),
+                     (long long)cp_exchange_param(x, COPAL_P_MAX_BODY));
+    return CP_KEPT;
+}
+
 static int take_block(copal_exchange *x, copal_msg **m, struct cp_block b)
 {
     struct cp_transfer *t = x->transfer;
+    uint64_t most = (uint64_t)cp_exchange_param(x, COPAL_P_MAX_BODY);
     uint64_t total = cp_msg_uint_or(*m, COPAL_OPT_SIZE2, 0);
 
     if (cp_block_offset(b) != t->got ||
         (b.more && (*m)->payload.len != b.size) || (*m)->payload.len > b.size)
         return COPAL_EFORMAT;
+    if (!t->streams_in && (total > most || t->got + (*m)->payload.len > most))
+        return refuse_body(x);
     t->in_size = b.size;
     if (total > 0)
         t->total = total;
     cp_transfer_tell_progress(x, t->got + (*m)->payload.len, t->total);
     if (t->streams_in)
         return hand_chunk(x, *m, !b.more);
-    if (t->got + (*m)->payload.len >
-        (uint64_t)cp_exchange_param(x, COPAL_P_MAX_BODY)) {
-        cp_exchange_fail(x, COPAL_ELIMIT,
-                         "%s: the body is longer than max_body, %lld bytes; "
-                         "raise it, or stream the body",
-                         copal_msg_uri(x->request),
-                         (long long)cp_exchange_param(x, COPAL_P_MAX_BODY));
-        return CP_KEPT;
-    }
     cp_put_bytes(&t->body, (*m)->payload);
     if (t->body.failed)
         return COPAL_ENOMEM;
     t->got += (*m)->payload.len;
     return b.more ? cp_block_in_ask_next(x) : complete(x, m);
+}
+
+static bool is_notification(copal_exchange *x)
+{
+    const struct cp_ask *a = cp_ask_of(x);
+
+    return a->is_observed && a->came_by == &a->main;
+}
+
+/* A newer state came, or none at all: what was under way is let go. */
+static void abandon(copal_exchange *x)
+{
+    cp_flight_stop(&cp_ask_of(x)->sub.flight);
+    if (x->transfer != NULL)
+        forget_body(x);
 }
 
 static int begin(copal_exchange *x, copal_msg **m, struct cp_block b,
@@ -186,11 +216,13 @@ static int begin(copal_exchange *x, copal_msg **m, struct cp_block b,
 
     if (t == NULL)
         return COPAL_ENOMEM;
-    cp_flight_stop(&cp_ask_of(x)->sub.flight); /* of a body now outdated */
-    forget_body(x);
+    abandon(x);
     t->head = copal_msg_ref(*m);
     t->head->frozen = true;
     t->streams_in = streams;
+    t->total = 0;
+    if (is_notification(x))
+        t->restarts = 0;
     note_etag(t, *m);
     if (streams)
         err = begin_stream(x, *m);
@@ -206,12 +238,24 @@ int cp_block_in_response(copal_exchange *x, copal_msg **m)
 
     if (o != NULL && cp_block_decode(cp_msg_option_value(*m, o), &b) != 0)
         return COPAL_EFORMAT;
-    if (o == NULL && !streams)
-        return CP_PASS; /* whole as it is, or an error amid a transfer */
+    if (cp_ask_of(x)->came_by == &cp_ask_of(x)->sub &&
+        (x->transfer == NULL || !x->transfer->asks))
+        return CP_KEPT;          /* of a state that is history by now */
+    if (o == NULL && !streams) { /* whole as it is, or an error amid it */
+        abandon(x);
+        return CP_PASS;
+    }
     if (o == NULL)
         b.size = (uint16_t)((*m)->payload.len <= 1024 ? 1024 : UINT16_MAX);
+    if (b.num == 0 && !b.more && !streams) {
+        abandon(x);
+        return CP_PASS;
+    }
+    if (b.num == 0 && !is_notification(x) && x->transfer != NULL &&
+        x->transfer->got > 0)
+        return COPAL_EFORMAT; /* another was asked for: it would never end */
     if (b.num == 0)
-        return b.more || streams ? begin(x, m, b, streams) : CP_PASS;
+        return begin(x, m, b, streams);
     if (x->transfer == NULL || x->transfer->head == NULL)
         return CP_PASS; /* the user asked for this very block */
     if (!same_etag(x->transfer, *m))
@@ -250,10 +294,27 @@ static void incoming_give_up(struct incoming *in, int status, const char *why)
     cp_exchange_let_go(stream);
 }
 
+static void on_lifetime(struct cp_timer *timer);
+
+static void wait_for_more(struct incoming *in)
+{
+    struct cp_engine *e = in->engine;
+
+    cp_timer_start(&e->timers, &in->timer, e->now + cp_exchange_lifetime(e),
+                   on_lifetime);
+}
+
+/* While the user has paused it is us who the sender waits for. */
 static void on_lifetime(struct cp_timer *timer)
 {
-    incoming_give_up(cp_container_of(timer, struct incoming, timer),
-                     COPAL_ETIMEOUT, "the rest of the body did not come");
+    struct incoming *in = cp_container_of(timer, struct incoming, timer);
+
+    if (in->stream != NULL && !in->stream->over &&
+        cp_answer_of(in->stream)->wire != NULL)
+        wait_for_more(in);
+    else
+        incoming_give_up(in, COPAL_ETIMEOUT,
+                         "the rest of the body did not come");
 }
 
 static struct incoming *incoming_find(struct cp_engine *e, uint64_t key)
@@ -287,7 +348,7 @@ static struct incoming *incoming_new(struct cp_engine *e, struct cp_answer *a,
     struct incoming *in;
 
     if (count_of_peer(e, a, hash) >=
-        (unsigned)e->params.value[COPAL_P_PEER_BODIES]) {
+        (unsigned)cp_exchange_param(&a->x, COPAL_P_PEER_BODIES)) {
         cp_engine_limited(e, "peer_bodies");
         return NULL;
     }
@@ -305,23 +366,15 @@ static struct incoming *incoming_new(struct cp_engine *e, struct cp_answer *a,
     in->taken = sizeof(*in);
     cp_map_put(&e->bodies.in, &in->node, key);
     cp_map_put(&e->bodies.by_peer, &in->of_peer, hash);
+    wait_for_more(in);
     return in;
-}
-
-static void wait_for_more(struct incoming *in)
-{
-    struct cp_engine *e = in->engine;
-
-    cp_timer_start(&e->timers, &in->timer, e->now + cp_exchange_lifetime(e),
-                   on_lifetime);
 }
 
 /* 2.31 names the size that we would rather have. RFC 7959 2.5. */
 static int answer_continue(copal_exchange *x)
 {
     struct cp_answer *a = cp_answer_of(x);
-    uint16_t own =
-        cp_block_fit((uint64_t)x->engine->params.value[COPAL_P_BLOCK_SIZE]);
+    uint16_t own = cp_transfer_own_size(x);
     struct cp_block b = a->echo;
     copal_msg *m = cp_msg_new(x->mem, COPAL_CONTINUE, 0);
     int err = m == NULL ? COPAL_ENOMEM : 0;
@@ -349,7 +402,7 @@ static int refuse(copal_exchange *x, struct incoming *in, int code,
 static int refuse_size(copal_exchange *x, struct incoming *in)
 {
     copal_msg *m = cp_msg_new(x->mem, COPAL_TOO_LARGE, 0);
-    int64_t most = x->engine->params.value[COPAL_P_MAX_BODY];
+    int64_t most = cp_exchange_param(x, COPAL_P_MAX_BODY);
     int err = m == NULL ? COPAL_ENOMEM : 0;
 
     if (in != NULL)
@@ -375,6 +428,11 @@ static int make_whole(copal_exchange *x, copal_msg **m, struct incoming *in)
         return COPAL_ENOMEM;
     cp_msg_remove(whole, COPAL_OPT_BLOCK1);
     cp_msg_remove(whole, COPAL_OPT_SIZE1);
+    if (in->if_none_match && !cp_msg_has(whole, COPAL_OPT_IF_NONE_MATCH) &&
+        cp_msg_add(whole, COPAL_OPT_IF_NONE_MATCH, (copal_bytes){0}) != 0) {
+        copal_msg_unref(whole);
+        return COPAL_ENOMEM;
+    }
     body = cp_buf_take(&in->body, &len);
     if (body == NULL && in->got > 0) {
         copal_msg_unref(whole);
@@ -393,7 +451,7 @@ static int collect(copal_exchange *x, copal_msg **m, struct incoming *in)
     struct cp_answer *a = cp_answer_of(x);
     size_t n = (*m)->payload.len;
 
-    if (in->got + n > (uint64_t)x->engine->params.value[COPAL_P_MAX_BODY])
+    if (in->got + n > (uint64_t)cp_exchange_param(x, COPAL_P_MAX_BODY))
         return refuse_size(x, in);
     if (!cp_bodies_take(x->engine, n))
         return refuse(x, in, COPAL_UNAVAILABLE, NULL);
@@ -436,17 +494,18 @@ static int stream_begin(copal_exchange *x, copal_msg **m, struct incoming *in)
 static int stream_chunk(copal_exchange *x, copal_msg *m, struct incoming *in,
                         bool last)
 {
-    struct cp_transfer *t = x->transfer;
+    int verdict = hand_chunk(x, m, last);
 
-    t->in_block = cp_answer_of(x)->echo;
-    if (in != NULL) {
-        in->got += m->payload.len;
-        if (last)
-            incoming_free(in);
-        else
-            wait_for_more(in);
-    }
-    return hand_chunk(x, m, last);
+    if (in == NULL)
+        return verdict;
+    in->got += m->payload.len;
+    if (verdict < 0) /* the sender waits for an answer that never comes */
+        incoming_give_up(in, verdict, copal_strerror(verdict));
+    else if (last) /* only now: the CHUNK holds the exchange by itself */
+        incoming_free(in);
+    else
+        wait_for_more(in);
+    return CP_KEPT;
 }
 
 void cp_block_in_go_on(copal_exchange *x)
@@ -489,19 +548,20 @@ int cp_block_in_request(copal_exchange *x, copal_msg **m, int flags)
         return stream(x, m, NULL, true);
     if ((b.more && (*m)->payload.len != b.size) || (*m)->payload.len > b.size)
         return refuse(x, NULL, COPAL_BAD_REQUEST, "payload and block differ");
-    key = cp_body_key(e, a, *m);
+    key = cp_body_key(e, a->link, *m);
     in = incoming_find(e, key);
     if (b.num == 0) { /* begins, or begins again */
         if (in != NULL)
             incoming_give_up(in, COPAL_ECLOSED, "the sender began again");
         if (!streamed && cp_msg_uint_or(*m, COPAL_OPT_SIZE1, 0) >
-                             (uint64_t)e->params.value[COPAL_P_MAX_BODY])
+                             (uint64_t)cp_exchange_param(x, COPAL_P_MAX_BODY))
             return refuse_size(x, NULL);
         if (!b.more && !streamed)
             return CP_PASS; /* a body of one block */
         in = incoming_new(e, a, key);
         if (in == NULL)
             return refuse(x, NULL, COPAL_UNAVAILABLE, NULL);
+        in->if_none_match = cp_msg_has(*m, COPAL_OPT_IF_NONE_MATCH);
     }
     if (in == NULL || cp_block_offset(b) != in->got)
         return refuse(x, in, COPAL_INCOMPLETE, NULL);

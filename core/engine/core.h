@@ -56,6 +56,9 @@ struct cp_engine {
     copal_stats stats;
 };
 
+/* A call from outside a turn does something now: what is the time? */
+void cp_engine_tell_time(struct cp_engine *e);
+
 /* Sends by link, counted and traced. again: a retransmission. */
 int cp_engine_send(struct cp_engine *e, struct cp_link *link,
                    const struct cp_path *path, copal_bytes datagram,

@@ -59,16 +59,18 @@ uint64_t cp_dedup_hash(const struct cp_dedup *d,
     return cp_map_hash(&d->map, key, sizeof(key));
 }
 
-/* Enough of a token to tell two apart. */
+/* Enough of a token to tell two apart, those that only end in zeroes too. */
 static uint64_t token_of(const struct cp_dedup *d, copal_bytes token)
 {
-    uint64_t id = 0;
+    uint8_t id[8] = {0, 0, 0, 0, 0, 0, 0, (uint8_t)token.len};
+    uint64_t number;
 
     if (token.len > 8)
         return cp_map_hash(&d->map, token.data, token.len);
     if (token.len > 0)
-        memcpy(&id, token.data, token.len);
-    return id;
+        memcpy(id, token.data, token.len);
+    memcpy(&number, id, sizeof(number));
+    return number;
 }
 
 static struct cp_seen *find(struct cp_dedup *d, struct cp_link *link,
@@ -186,7 +188,7 @@ int cp_dedup_add(struct cp_dedup *d, struct cp_link *link,
 }
 
 /* A POST whose answer finds no room keeps its place without one: a repeat is
- * not acted upon, only not answered. */
+ * not acted upon, only not answered. Others may be acted upon again. */
 void cp_dedup_keep(struct cp_dedup *d, struct cp_seen *s, copal_bytes reply)
 {
     struct cp_engine *e = d->engine;
@@ -202,6 +204,8 @@ void cp_dedup_keep(struct cp_dedup *d, struct cp_seen *s, copal_bytes reply)
         room = make_room(d, reply.len, s) ? cp_alloc(e->mem, reply.len) : NULL;
     if (room == NULL) {
         cp_engine_limited(e, "dedup_memory");
+        if (s->worth != CP_PRECIOUS)
+            cp_dedup_forget(d, s);
         return;
     }
     memcpy(room, reply.data, reply.len);

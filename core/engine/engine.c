@@ -101,6 +101,7 @@ void cp_engine_free(struct cp_engine *e)
     cp_params_clear(&e->params);
     drop(e->on_stray);
     drop(e->on_trace);
+    cp_events_free(e); /* last: whoever was let go of may have posted */
     cp_free(mem, e);
 }
 
@@ -111,6 +112,17 @@ void cp_engine_enter(struct cp_engine *e, uint64_t now)
     if (now > e->now) /* time never goes back, whatever the clock does */
         e->now = now;
     e->in_turn = true;
+}
+
+void cp_engine_tell_time(struct cp_engine *e)
+{
+    uint64_t now;
+
+    if (e->in_turn)
+        return;
+    now = e->driver->ops->now(e->driver);
+    if (now > e->now)
+        e->now = now;
 }
 
 void cp_engine_turn(struct cp_engine *e, uint64_t now)
@@ -168,8 +180,23 @@ void cp_engine_attach(struct cp_engine *e, struct cp_link *link)
     cp_list_append(&e->links, &a->node);
 }
 
+static struct cp_peer *peer_by(struct cp_engine *e, const struct cp_link *link)
+{
+    map_each (node, after, &e->peers) {
+        struct cp_peer *p = cp_container_of(node, struct cp_peer, node);
+
+        if (p->link == link)
+            return p;
+    }
+    return NULL;
+}
+
+/* Whatever fails may try another way and so change the peers: they are looked
+ * for anew each time. */
 void cp_engine_detach(struct cp_engine *e, struct cp_link *link, int status)
 {
+    struct cp_peer *p;
+
     list_each (node, after, &e->links) {
         struct attached *a = cp_container_of(node, struct attached, node);
 
@@ -178,12 +205,8 @@ void cp_engine_detach(struct cp_engine *e, struct cp_link *link, int status)
             cp_free(e->mem, a);
         }
     }
-    map_each (node, after, &e->peers) {
-        struct cp_peer *p = cp_container_of(node, struct cp_peer, node);
-
-        if (p->link == link)
-            cp_flight_fail_all(e, p, status);
-    }
+    while ((p = peer_by(e, link)) != NULL)
+        cp_flight_fail_all(e, p, status);
     cp_dedup_forget_link(&e->dedup, link);
 }
 
@@ -255,7 +278,8 @@ static void on_empty(struct cp_engine *e, struct cp_link *link,
         return;
     }
     f = cp_flight_find(e, link, &path->remote, h->mid);
-    if (f == NULL || (h->type == CP_ACK && f->state != CP_OPEN))
+    if (f == NULL || f->state == CP_QUEUED ||
+        (h->type == CP_ACK && f->state != CP_OPEN))
         e->stats.rejected++;
     else
         cp_flight_finish(f, h->type == CP_ACK ? 0 : COPAL_ERESET);
@@ -302,6 +326,11 @@ static void on_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
 
     if (bad == COPAL_OPT_PROXY_URI || bad == COPAL_OPT_PROXY_SCHEME)
         bad = 0; /* wrong length or not: 5.05 is the site's to say */
+    if (bad == 0 && cp_msg_uint_or(*m, COPAL_OPT_HOP_LIMIT, 1) == 0) {
+        cp_answer_at_once(e, link, *m, seen, COPAL_BAD_REQUEST,
+                          "Hop-Limit 0"); /* RFC 8768 3 */
+        return;
+    }
     if (bad == 0) {
         cp_answer_request(e, link, m, seen);
         return;
@@ -343,6 +372,16 @@ static bool is_acceptable(const struct cp_path *path, const struct cp_header *h)
     return cp_code_is_response(h->code) && h->type != CP_RST;
 }
 
+/* RFC 8974 2.2.2: who takes long tokens answers even those that are too long,
+ * so that the asker does not think that none are taken. */
+static bool is_too_long(const struct cp_engine *e, const struct cp_header *h)
+{
+    int64_t most = e->params.value[COPAL_P_MAX_TOKEN];
+
+    return most > 8 && h->token.len > (size_t)most &&
+           cp_code_is_request(h->code);
+}
+
 void cp_engine_datagram(struct cp_engine *e, struct cp_link *link,
                         const struct cp_path *path, copal_bytes datagram)
 {
@@ -353,6 +392,11 @@ void cp_engine_datagram(struct cp_engine *e, struct cp_link *link,
     cp_trace_datagram(e, CP_TRACE_IN, link, path, datagram);
     if (err == COPAL_ENOTSUP) { /* too short, or of a version to come */
         e->stats.malformed++;
+        return;
+    }
+    if (err == 0 && is_too_long(e, &h) && is_acceptable(path, &h)) {
+        cp_engine_limited(e, "max_token");
+        cp_answer_full(e, link, path, &h);
         return;
     }
     if (err != 0 || h.token.len > (size_t)e->params.value[COPAL_P_MAX_TOKEN] ||

@@ -72,11 +72,11 @@ static void on_timer(struct cp_timer *timer)
 
 int64_t cp_event_after(struct cp_engine *e, uint64_t ms, copal_cb cb)
 {
-    struct timer *t = cp_zalloc(e->mem, sizeof(*t));
+    struct timer *t = e->ending ? NULL : cp_zalloc(e->mem, sizeof(*t));
 
     if (t == NULL) {
         drop(cb);
-        return COPAL_ENOMEM;
+        return e->ending ? COPAL_ECLOSED : COPAL_ENOMEM;
     }
     cp_list_init(&t->event.node);
     t->engine = e;
@@ -276,7 +276,7 @@ void cp_event_collect(struct cp_engine *e)
     }
 }
 
-void cp_events_clear(struct cp_engine *e)
+static void drop_posts(struct cp_engine *e)
 {
     struct post *p;
 
@@ -284,11 +284,26 @@ void cp_events_clear(struct cp_engine *e)
         drop(p->cb);
         free(p);
     }
+}
+
+void cp_events_free(struct cp_engine *e)
+{
+    drop_posts(e);
+    pthread_mutex_destroy(&e->events.lock);
+}
+
+void cp_events_clear(struct cp_engine *e)
+{
+    drop_posts(e);
     while (e->events.timers.count > 0)
         map_each (node, after, &e->events.timers) {
             timer_free(e, cp_container_of(node, struct timer, node));
             break; /* a drop may have changed the map */
         }
     cp_map_clear(&e->events.timers);
-    pthread_mutex_destroy(&e->events.lock);
+    e->trace = 0; /* those drops may have been traced */
+    list_each (node, after, &e->events.queue) {
+        cp_list_remove(node);
+        event_done(e, cp_container_of(node, struct cp_event, node));
+    }
 }

@@ -39,6 +39,8 @@ struct cp_events {
 int cp_events_init(struct cp_engine *e);
 /* Delivers nothing any more; drops the callbacks of timers and posts. */
 void cp_events_clear(struct cp_engine *e);
+/* Afterwards not even a post is taken; what was posted meanwhile is dropped. */
+void cp_events_free(struct cp_engine *e);
 
 /* Queues ev, an event that is part of something else. */
 void cp_event_post_part(struct cp_engine *e, struct cp_event *ev,

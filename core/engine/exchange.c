@@ -161,8 +161,10 @@ const copal_msg *copal_exchange_request(const copal_exchange *x)
 
 int copal_pause(copal_exchange *x)
 {
-    if (x == NULL || x->over)
-        return COPAL_ESTATE;
+    if (x == NULL)
+        return COPAL_EINVAL;
+    if (x->over)
+        return cp_why(x->mem, COPAL_ESTATE, "pause: the exchange is over");
     x->paused = true;
     return 0;
 }

@@ -44,6 +44,12 @@ enum {
     CON_AFTER_MS = 86400000 /* and one in 24 hours: RFC 7641 4.5 */
 };
 
+/* Content-Formats are 16 bits; beyond them is what none has. */
+enum {
+    NO_FORMAT = 65536,
+    UNKNOWN_FORMAT
+};
+
 /* Observers who may share one representation: the same handler, cache key and
  * identity. */
 struct interest {
@@ -68,7 +74,8 @@ struct observer {
     copal_msg *next; /* the newest state, while an older one is under way */
     uint64_t con_at;
     unsigned since_con;
-    bool ends; /* what is under way is an error: its last notification */
+    uint64_t format; /* of the first state; NO_FORMAT, or UNKNOWN after 2.03 */
+    bool ends;       /* what is under way is an error: its last notification */
 };
 
 static uint64_t observer_hash(struct cp_engine *e,
@@ -160,8 +167,10 @@ static void observer_tell(struct observer *o, copal_msg *m)
     if (o->ends)
         return;
     if (o->flight.state == CP_OPEN || o->flight.state == CP_QUEUED) {
-        copal_msg_unref(o->next);
-        o->next = copal_msg_ref(m);
+        if (o->next == NULL || !is_error(o->next)) { /* which is the last */
+            copal_msg_unref(o->next);
+            o->next = copal_msg_ref(m);
+        }
         return;
     }
     if (cp_flight_start(&o->flight, &plan, m) != 0) {
@@ -222,15 +231,19 @@ static uint64_t topic_hash(struct cp_engine *e, struct cp_handler *h,
     return cp_map_hash(&e->observing.topics, part, sizeof(part));
 }
 
-/* What the handler is asked when it is for many: nobody's address. */
+/* What the handler is asked when it is for many: nobody's address, ETags or
+ * wish for a size of blocks. */
 static copal_msg *shared_request(struct cp_handler *h, copal_msg *request)
 {
     copal_msg *m = cp_msg_derive(request);
 
     if (m != NULL && (h->flags & COPAL_PER_PEER) == 0)
         m->path.remote = (struct cp_address){0};
-    if (m != NULL)
+    if (m != NULL) {
+        cp_msg_remove(m, COPAL_OPT_ETAG);
+        cp_msg_remove(m, COPAL_OPT_BLOCK2);
         m->frozen = true;
+    }
     return m;
 }
 
@@ -264,9 +277,10 @@ static struct interest *interest_get(struct cp_engine *e, struct cp_handler *h,
 }
 
 /* The chain is as long as the limit on one peer at most. */
-static bool has_room(struct cp_engine *e, const copal_msg *request,
-                     uint64_t peer_hash)
+static bool has_room(struct cp_answer *a, uint64_t peer_hash)
 {
+    struct cp_engine *e = a->x.engine;
+    const copal_msg *request = a->wire;
     struct cp_map_node *n = cp_map_first(&e->observing.by_peer, peer_hash);
     int64_t count = 0;
 
@@ -274,7 +288,7 @@ static bool has_room(struct cp_engine *e, const copal_msg *request,
         count += cp_address_equal(
             &cp_container_of(n, struct observer, of_peer)->request->path.remote,
             &request->path.remote);
-    if (count < e->params.value[COPAL_P_PEER_OBSERVERS] &&
+    if (count < cp_exchange_param(&a->x, COPAL_P_PEER_OBSERVERS) &&
         (int64_t)e->observing.observers.count <
             e->params.value[COPAL_P_MAX_OBSERVERS])
         return true;
@@ -282,8 +296,15 @@ static bool has_room(struct cp_engine *e, const copal_msg *request,
     return false;
 }
 
+static uint64_t format_of(const copal_msg *m)
+{
+    return m->code != COPAL_CONTENT
+               ? UNKNOWN_FORMAT
+               : cp_msg_uint_or(m, COPAL_OPT_CONTENT_FORMAT, NO_FORMAT);
+}
+
 /* No room is no error: the answer then goes without Observe. RFC 7641 4.1. */
-static bool add_observer(struct cp_answer *a)
+static bool add_observer(struct cp_answer *a, const copal_msg *first)
 {
     struct cp_engine *e = a->x.engine;
     const struct cp_address *remote = &a->wire->path.remote;
@@ -292,7 +313,7 @@ static bool add_observer(struct cp_answer *a)
     struct interest *i;
     struct observer *o;
 
-    if (!has_room(e, a->wire, peer_hash))
+    if (!has_room(a, peer_hash))
         return false;
     i = interest_get(e, a->handler, a->x.request);
     o = i == NULL ? NULL : cp_zalloc(e->mem, sizeof(*o));
@@ -305,6 +326,7 @@ static bool add_observer(struct cp_answer *a)
     o->link = a->link;
     o->request = copal_msg_ref(a->wire);
     o->con_at = e->now;
+    o->format = format_of(first);
     cp_flight_init(&o->flight, e, on_flight_over);
     cp_list_init(&o->place);
     cp_list_append(&i->observers, &o->place);
@@ -343,7 +365,7 @@ static int answer_out(copal_exchange *x, copal_msg **m)
     if (before != NULL) /* left, or replaced: RFC 7641 4.1 */
         observer_free(before);
     if (!a->registers || is_error(*m) || a->handler == NULL ||
-        (a->handler->flags & COPAL_OBSERVABLE) == 0 || !add_observer(a))
+        (a->handler->flags & COPAL_OBSERVABLE) == 0 || !add_observer(a, *m))
         return CP_PASS;
     a->registers = false;
     copy = numbered(x->engine, *m);
@@ -357,8 +379,13 @@ static int answer_out(copal_exchange *x, copal_msg **m)
 static void request_in(copal_exchange *x, const copal_msg *m)
 {
     struct cp_answer *a = cp_answer_of(x);
+    const struct cp_option *block = cp_msg_find(m, COPAL_OPT_BLOCK2);
+    struct cp_block b;
     uint64_t value;
 
+    if (block != NULL &&
+        cp_block_decode(cp_msg_option_value(m, block), &b) == 0 && b.num > 0)
+        return; /* only a whole state can be registered for: RFC 7959 2.6 */
     if (m->code != COPAL_GET && m->code != COPAL_FETCH)
         return;
     value = cp_msg_uint_or(m, COPAL_OPT_OBSERVE, UINT64_MAX);
@@ -377,50 +404,139 @@ static void ask(struct interest *i)
     cp_answer_ask(i->engine, i->handler, i->request, on_answer, i);
 }
 
-static copal_msg *notification_of(struct interest *i, const copal_msg *answer)
-{
-    struct cp_engine *e = i->engine;
-    copal_msg *m, *first;
+/* One state as different observers are told of it: its first block in each
+ * size, and that it is one they have already. Made when first needed. */
+struct telling {
+    copal_msg *whole; /* numbered; an error as it is */
+    copal_msg *first[7];
+    copal_msg *valid;
+    copal_msg *unacceptable;
+};
 
-    if (is_error(answer))
-        return copal_msg_ref(answer);
-    m = numbered(e, answer);
-    if (m == NULL)
-        return NULL;
-    first = cp_block_first(e, i->request, m);
-    copal_msg_unref(m);
-    if (first != NULL)
-        first->frozen = true;
-    return first;
+static size_t index_of_size(uint16_t size)
+{
+    return cp_block_encode((struct cp_block){0, size, false});
 }
 
-/* The interest may be gone afterwards. */
-static void tell_all(struct interest *i, const copal_msg *answer, bool asking)
+static copal_msg *first_of(struct telling *t, uint16_t size)
 {
-    copal_msg *m = notification_of(i, answer);
+    copal_msg **first = &t->first[index_of_size(size)];
 
-    i->asking = true; /* stays while observers come and go */
-    if (m != NULL)    /* else out of memory: as if the network lost them */
+    if (*first == NULL)
+        *first = cp_block_first(t->whole, size);
+    if (*first != NULL)
+        (*first)->frozen = true;
+    return *first;
+}
+
+/* 2.03 instead of a representation. RFC 7641 4.3.2. */
+static copal_msg *valid_of(struct telling *t)
+{
+    static const unsigned others[] = {COPAL_OPT_CONTENT_FORMAT,
+                                      COPAL_OPT_BLOCK2, COPAL_OPT_SIZE2};
+
+    if (t->valid != NULL)
+        return t->valid;
+    t->valid = cp_msg_derive(t->whole);
+    if (t->valid == NULL)
+        return NULL;
+    t->valid->code = COPAL_VALID;
+    cp_msg_borrow_payload(t->valid, NULL, (copal_bytes){0});
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        cp_msg_remove(t->valid, others[i]);
+    t->valid->frozen = true;
+    return t->valid;
+}
+
+/* The format may not change while it is observed. RFC 7641 4.2. */
+static bool is_of_other_format(struct observer *o, const copal_msg *m)
+{
+    uint64_t format = format_of(m);
+
+    if (o->format == UNKNOWN_FORMAT)
+        o->format = format;
+    return format != UNKNOWN_FORMAT && o->format != format;
+}
+
+static copal_msg *unacceptable_of(struct telling *t)
+{
+    if (t->unacceptable == NULL)
+        t->unacceptable = cp_msg_new(t->whole->mem, COPAL_NOT_ACCEPTABLE, 0);
+    if (t->unacceptable != NULL)
+        t->unacceptable->frozen = true;
+    return t->unacceptable;
+}
+
+static bool has_already(const struct observer *o, const copal_msg *m)
+{
+    const copal_msg *request = o->request;
+    const struct cp_option *etag = cp_msg_find(m, COPAL_OPT_ETAG);
+
+    if (etag == NULL || !cp_msg_has(request, COPAL_OPT_ETAG) ||
+        m->code != COPAL_CONTENT)
+        return false;
+    for (size_t i = 0; i < request->option_count; i++)
+        if (request->options[i].number == COPAL_OPT_ETAG &&
+            cp_bytes_equal(cp_msg_option_value(request, &request->options[i]),
+                           cp_msg_option_value(m, etag)))
+            return true;
+    return false;
+}
+
+/* Out of memory: as if the network had lost it. */
+static void tell(struct telling *t, struct observer *o)
+{
+    struct cp_engine *e = o->interest->engine;
+    copal_msg *m = t->whole;
+
+    cp_block_forget_kept(e, o->link, o->request);
+    if (is_of_other_format(o, m))
+        m = unacceptable_of(t);
+    else if (has_already(o, m))
+        m = valid_of(t);
+    else if (!is_error(m))
+        m = first_of(t, cp_block_preferred(e, o->request));
+    if (m != NULL)
+        observer_tell(o, m);
+}
+
+/* The interest stays, whoever comes and goes meanwhile. */
+static void tell_all(struct interest *i, const copal_msg *answer)
+{
+    struct telling t = {.whole = is_error(answer)
+                                     ? copal_msg_ref(answer)
+                                     : numbered(i->engine, answer)};
+    bool asking = i->asking;
+
+    i->asking = true;
+    if (t.whole != NULL)
         list_each (place, after, &i->observers)
-            observer_tell(cp_container_of(place, struct observer, place), m);
-    copal_msg_unref(m);
+            tell(&t, cp_container_of(place, struct observer, place));
     i->asking = asking;
-    if (cp_list_empty(&i->observers) && !asking)
+    copal_msg_unref(t.whole);
+    copal_msg_unref(t.valid);
+    copal_msg_unref(t.unacceptable);
+    for (size_t k = 0; k < sizeof(t.first) / sizeof(t.first[0]); k++)
+        copal_msg_unref(t.first[k]);
+}
+
+static void free_if_idle(struct interest *i)
+{
+    if (cp_list_empty(&i->observers) && !i->asking)
         interest_free(i);
 }
 
 static void on_answer(void *user, const copal_msg *answer)
 {
     struct interest *i = user;
-    bool again = i->dirty && !i->engine->ending;
 
-    i->asking = again;
-    if (again)
-        ask(i);
     if (answer != NULL)
-        tell_all(i, answer, again);
-    else if (!again && cp_list_empty(&i->observers))
-        interest_free(i);
+        tell_all(i, answer);
+    i->asking = false;
+    if (i->dirty && !i->engine->ending && !cp_list_empty(&i->observers))
+        ask(i);
+    else
+        free_if_idle(i);
 }
 
 int cp_observe_notify(struct cp_engine *e, struct cp_handler *h,
@@ -456,8 +572,10 @@ void cp_observe_end(struct cp_engine *e, struct cp_handler *h, int code)
     map_each (node, after, &e->observing.interests) {
         struct interest *i = cp_container_of(node, struct interest, node);
 
-        if (i->handler == h && last != NULL)
-            tell_all(i, last, i->asking);
+        if (i->handler != h || last == NULL)
+            continue;
+        tell_all(i, last);
+        free_if_idle(i);
     }
     copal_msg_unref(last);
 }

@@ -71,6 +71,13 @@ int cp_raw_send(struct cp_engine *e, copal_msg *m, const char *to)
 
     if (err != 0)
         return err;
+    if (e->ending)
+        return cp_why(e->mem, COPAL_ECLOSED, "send: the endpoint is closing");
+    if (m != NULL && m->code == COPAL_EMPTY &&
+        (m->option_count > 0 || m->payload.len > 0))
+        return cp_why(e->mem, COPAL_EINVAL,
+                      "send: an empty message (0.00) has neither options nor a "
+                      "payload");
     r = m == NULL ? NULL : cp_zalloc(e->mem, sizeof(*r));
     if (r == NULL)
         return COPAL_ENOMEM;

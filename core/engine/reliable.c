@@ -174,7 +174,9 @@ int cp_flight_start(struct cp_flight *f, const struct cp_flight_plan *plan,
     cp_flight_stop(f);
     f->peer = cp_peer_get(e, plan->link, plan->path);
     if (f->peer == NULL)
-        return COPAL_ELIMIT;
+        return e->peers.count < (size_t)e->params.value[COPAL_P_MAX_PEERS]
+                   ? COPAL_ENOMEM
+                   : COPAL_ELIMIT;
     f->is_con = plan->is_con;
     f->is_request = plan->is_request;
     f->ignores_icmp = plan->ignores_icmp;
@@ -199,10 +201,10 @@ void cp_flight_fail_all(struct cp_engine *e, struct cp_peer *peer, int status)
     (void)e;
     peer->users++; /* stays while its flights end */
     for (;;) {
-        struct cp_list *first = cp_list_first(&peer->flying);
+        struct cp_list *first = cp_list_first(&peer->queue);
 
-        if (first == NULL)
-            first = cp_list_first(&peer->queue);
+        if (first == NULL) /* last: each would let the next of the queue go */
+            first = cp_list_first(&peer->flying);
         if (first == NULL)
             break;
         cp_flight_finish(cp_container_of(first, struct cp_flight, place),

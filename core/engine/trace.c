@@ -1,4 +1,5 @@
 #include "engine/trace.h"
+#include "base/utf8.h"
 #include "wire/datagram.h"
 #include "wire/message_print.h"
 #include "wire/uri.h"
@@ -34,7 +35,7 @@ static bool is_text(copal_bytes b)
     for (size_t i = 0; i < b.len; i++)
         if (b.data[i] < 0x20 && b.data[i] != '\n' && b.data[i] != '\t')
             return false;
-    return true;
+    return cp_utf8_is_valid(b);
 }
 
 /* As copal_msg_print() shows it, without the name in front. */

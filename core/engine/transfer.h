@@ -24,6 +24,8 @@ struct cp_transfer {
     bool pulls;         /* the body comes by copal_write() */
     bool awaits_write;
     bool wrote_last;
+    uint64_t pull_at; /* what the PULL under way is for */
+    uint16_t pull_size;
 
     /* Collecting: a response's body (Block2), or a request's as a stream. */
     copal_msg *head; /* the first response: its options are the whole's */
@@ -31,9 +33,12 @@ struct cp_transfer {
     uint64_t got;
     uint16_t in_size;
     bool streams_in;
+    bool asks;      /* a later block was asked for */
     bool owes_next; /* the block before was handed to the user */
     bool in_is_last;
-    struct cp_block in_block; /* the last that came in as a stream */
+    copal_msg *held; /* a CHUNK that came up while the user had paused */
+    uint64_t held_at;
+    bool held_is_last;
     uint8_t etag[CP_MAX_ETAG];
     uint8_t etag_len;
     unsigned restarts;
@@ -42,6 +47,9 @@ struct cp_transfer {
 /* x's, made if need be. NULL: out of memory. */
 struct cp_transfer *cp_transfer_get(copal_exchange *x);
 void cp_transfer_free(copal_exchange *x);
+
+/* The size of x's blocks as it prefers them. */
+uint16_t cp_transfer_own_size(const copal_exchange *x);
 
 void cp_transfer_tell_progress(copal_exchange *x, uint64_t offset,
                                uint64_t total);
@@ -57,11 +65,17 @@ int cp_block_out_answer(copal_exchange *x, copal_msg **m);
 /* Server: a request for a later block. A verdict. */
 int cp_block_out_next(copal_exchange *x, copal_msg *request);
 
-/* A notification's first block, as request prefers it: m itself, ref'd, where
- * that is the whole. The others are asked for as of any representation. NULL:
- * out of memory. */
-copal_msg *cp_block_first(struct cp_engine *e, const copal_msg *request,
-                          copal_msg *m);
+/* The size of blocks that request is answered with. */
+uint16_t cp_block_preferred(struct cp_engine *e, const copal_msg *request);
+
+/* A notification's first block in that size: m itself, ref'd, where it is no
+ * longer. The others are asked for as of any representation. NULL: out of
+ * memory. */
+copal_msg *cp_block_first(copal_msg *m, uint16_t size);
+
+/* What is kept for who asked request is outdated. */
+void cp_block_forget_kept(struct cp_engine *e, struct cp_link *link,
+                          const copal_msg *request);
 
 /* ---- block_in.c ---- */
 
@@ -74,13 +88,17 @@ int cp_block_in_request(copal_exchange *x, copal_msg **m, int flags);
 /* Server: goes on with a streamed request after a CHUNK. */
 void cp_block_in_go_on(copal_exchange *x);
 
-/* Who sends which body: the source and the request's cache key. */
-uint64_t cp_body_key(struct cp_engine *e, const struct cp_answer *a,
+/* Who sends which body: the source of request and its cache key. */
+uint64_t cp_body_key(struct cp_engine *e, const struct cp_link *link,
                      const copal_msg *request);
 
-/* Room for n bytes more, or less (negative); false: BODY_MEMORY is spent. */
+/* Room for n bytes more, also that of answers kept; false: BODY_MEMORY is
+ * spent. */
 bool cp_bodies_take(struct cp_engine *e, uint64_t n);
 void cp_bodies_give_back(struct cp_engine *e, uint64_t n);
+
+/* Whole answers give way, oldest first: whoever still wants one asks again. */
+void cp_bodies_make_room(struct cp_engine *e, uint64_t need);
 
 /* The endpoint ends: answers kept go. */
 void cp_bodies_clear_out(struct cp_engine *e);

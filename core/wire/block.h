@@ -7,7 +7,8 @@
 #include "base/bytes.h"
 
 enum {
-    CP_BLOCK_MAX_NUM = 1048575
+    CP_BLOCK_MAX_NUM = 1048575,
+    CP_BLOCK_MAX_SIZE = 1024 /* bytes */
 };
 
 struct cp_block {

@@ -221,12 +221,13 @@ struct record *serve_text(struct world *w, copal *c, const char *path,
                           unsigned flags, const char *text)
 {
     struct served *served = malloc(sizeof(*served));
+    struct record *r = next_record(w);
 
     assert_non_null(served);
-    *served = (struct served){.record = next_record(w), .text = text};
+    *served = (struct served){.record = r, .text = text};
     copal_serve(c, 0, path, flags,
                 COPAL_CB_OWN(answer_text, served, drop_served));
-    return served->record;
+    return r;
 }
 
 /* ---- Assertions ---- */
