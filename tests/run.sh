@@ -86,7 +86,7 @@ check_named() {
 check_asan() {
     build "$root/build/asan" -DCMAKE_BUILD_TYPE=Debug -DCOPAL_LUA=OFF \
         -DCOPAL_EXAMPLES=OFF "-DCOPAL_SANITIZE=address;undefined" || return
-    ASAN_OPTIONS=detect_leaks=1 \
+    ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=$root/tests/lsan.supp \
         check "$root/build/asan" -L '^(unit|sim|net|corpus)$'
 }
 
