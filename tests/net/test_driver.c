@@ -394,6 +394,10 @@ static void a_link_local_address_needs_an_interface(void **state)
 
 /* ---- Names ---- */
 
+/* A name that no resolver asks anybody for: its label is too long. */
+#define NOWHERE \
+    "no-label-of-a-name-in-the-dns-is-longer-than-sixty-three-characters"
+
 static unsigned told;
 static int told_status;
 
@@ -412,7 +416,7 @@ static void routes_to_one_name_wait_together(void **state)
 
     told = 0;
     for (int i = 0; i < 3; i++)
-        assert_int_equal(find(&w->near, &all[i], "host.invalid", 9), 1);
+        assert_int_equal(find(&w->near, &all[i], NOWHERE, 9), 1);
     w->near.driver->ops->unroute(w->near.driver, &all[1]);
     assert_int_equal(told, 0);
     go_until(&w->near, &told, 2);
@@ -436,14 +440,14 @@ static void a_name_that_was_found_is_known_at_once(void **state)
 static void names_asked_for_at_a_time_are_bounded(void **state)
 {
     static struct cp_route routes[65];
-    static char names[65][24];
+    static char names[65][sizeof(NOWHERE) + 3];
     struct world *w = *state;
     int limited = 0;
 
     for (int i = 0; i < 65; i++) {
         int err;
 
-        snprintf(names[i], sizeof(names[i]), "n%d.invalid", i);
+        snprintf(names[i], sizeof(names[i]), NOWHERE "%d", i);
         routes[i] = (struct cp_route){.done = note};
         err = find(&w->near, &routes[i], names[i], 9);
         assert_true(err == 1 || err == COPAL_ELIMIT);
@@ -472,7 +476,7 @@ static bool scenario(struct host *h)
     struct cp_route r = {.done = note}, named = {.done = note};
     int heard = listen_at(h, "coap://*:0");
     int found = find(h, &r, "127.0.0.1", 9);
-    int asked = find(h, &named, "host.invalid", 9);
+    int asked = find(h, &named, NOWHERE, 9);
 
     if (heard != 0)
         assert_null(h->driver->ops->local(h->driver, 0));
