@@ -238,11 +238,13 @@ t4_newline() {
     "$copal" get "$uri/link1" | od -c | sed 's/^/     /'
     hold 'a pipe gets the exact bytes' \
         test "$("$copal" get "$uri/link1" | wc -c)" -eq 5
-    if command -v script >/dev/null; then
+    if script -qec true /dev/null >/dev/null 2>&1 </dev/null; then
         TERM=dumb script -qec "'$copal' get -q '$uri/link1'" /dev/null \
             >"$out" </dev/null
         hold 'a terminal gets a newline after them' \
             test "$(tr -d '\r' <"$out" | od -An -c | tr -d ' ')" = 'link1\n'
+    else
+        echo '   (this system gives no terminal to show the other half on)'
     fi
 }
 
