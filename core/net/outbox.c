@@ -60,6 +60,7 @@ struct cp_outbox *cp_outbox_new(struct cp_mem *mem)
     o->count = 0;
     o->used = 0;
     o->failure_count = 0;
+    memset(o->control, 0, sizeof(o->control)); /* its padding is sent too */
     return o;
 }
 

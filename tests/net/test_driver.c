@@ -423,18 +423,31 @@ static void routes_to_one_name_wait_together(void **state)
     assert_int_equal(told_status, COPAL_ERESOLVE);
 }
 
+/* "127.1" is no literal of a URI, but getaddrinfo() knows what is meant without
+ * asking anybody. */
 static void a_name_that_was_found_is_known_at_once(void **state)
 {
     struct world *w = *state;
     struct cp_route r = {.done = note};
 
     told = 0;
-    assert_int_equal(find(&w->near, &r, "localhost", 9), 1);
+    assert_int_equal(find(&w->near, &r, "127.1", 9), 1);
     go_until(&w->near, &told, 1);
     assert_int_equal(told_status, 0);
-    assert_int_equal(find(&w->near, &r, "localhost", 10), 0);
+    assert_int_equal(find(&w->near, &r, "127.1", 10), 0);
     assert_true(r.count > 0);
     assert_int_equal(r.ways[0].path.remote.port, 10);
+}
+
+static void localhost_is_never_looked_up(void **state)
+{
+    struct world *w = *state;
+    struct cp_route r = {.done = note};
+
+    assert_int_equal(find(&w->near, &r, "localhost", 9), 0);
+    assert_int_equal(r.ways[r.count - 1].path.remote.ip[0], 127);
+    assert_int_equal(find(&w->near, &r, "a.LOCALHOST", 9), 0);
+    assert_int_equal(find(&w->near, &r, NOWHERE "localhost", 9), 1);
 }
 
 static void names_asked_for_at_a_time_are_bounded(void **state)
@@ -524,6 +537,7 @@ int main(void)
         TEST(a_link_local_address_needs_an_interface),
         TEST(routes_to_one_name_wait_together),
         TEST(a_name_that_was_found_is_known_at_once),
+        TEST(localhost_is_never_looked_up),
         TEST(names_asked_for_at_a_time_are_bounded),
         cmocka_unit_test(each_failing_allocation_is_survived),
     };

@@ -348,8 +348,8 @@ static void a_name_is_found_and_asked(void **state)
     struct world *w = *state;
     char uri[64];
 
-    assert_int_equal(copal_listen(w->server, "coap://localhost:0", 0), 0);
-    snprintf(uri, sizeof(uri), "coap://localhost:%d/t",
+    assert_int_equal(copal_listen(w->server, "coap://127.0.0.1:0", 0), 0);
+    snprintf(uri, sizeof(uri), "coap://127.1:%d/t",
              port_of(copal_local(w->server, 0)));
     copal_get(w->client, uri, COPAL_CB(note, w));
     go_until(w, &w->ends, 1);

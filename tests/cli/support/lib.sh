@@ -55,9 +55,10 @@ out_is_empty() {
 # serve ARGS...: starts copal serve, waits until it listens; $uri is its first
 # address.
 serve() {
+    : >"$work/server.out" # what the last one said
     "$COPAL_BIN" serve "$@" >"$work/server.out" 2>"$work/server.err" &
     server=$!
-    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    for _ in $(seq 100); do
         grep -q "^listening on" "$work/server.out" && break
         kill -0 "$server" 2>/dev/null || fail "copal serve $* ended"
         sleep 0.1
