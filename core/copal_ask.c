@@ -1,5 +1,6 @@
 /* Asking, as <copal.h> has it: requests, watches, pings, raw messages. */
 #include "endpoint.h"
+#include "base/callback.h"
 #include "engine/ask.h"
 #include "engine/core.h"
 #include "engine/raw.h"
@@ -84,8 +85,8 @@ static copal_exchange *ask(copal *c, const char *uri, int code, bool observe,
         err = cp_msg_add_uint(m, COPAL_OPT_OBSERVE, 0);
     if (err == 0)
         x = copal_request(c, m, cb);
-    else if (cb.drop != NULL)
-        cb.drop(cb.user);
+    else
+        cp_cb_drop(cb);
     copal_msg_unref(m);
     return x;
 }
@@ -132,8 +133,7 @@ int copal_strays(copal *c, copal_cb cb)
 
     c->engine->on_stray = cb;
     c->engine->has_stray = cb.fn != NULL;
-    if (before.drop != NULL)
-        before.drop(before.user);
+    cp_cb_drop(before);
     return 0;
 }
 

@@ -1,5 +1,6 @@
 /* What the header promises and a later version brings: a clear ENOTSUP. */
 #include "endpoint.h"
+#include "base/callback.h"
 
 static int not_built_in(copal *c, const char *what)
 {
@@ -8,8 +9,7 @@ static int not_built_in(copal *c, const char *what)
 
 static int drop_not_built_in(copal *c, copal_cb cb, const char *what)
 {
-    if (cb.drop != NULL)
-        cb.drop(cb.user);
+    cp_cb_drop(cb);
     return not_built_in(c, what);
 }
 
@@ -81,7 +81,6 @@ int copal_log_to(copal *c, copal_log what, const char *path)
 int copal_replay(const char *path, copal_cb cb)
 {
     (void)path;
-    if (cb.drop != NULL)
-        cb.drop(cb.user);
+    cp_cb_drop(cb);
     return COPAL_ENOTSUP;
 }

@@ -21,12 +21,19 @@ static inline bool cp_list_empty(const struct cp_list *l)
     return l->next == l;
 }
 
+/* Puts node, which is in no list, in front of next. */
+static inline void cp_list_insert_before(struct cp_list *next,
+                                         struct cp_list *node)
+{
+    node->prev = next->prev;
+    node->next = next;
+    next->prev->next = node;
+    next->prev = node;
+}
+
 static inline void cp_list_append(struct cp_list *l, struct cp_list *node)
 {
-    node->prev = l->prev;
-    node->next = l;
-    l->prev->next = node;
-    l->prev = node;
+    cp_list_insert_before(l, node); /* a list ends where it begins */
 }
 
 static inline void cp_list_remove(struct cp_list *node)

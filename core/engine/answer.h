@@ -3,34 +3,16 @@
 #ifndef CP_ENGINE_ANSWER_H
 #define CP_ENGINE_ANSWER_H
 
-#include <copal.h>
-#include "base/list.h"
-#include "base/mem.h"
+#include "engine/handler.h"
 
 struct cp_engine;
-
-/* A user's callback for requests, counted: exchanges and observations that
- * still need it keep it alive after its resource is gone. The last unref calls
- * drop. */
-struct cp_handler {
-    struct cp_mem *mem;
-    unsigned refs;
-    unsigned flags; /* COPAL_OBSERVABLE, COPAL_STREAMED, ... */
-    copal_cb cb;
-};
-
-/* NULL: out of memory, and cb.drop was called. */
-struct cp_handler *cp_handler_new(struct cp_mem *mem, unsigned flags,
-                                  copal_cb cb);
-struct cp_handler *cp_handler_ref(struct cp_handler *h);
-void cp_handler_unref(struct cp_handler *h);
 
 /* Hands the REQUEST ev of ev->exchange to h: from then on its events are h's.
  * Called from on_request, at once or later (the exchange ref'd meanwhile). */
 void cp_answer_dispatch(const copal_event *ev, struct cp_handler *h);
 
 /* Notes a path parameter, "{name}" of the pattern; value is copied. ENOMEM. */
-int cp_answer_set_param(copal_exchange *x, const char *name, copal_bytes value);
+int cp_answer_param_set(copal_exchange *x, const char *name, copal_bytes value);
 
 /* Asks h as if request had come from the wire, on an exchange of its own that
  * never reaches the network: a notification's representation, the ETag that a

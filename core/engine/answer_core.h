@@ -43,7 +43,8 @@ static inline struct cp_answer *cp_answer_of(copal_exchange *x)
 void cp_answer_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
                        struct cp_seen *seen);
 
-/* Answers without making an exchange: errors found on the way in. */
+/* Answers errors found on the way in, by an exchange that is over with that and
+ * needs no place among MAX_EXCHANGES. */
 void cp_answer_at_once(struct cp_engine *e, struct cp_link *link,
                        const copal_msg *request, struct cp_seen *seen, int code,
                        const char *diagnostic);
@@ -53,15 +54,39 @@ void cp_answer_at_once(struct cp_engine *e, struct cp_link *link,
 void cp_answer_full(struct cp_engine *e, struct cp_link *link,
                     const struct cp_path *path, const struct cp_header *h);
 
+/* Over: everything but the memory goes, users may hold the handle for long. */
+void cp_answer_finish(copal_exchange *x);
+
+/* ---- answer_wire.c: the request that the next message answers ---- */
+
+void cp_answer_wire_set(struct cp_answer *a, copal_msg *wire,
+                        struct cp_seen *seen);
+
+/* It was answered, or never will be. */
+void cp_answer_wire_done(struct cp_answer *a);
+
+/* Its empty ACK goes now: the answer comes separately. RFC 7252 5.2.2. */
+void cp_answer_wire_ack(struct cp_answer *a);
+
+/* The same after SEPARATE_AFTER, unless it was answered by then. */
+void cp_answer_wire_expect(struct cp_answer *a);
+
 /* later's request is what the next message of x answers: the next part of a
  * transfer. later ends without an answer of its own. */
-void cp_answer_adopt(copal_exchange *x, copal_exchange *later);
+void cp_answer_wire_adopt(copal_exchange *x, copal_exchange *later);
+
+/* ---- answer_send.c ---- */
+
+/* m as it is, at once. */
+int cp_answer_send_now(struct cp_answer *a, const copal_msg *m, uint8_t type,
+                       uint16_t mid);
 
 /* A message of a stage's own, code alone, then x is over. */
-int cp_answer_simple(const struct cp_stage *stage, copal_exchange *x, int code,
-                     const char *diagnostic);
+int cp_answer_send_simple(const struct cp_stage *stage, copal_exchange *x,
+                          int code, const char *diagnostic);
 
-/* Stays over the answer given: a transfer goes on. */
-void cp_answer_finished(copal_exchange *x);
+/* ---- answer_param.c ---- */
+
+void cp_answer_param_clear(struct cp_answer *a);
 
 #endif

@@ -1,4 +1,5 @@
 #include "engine/ask.h"
+#include "base/callback.h"
 #include "engine/core.h"
 #include "engine/trace.h"
 #include "wire/message_text.h"
@@ -13,46 +14,6 @@ static const char *uri_of(const copal_exchange *x)
     const struct cp_target *t = x->request->target;
 
     return t == NULL || t->uri == NULL ? "" : t->uri;
-}
-
-/* ---- Tokens ---- */
-
-static uint64_t token_hash(const uint8_t bytes[CP_TOKEN_LEN])
-{
-    uint64_t hash; /* they are random: as good as any hash of them */
-
-    memcpy(&hash, bytes, sizeof(hash));
-    return hash;
-}
-
-static void token_off(struct cp_engine *e, struct cp_token *t)
-{
-    cp_flight_stop(&t->flight);
-    if (t->is_on)
-        cp_map_remove(&e->by_token, &t->node);
-    t->is_on = false;
-}
-
-static void token_on(struct cp_engine *e, struct cp_token *t)
-{
-    cp_map_put(&e->by_token, &t->node, token_hash(t->bytes));
-    t->is_on = true;
-}
-
-static struct cp_token *token_find(struct cp_engine *e, copal_bytes token)
-{
-    struct cp_map_node *n;
-
-    if (token.len != CP_TOKEN_LEN)
-        return NULL;
-    n = cp_map_first(&e->by_token, token_hash(token.data));
-    for (; n != NULL; n = cp_map_next(n)) {
-        struct cp_token *t = cp_container_of(n, struct cp_token, node);
-
-        if (memcmp(t->bytes, token.data, CP_TOKEN_LEN) == 0)
-            return t;
-    }
-    return NULL;
 }
 
 /* ---- Its end ---- */
@@ -80,8 +41,8 @@ void cp_ask_finish(copal_exchange *x, int status, const char *sentence)
     x->over = true;
     drop_route(a);
     cp_timer_stop(&e->timers, &a->deadline);
-    token_off(e, &a->main);
-    token_off(e, &a->sub);
+    cp_token_off(e, &a->main);
+    cp_token_off(e, &a->sub);
     cp_pass_end(e->stages, x);
     copal_msg_unref(a->held);
     a->held = NULL;
@@ -112,17 +73,16 @@ void cp_ask_deliver(copal_exchange *x, const copal_event *ev)
     struct cp_ask *a = cp_ask_of(x);
     copal_cb cb = a->cb;
 
-    if (ev->kind == COPAL_CHUNK && cp_block_holds_back(x, ev))
+    if (ev->kind == COPAL_CHUNK && cp_block_stream_in_holds_back(x, ev))
         return;
     if (cb.fn != NULL)
         cb.fn(ev, cb.user);
     if (ev->kind == COPAL_CHUNK && !x->over)
-        cp_block_delivered(x);
+        cp_block_stream_in_delivered(x);
     if (ev->kind != COPAL_END)
         return;
     a->cb = (copal_cb){0};
-    if (cb.drop != NULL)
-        cb.drop(cb.user);
+    cp_cb_drop(cb);
     cp_exchange_retire(x);
 }
 
@@ -165,29 +125,33 @@ static void hope_no_limit(struct cp_ask *a)
         cp_timer_stop(&a->x.engine->timers, &a->deadline);
 }
 
+void cp_ask_heard(struct cp_ask *a, struct cp_token *t)
+{
+    a->heard = true;
+    a->came_by = t;
+    drop_route(a);
+    cp_flight_stop(&t->flight);
+    hope_no_limit(a);
+}
+
 /* ---- Sending ---- */
 
 static struct cp_flight_plan plan_of(struct cp_ask *a, struct cp_token *t)
 {
-    copal_exchange *x = &a->x;
+    const copal_msg *m = a->x.request;
+    struct cp_flight_plan plan =
+        cp_flight_plan_for(a->x.engine, m, m->target->uri);
 
-    return (struct cp_flight_plan){
-        .link = a->way.link,
-        .path = &a->way.path,
-        .token =
-            a->is_ping ? (copal_bytes){0} : cp_bytes(t->bytes, CP_TOKEN_LEN),
-        .is_con = (x->request->flags & COPAL_NON) == 0,
-        .is_request = true,
-        .ignores_icmp = cp_exchange_param(x, COPAL_P_IGNORE_ICMP) != 0,
-        .ack_timeout = (uint32_t)cp_exchange_param(x, COPAL_P_ACK_TIMEOUT),
-        .ack_random = (uint32_t)cp_exchange_param(x, COPAL_P_ACK_RANDOM),
-        .max_retransmit =
-            (uint32_t)cp_exchange_param(x, COPAL_P_MAX_RETRANSMIT),
-        .nstart = (uint32_t)cp_exchange_param(x, COPAL_P_NSTART),
-    };
+    plan.link = a->way.link;
+    plan.path = &a->way.path;
+    if (!a->is_ping)
+        plan.token = cp_bytes(t->bytes, CP_TOKEN_LEN);
+    plan.is_con = (m->flags & COPAL_NON) == 0;
+    plan.is_request = true;
+    return plan;
 }
 
-int cp_ask_transmit(copal_exchange *x, copal_msg *m)
+int cp_ask_send(copal_exchange *x, copal_msg *m)
 {
     struct cp_ask *a = cp_ask_of(x);
     struct cp_engine *e = x->engine;
@@ -196,16 +160,16 @@ int cp_ask_transmit(copal_exchange *x, copal_msg *m)
 
     cp_engine_tell_time(e);
     if (!a->is_farewell) { /* which repeats the observation's token */
-        token_off(e, t);
+        cp_token_off(e, t);
         cp_random_bytes(&e->random, t->bytes, CP_TOKEN_LEN);
     }
     if (!t->is_on && !a->is_ping)
-        token_on(e, t);
+        cp_token_on(e, t);
     plan = plan_of(a, t);
     if (plan.is_con)
         hope_no_limit(a);
     else
-        hope_for(a, cp_max_transmit_wait(e));
+        hope_for(a, cp_reliable_max_wait(e));
     cp_engine_wake(e);
     return cp_flight_start(&t->flight, &plan, m);
 }
@@ -226,7 +190,7 @@ static void go(struct cp_ask *a)
     else /* a ping is empty, what its URI says has no place in it */
         verdict = a->is_ping ? CP_PASS : cp_pass_out(e->stages, x, &m);
     if (verdict == CP_PASS)
-        verdict = cp_ask_transmit(x, m);
+        verdict = cp_ask_send(x, m);
     copal_msg_unref(m);
     if (verdict == COPAL_ELIMIT)
         cp_exchange_fail(x, verdict,
@@ -287,7 +251,7 @@ static void on_flight_over(struct cp_flight *f, int status)
         cp_ask_finish(t->x, 0, ""); /* either way somebody is there */
     } else if (status == 0) { /* an empty ACK: the answer comes separately */
         a->heard = true;
-        hope_for(a, cp_exchange_lifetime(t->x->engine));
+        hope_for(a, cp_reliable_lifetime(t->x->engine));
     } else if (status == COPAL_ERESET || !try_next_way(a)) {
         fail_by_network(a, status, f->sent);
     }
@@ -344,6 +308,10 @@ static int check(struct cp_ask *a)
         cp_exchange_fail(x, COPAL_EINVAL,
                          "%s: %s is not a method; use codes 0.01 to 0.31",
                          uri_of(x), cp_code_name(m->code));
+    else if (m->is_multicast && (m->flags & COPAL_NON) == 0) /* 7252 8.1 */
+        cp_exchange_fail(x, COPAL_EINVAL,
+                         "%s: a group cannot confirm; ask it with COPAL_NON",
+                         uri_of(x));
     else if (x->engine->exchange_count >
              (size_t)x->engine->params.value[COPAL_P_MAX_EXCHANGES])
         cp_exchange_fail(x, COPAL_ELIMIT,
@@ -359,8 +327,7 @@ copal_exchange *cp_ask_open(struct cp_engine *e, copal_msg *m, copal_cb cb)
         m == NULL || e->ending ? NULL : cp_zalloc(e->mem, sizeof(*a));
 
     if (a == NULL) { /* or nothing new begins any more */
-        if (cb.drop != NULL)
-            cb.drop(cb.user);
+        cp_cb_drop(cb);
         return NULL;
     }
     m->frozen = true;
@@ -398,228 +365,4 @@ copal_exchange *cp_ask_start(struct cp_engine *e, copal_msg *m, copal_cb cb)
     else if (found < 0)
         cp_exchange_fail(x, found, "%s: %s", uri_of(x), cp_why_text(e->mem));
     return x;
-}
-
-/* ---- Hearing ---- */
-
-/* A confirmable is answered by an empty message, the same to each repeat. */
-static void answer_empty(struct cp_engine *e, struct cp_link *link,
-                         const copal_msg *m, struct cp_seen *seen, uint8_t type)
-{
-    uint8_t reply[4] = {(uint8_t)(0x40 | type << 4), COPAL_EMPTY,
-                        (uint8_t)(m->mid >> 8), (uint8_t)m->mid};
-
-    if (m->type != CP_CON)
-        return;
-    cp_reliable_empty(e, link, &m->path, type, m->mid);
-    if (seen != NULL)
-        cp_dedup_keep(&e->dedup, seen, cp_bytes(reply, sizeof(reply)));
-}
-
-/* RFC 7252 4.2: a confirmable with RST, anything else in silence. */
-static void reject(struct cp_engine *e, struct cp_link *link,
-                   const copal_msg *m, struct cp_seen *seen)
-{
-    e->stats.rejected++;
-    answer_empty(e, link, m, seen, CP_RST);
-}
-
-static void stray(struct cp_engine *e, struct cp_link *link, copal_msg *m,
-                  struct cp_seen *seen)
-{
-    if (!e->has_stray || m->type == CP_ACK) {
-        reject(e, link, m, seen);
-        return;
-    }
-    answer_empty(e, link, m, seen, CP_ACK);
-    m->frozen = true;
-    cp_event_post(e, COPAL_STRAY, NULL, m);
-}
-
-/* With COPAL_ANY_PORT the port does not count, and of a group any member may
- * answer. */
-static bool is_from(const struct cp_ask *a, const struct cp_address *from)
-{
-    const struct cp_address *to = &a->way.path.remote;
-    struct cp_address expected = *to;
-
-    if ((a->x.request->flags & COPAL_ANY_PORT) == 0)
-        return cp_address_equal(to, from);
-    if (cp_address_is_multicast(to))
-        return true;
-    expected.port = from->port;
-    return cp_address_equal(&expected, from);
-}
-
-/* RFC 7252 5.3.2: the token matches, and so does who sent it; with an ACK the
- * message id must match, too. */
-static struct cp_token *match(struct cp_engine *e, struct cp_link *link,
-                              const copal_msg *m)
-{
-    struct cp_token *t = token_find(e, m->token);
-    struct cp_ask *a;
-
-    if (t == NULL)
-        return NULL;
-    a = cp_ask_of(t->x);
-    if (a->way.link != link)
-        return NULL;
-    if (!is_from(a, &m->path.remote))
-        return NULL;
-    if (m->type == CP_ACK &&
-        (t->flight.state != CP_OPEN || t->flight.mid != m->mid))
-        return NULL;
-    return t;
-}
-
-void cp_ask_answered(copal_exchange *x, copal_msg *m)
-{
-    struct cp_ask *a = cp_ask_of(x);
-
-    if (x->paused && a->is_observed) { /* only the newest is kept */
-        copal_msg_unref(a->held);
-        a->held = copal_msg_ref(m);
-        return;
-    }
-    if (cp_exchange_tell(x, COPAL_RESPONSE, m) == NULL) {
-        cp_exchange_fail(x, COPAL_ENOMEM, NULL);
-        return;
-    }
-    if (a->is_observed)
-        return;
-    if (a->wants_observe && cp_code_class(m->code) == 2)
-        cp_exchange_fail(x, COPAL_ENOTOBS,
-                         "%s: answered, but it cannot be observed; use get, or "
-                         "ask again later",
-                         uri_of(x));
-    else
-        cp_ask_finish(x, 0, "");
-}
-
-static void pass_up(copal_exchange *x, copal_msg **m)
-{
-    struct cp_ask *a = cp_ask_of(x);
-    int verdict;
-
-    (*m)->request = copal_msg_ref(x->request);
-    verdict = a->is_farewell && cp_msg_has(*m, COPAL_OPT_OBSERVE)
-                  ? CP_KEPT /* told before it heard the farewell */
-                  : cp_pass_in(x->engine->stages, x, m);
-    if (verdict == CP_PASS)
-        cp_ask_answered(x, *m);
-    else if (verdict < 0)
-        cp_exchange_fail(x, verdict, "%s: %s", uri_of(x),
-                         copal_strerror(verdict));
-}
-
-void cp_ask_response(struct cp_engine *e, struct cp_link *link, copal_msg **m,
-                     struct cp_seen *seen)
-{
-    struct cp_token *t = match(e, link, *m);
-    unsigned bad = cp_engine_check_options(e, *m);
-    copal_exchange *x;
-
-    if (t == NULL && bad == 0) {
-        stray(e, link, *m, seen);
-        return;
-    }
-    if (t == NULL) {
-        reject(e, link, *m, seen);
-        return;
-    }
-    x = cp_exchange_hold(t->x);
-    cp_ask_of(x)->heard = true;
-    cp_ask_of(x)->came_by = t;
-    drop_route(cp_ask_of(x));
-    cp_flight_stop(&t->flight);
-    hope_no_limit(cp_ask_of(x));
-    if (bad == 0) {
-        answer_empty(e, link, *m, seen, CP_ACK);
-        pass_up(x, m);
-    } else {
-        reject(e, link, *m, seen);
-        cp_exchange_fail(x, COPAL_EFORMAT,
-                         "%s: the answer has an option that must be "
-                         "understood and is not: %s",
-                         uri_of(x), copal_name(COPAL_OPTIONS, (int)bad));
-    }
-    cp_exchange_let_go(x);
-}
-
-/* ---- Leaving ---- */
-
-/* RFC 7641 3.6: a GET with Observe 1 under the observation's token. Nobody is
- * told how it ends; were it lost, a Reset to the next notification would do. */
-static void say_farewell(struct cp_ask *left)
-{
-    struct cp_engine *e = left->x.engine;
-    copal_msg *m = copal_msg_copy(left->x.request);
-    copal_exchange *x;
-    struct cp_ask *a;
-
-    if (m == NULL)
-        return;
-    cp_msg_remove(m, COPAL_OPT_OBSERVE);
-    m->flags &= ~(uint32_t)(COPAL_STREAM_IN | COPAL_NON);
-    x = cp_msg_add_uint(m, COPAL_OPT_OBSERVE, 1) == 0
-            ? cp_ask_open(e, m, (copal_cb){0})
-            : NULL;
-    if (x != NULL) {
-        a = cp_ask_of(x);
-        a->is_farewell = true;
-        a->heard = true;
-        a->way = left->way;
-        memcpy(a->main.bytes, left->main.bytes, CP_TOKEN_LEN);
-        if (cp_ask_transmit(x, m) != 0)
-            cp_ask_finish(x, COPAL_EIO, "");
-    }
-    copal_msg_unref(m);
-}
-
-int copal_cancel(copal_exchange *x)
-{
-    struct cp_ask *a;
-    bool was_observed;
-
-    if (x == NULL)
-        return COPAL_EINVAL;
-    if (!x->is_ask || x->over || x->engine == NULL)
-        return cp_why(x->mem, COPAL_ESTATE, "cancel: %s",
-                      x->is_ask ? "the exchange is over already"
-                                : "a request to be answered is not ours to "
-                                  "cancel; reply to it");
-    a = cp_ask_of(x);
-    was_observed = a->is_observed;
-    cp_engine_tell_time(x->engine);
-    cp_event_forget(x->engine, x);
-    a->is_observed = false;
-    cp_flight_stop(&a->main.flight);
-    if (was_observed && !x->engine->ending) {
-        token_off(x->engine, &a->main);
-        say_farewell(a);
-    }
-    cp_ask_finish(x, COPAL_ECANCEL, "cancelled here");
-    return 0;
-}
-
-int copal_resume(copal_exchange *x)
-{
-    struct cp_ask *a;
-    copal_msg *held;
-
-    if (x == NULL)
-        return COPAL_EINVAL;
-    if (x->over)
-        return cp_why(x->mem, COPAL_ESTATE, "resume: the exchange is over");
-    x->paused = false;
-    cp_block_delivered(x);
-    if (!x->is_ask || x->over)
-        return 0;
-    a = cp_ask_of(x);
-    held = a->held;
-    a->held = NULL;
-    if (held != NULL)
-        cp_ask_answered(x, held);
-    copal_msg_unref(held);
-    return 0;
 }

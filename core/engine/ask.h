@@ -4,20 +4,10 @@
 
 #include "engine/driver.h"
 #include "engine/exchange.h"
-#include "engine/reliable.h"
+#include "engine/token.h"
 
 enum {
-    CP_TOKEN_LEN = 8,
     CP_WHY_LEN = 256
-};
-
-/* A token of ours on the wire and the message that carried it last. */
-struct cp_token {
-    struct cp_map_node node; /* in e->by_token when is_on */
-    struct cp_flight flight;
-    copal_exchange *x;
-    uint8_t bytes[CP_TOKEN_LEN];
-    bool is_on;
 };
 
 struct cp_seen;
@@ -64,10 +54,15 @@ copal_exchange *cp_ask_open(struct cp_engine *e, copal_msg *m, copal_cb cb);
 /* Over: END with status and sentence will be the last event. */
 void cp_ask_finish(copal_exchange *x, int status, const char *sentence);
 
+/* An answer came to what t carried: this way leads to somebody. */
+void cp_ask_heard(struct cp_ask *a, struct cp_token *t);
+
+/* ---- ask_hear.c ---- */
+
 /* A response or notification from the wire. *m is the caller's reference, not
  * frozen yet, and may be replaced; seen: its place in the dedup store. */
-void cp_ask_response(struct cp_engine *e, struct cp_link *link, copal_msg **m,
-                     struct cp_seen *seen);
+void cp_ask_hear(struct cp_engine *e, struct cp_link *link, copal_msg **m,
+                 struct cp_seen *seen);
 
 /* Above all stages: the user's response. */
 void cp_ask_answered(copal_exchange *x, copal_msg *m);

@@ -1,5 +1,6 @@
 /* Block-wise transfers, RFC 7959: above this stage bodies are whole, or come
- * and go as streams. block_out.c sends them, block_in.c collects them. */
+ * and go as streams. A request's body leaves by block_out.c and comes by
+ * block_upload.c, an answer's leaves by block_answer.c and comes by block_in.c. */
 #ifndef CP_ENGINE_BLOCK_H
 #define CP_ENGINE_BLOCK_H
 
@@ -15,9 +16,9 @@ extern const struct cp_stage cp_block;
 /* Bodies under way as a server: requests not yet complete, answers kept until
  * their last block was asked for. Both count against BODY_MEMORY. */
 struct cp_bodies {
-    struct cp_map in;      /* struct incoming, by sender and cache key */
+    struct cp_map in; /* struct cp_block_partial, by sender and cache key */
     struct cp_map by_peer; /* the same, by sender */
-    struct cp_map out;     /* struct outgoing, by asker and cache key */
+    struct cp_map out;     /* struct cp_block_kept, by asker and cache key */
     struct cp_list oldest_out;
     uint64_t used; /* bytes */
 };
@@ -27,9 +28,9 @@ void cp_bodies_clear(struct cp_engine *e);
 
 /* A CHUNK is about to be delivered: true if it is not to be, as the user has
  * paused (it comes again) or answered meanwhile. */
-bool cp_block_holds_back(copal_exchange *x, const copal_event *chunk);
+bool cp_block_stream_in_holds_back(copal_exchange *x, const copal_event *chunk);
 
 /* The user has seen the last CHUNK, or resumed, and may be given the next. */
-void cp_block_delivered(copal_exchange *x);
+void cp_block_stream_in_delivered(copal_exchange *x);
 
 #endif

@@ -38,7 +38,6 @@ struct cp_engine {
 
     struct cp_list exchanges; /* both roles, also those users still hold */
     size_t exchange_count;    /* live ones */
-    struct cp_list links;     /* what was attached */
     struct cp_list raws;      /* raw messages whose name is looked up */
     struct cp_map by_token;   /* struct cp_token: requests of ours */
     struct cp_map by_mid;     /* struct cp_flight */

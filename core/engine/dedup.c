@@ -38,17 +38,6 @@ void cp_dedup_clear(struct cp_dedup *d)
     cp_map_clear(&d->map);
 }
 
-void cp_dedup_forget_link(struct cp_dedup *d, const struct cp_link *link)
-{
-    for (size_t i = 0; i < CP_WORTH_COUNT; i++)
-        list_each (place, after, &d->oldest[i]) {
-            struct cp_seen *s = cp_container_of(place, struct cp_seen, place);
-
-            if (s->link == link)
-                cp_dedup_forget(d, s);
-        }
-}
-
 uint64_t cp_dedup_hash(const struct cp_dedup *d,
                        const struct cp_address *remote, uint16_t mid)
 {
@@ -133,12 +122,13 @@ static bool make_room(struct cp_dedup *d, size_t need,
     uint64_t limit = (uint64_t)d->engine->params.value[COPAL_P_DEDUP_MEMORY];
 
     for (int worth = CP_CHEAP; worth < CP_PRECIOUS; worth++)
-        while (d->used + need > limit) {
-            struct cp_seen *s = oldest(d, worth);
+        list_each (place, after, &d->oldest[worth]) {
+            struct cp_seen *s = cp_container_of(place, struct cp_seen, place);
 
-            if (s == NULL || s == spared)
-                break;
-            cp_dedup_forget(d, s);
+            if (d->used + need <= limit)
+                return true;
+            if (s != spared)
+                cp_dedup_forget(d, s);
         }
     return d->used + need <= limit;
 }
@@ -178,8 +168,8 @@ int cp_dedup_add(struct cp_dedup *d, struct cp_link *link,
     s->token = token_of(d, h->token);
     s->worth = (uint8_t)worth;
     s->reply = s->inline_reply;
-    s->until = e->now + (h->type == CP_CON ? cp_exchange_lifetime(e)
-                                           : cp_non_lifetime(e));
+    s->until = e->now + (h->type == CP_CON ? cp_reliable_lifetime(e)
+                                           : cp_reliable_non_lifetime(e));
     cp_list_append(&d->oldest[worth], &s->place);
     cp_map_put(&d->map, &s->node, hash);
     d->used += size_of(s);

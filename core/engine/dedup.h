@@ -69,7 +69,4 @@ void cp_dedup_keep(struct cp_dedup *d, struct cp_seen *seen, copal_bytes reply);
 /* The message was not acted upon after all: a repeat shall be new. */
 void cp_dedup_forget(struct cp_dedup *d, struct cp_seen *seen);
 
-/* Everything that came by link is no longer known. */
-void cp_dedup_forget_link(struct cp_dedup *d, const struct cp_link *link);
-
 #endif

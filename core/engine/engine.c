@@ -1,15 +1,11 @@
 #include "engine/engine.h"
+#include "base/callback.h"
 #include "engine/answer_core.h"
 #include "engine/ask.h"
 #include "engine/core.h"
 #include "engine/raw.h"
 #include "engine/trace.h"
 #include <stdio.h>
-
-struct attached {
-    struct cp_list node;
-    struct cp_link *link;
-};
 
 struct cp_engine *cp_engine_new(struct cp_driver *driver, uint64_t seed,
                                 struct cp_stages stages, copal_cb on_request,
@@ -34,7 +30,6 @@ struct cp_engine *cp_engine_new(struct cp_driver *driver, uint64_t seed,
         return NULL;
     }
     cp_list_init(&e->exchanges);
-    cp_list_init(&e->links);
     cp_list_init(&e->raws);
     cp_map_init(&e->by_token, mem, &e->random);
     cp_map_init(&e->by_mid, mem, &e->random);
@@ -55,12 +50,6 @@ static void end_all(struct cp_engine *e)
         cp_exchange_let_go(x);
     }
     cp_event_deliver(e);
-}
-
-static void drop(copal_cb cb)
-{
-    if (cb.drop != NULL)
-        cb.drop(cb.user);
 }
 
 /* Handles that users still hold become husks. */
@@ -93,14 +82,12 @@ void cp_engine_free(struct cp_engine *e)
 
     make_husks(e);
     cp_dedup_clear(&e->dedup);
-    list_each (node, after, &e->links)
-        cp_free(mem, cp_container_of(node, struct attached, node));
     cp_map_clear(&e->by_token);
     cp_map_clear(&e->by_mid);
     cp_map_clear(&e->peers);
     cp_params_clear(&e->params);
-    drop(e->on_stray);
-    drop(e->on_trace);
+    cp_cb_drop(e->on_stray);
+    cp_cb_drop(e->on_trace);
     cp_events_free(e); /* last: whoever was let go of may have posted */
     cp_free(mem, e);
 }
@@ -167,47 +154,9 @@ void cp_engine_wake(struct cp_engine *e)
 
 /* ---- Links ---- */
 
-/* No memory for the note: link works, it is only not seen when it goes. */
 void cp_engine_attach(struct cp_engine *e, struct cp_link *link)
 {
-    struct attached *a = cp_alloc(e->mem, sizeof(*a));
-
     link->engine = e;
-    link->above = NULL;
-    if (a == NULL)
-        return;
-    a->link = link;
-    cp_list_append(&e->links, &a->node);
-}
-
-static struct cp_peer *peer_by(struct cp_engine *e, const struct cp_link *link)
-{
-    map_each (node, after, &e->peers) {
-        struct cp_peer *p = cp_container_of(node, struct cp_peer, node);
-
-        if (p->link == link)
-            return p;
-    }
-    return NULL;
-}
-
-/* Whatever fails may try another way and so change the peers: they are looked
- * for anew each time. */
-void cp_engine_detach(struct cp_engine *e, struct cp_link *link, int status)
-{
-    struct cp_peer *p;
-
-    list_each (node, after, &e->links) {
-        struct attached *a = cp_container_of(node, struct attached, node);
-
-        if (a->link == link) {
-            cp_list_remove(node);
-            cp_free(e->mem, a);
-        }
-    }
-    while ((p = peer_by(e, link)) != NULL)
-        cp_flight_fail_all(e, p, status);
-    cp_dedup_forget_link(&e->dedup, link);
 }
 
 int cp_engine_send(struct cp_engine *e, struct cp_link *link,
@@ -259,7 +208,7 @@ static void reject(struct cp_engine *e, struct cp_link *link,
                    const struct cp_path *path, const struct cp_header *h)
 {
     if (h->type == CP_CON)
-        cp_reliable_empty(e, link, path, CP_RST, h->mid);
+        cp_reliable_empty(e, link, path, CP_RST, h->mid, NULL);
 }
 
 /* An empty message: ACK, RST, or a ping. */
@@ -361,7 +310,7 @@ static void on_message(struct cp_engine *e, struct cp_link *link,
     if (cp_code_is_request(h->code))
         on_request(e, link, &m, seen);
     else
-        cp_ask_response(e, link, &m, seen);
+        cp_ask_hear(e, link, &m, seen);
     copal_msg_unref(m);
 }
 

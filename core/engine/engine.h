@@ -31,7 +31,7 @@ void cp_engine_free(struct cp_engine *e);
 void cp_engine_enter(struct cp_engine *e, uint64_t now);
 
 /* Timers due, events delivered. Afterwards the driver flushes what was sent.
- * One turn may follow any number of cp_link_recv(). */
+ * One turn may follow any number of cp_engine_datagram(). */
 void cp_engine_turn(struct cp_engine *e, uint64_t now);
 
 /* When the next turn is needed: now or earlier where work waits already;
@@ -48,13 +48,10 @@ bool cp_engine_is_closing(const struct cp_engine *e);
 /* copal_free() was called from a callback: see cp_driver.condemned. */
 bool cp_engine_is_condemned(const struct cp_engine *e);
 
-/* link is the top of a stack: its bytes are the engine's from now on. */
+/* What comes by link is the engine's from now on. */
 void cp_engine_attach(struct cp_engine *e, struct cp_link *link);
 
-/* Nothing can be sent by link any more; what depends on it ends. */
-void cp_engine_detach(struct cp_engine *e, struct cp_link *link, int status);
-
-/* A whole datagram came by link (through cp_link_recv()). */
+/* A whole datagram came by link. */
 void cp_engine_datagram(struct cp_engine *e, struct cp_link *link,
                         const struct cp_path *path, copal_bytes datagram);
 

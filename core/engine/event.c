@@ -1,4 +1,5 @@
 #include "engine/event.h"
+#include "base/callback.h"
 #include "engine/core.h"
 #include "engine/exchange.h"
 #include <stdlib.h>
@@ -19,12 +20,6 @@ struct post {
     struct cp_list node;
     copal_cb cb;
 };
-
-static void drop(copal_cb cb)
-{
-    if (cb.drop != NULL)
-        cb.drop(cb.user);
-}
 
 int cp_events_init(struct cp_engine *e)
 {
@@ -58,7 +53,7 @@ static void timer_free(struct cp_engine *e, struct timer *t)
         cp_list_remove(&t->event.node);
     cp_map_remove(&e->events.timers, &t->node);
     cp_free(e->mem, t);
-    drop(cb);
+    cp_cb_drop(cb);
 }
 
 static void on_timer(struct cp_timer *timer)
@@ -75,7 +70,7 @@ int64_t cp_event_after(struct cp_engine *e, uint64_t ms, copal_cb cb)
     struct timer *t = e->ending ? NULL : cp_zalloc(e->mem, sizeof(*t));
 
     if (t == NULL) {
-        drop(cb);
+        cp_cb_drop(cb);
         return e->ending ? COPAL_ECLOSED : COPAL_ENOMEM;
     }
     cp_list_init(&t->event.node);
@@ -184,7 +179,7 @@ static void deliver_timer(struct cp_engine *e, struct cp_event *ev)
     t->cb = (copal_cb){0};
     timer_free(e, t);
     call(cb, &(copal_event){.kind = COPAL_TIMER});
-    drop(cb);
+    cp_cb_drop(cb);
 }
 
 static void deliver_one(struct cp_engine *e, struct cp_event *ev)
@@ -230,7 +225,7 @@ int cp_event_from_thread(struct cp_engine *e, copal_cb cb)
     struct post *p = malloc(sizeof(*p));
 
     if (p == NULL) {
-        drop(cb);
+        cp_cb_drop(cb);
         return COPAL_ENOMEM;
     }
     p->cb = cb;
@@ -281,7 +276,7 @@ static void drop_posts(struct cp_engine *e)
     struct post *p;
 
     while ((p = take_post(e)) != NULL) {
-        drop(p->cb);
+        cp_cb_drop(p->cb);
         free(p);
     }
 }

@@ -31,7 +31,6 @@ struct cp_events {
     struct cp_list queue;
     struct cp_map timers; /* by id */
     int64_t last_id;
-    size_t timer_count;
     pthread_mutex_t lock;
     struct cp_list posted; /* under lock */
 };

@@ -123,8 +123,7 @@ int cp_exchange_send_below(const struct cp_stage *stage, copal_exchange *x,
     int verdict = cp_pass_out_below(x->engine->stages, stage, x, &going);
 
     if (verdict == CP_PASS)
-        verdict = x->is_ask ? cp_ask_transmit(x, going)
-                            : cp_answer_transmit(x, going);
+        verdict = x->is_ask ? cp_ask_send(x, going) : cp_answer_send(x, going);
     copal_msg_unref(going);
     return verdict == CP_KEPT ? 0 : verdict;
 }
@@ -142,9 +141,7 @@ int64_t cp_exchange_param(const copal_exchange *x, int param)
     const struct cp_params *p = &x->engine->params;
 
     if (!x->is_ask)
-        return cp_list_empty(&p->scopes)
-                   ? p->value[param]
-                   : cp_params_get(p, NULL, copal_msg_remote(m), param);
+        return cp_params_get(p, NULL, cp_params_uri_back(p, m), param);
     return cp_params_get(p, m, m->target == NULL ? NULL : m->target->uri,
                          param);
 }
@@ -157,14 +154,4 @@ copal *copal_exchange_endpoint(const copal_exchange *x)
 const copal_msg *copal_exchange_request(const copal_exchange *x)
 {
     return x == NULL ? NULL : x->request;
-}
-
-int copal_pause(copal_exchange *x)
-{
-    if (x == NULL)
-        return COPAL_EINVAL;
-    if (x->over)
-        return cp_why(x->mem, COPAL_ESTATE, "pause: the exchange is over");
-    x->paused = true;
-    return 0;
 }

@@ -56,14 +56,14 @@ struct cp_event *cp_exchange_tell(copal_exchange *x, int kind, copal_msg *m);
 /* The parameter that applies to x. */
 int64_t cp_exchange_param(const copal_exchange *x, int param);
 
-/* By role, in ask.c and answer.c. */
+/* By role, in the files of each. */
 void cp_ask_deliver(copal_exchange *x, const copal_event *ev);
 void cp_ask_fail(copal_exchange *x, int status, const char *sentence);
-int cp_ask_transmit(copal_exchange *x, copal_msg *m);
+int cp_ask_send(copal_exchange *x, copal_msg *m);
 void cp_ask_free(copal_exchange *x);
 void cp_answer_deliver(copal_exchange *x, const copal_event *ev);
 void cp_answer_fail(copal_exchange *x, int status, const char *sentence);
-int cp_answer_transmit(copal_exchange *x, copal_msg *m);
+int cp_answer_send(copal_exchange *x, copal_msg *m);
 void cp_answer_free(copal_exchange *x);
 /* Nobody who could answer holds it any more. */
 void cp_answer_abandoned(copal_exchange *x);

@@ -11,9 +11,9 @@ extern const struct cp_stage cp_observe;
 
 /* Who observes our resources. */
 struct cp_observing {
-    struct cp_map observers; /* struct observer, by address and token */
+    struct cp_map observers; /* struct cp_observer, by address and token */
     struct cp_map by_peer;   /* the same, by address */
-    struct cp_map interests; /* struct interest, by handler and cache key */
+    struct cp_map interests; /* struct cp_interest, by handler and cache key */
     struct cp_map topics;    /* the same, by handler and path */
     uint32_t number;         /* 24 bits count: RFC 7641 4.4 */
 };

@@ -45,7 +45,7 @@ static void scope_insert(struct cp_params *p, struct scope *s)
     while (before != &p->scopes &&
            cp_container_of(before, struct scope, node)->len > s->len)
         before = before->next;
-    cp_list_append(before, &s->node); /* in front of before */
+    cp_list_insert_before(before, &s->node);
 }
 
 int cp_params_set(struct cp_params *p, const char *scope, int param,
@@ -101,4 +101,10 @@ int64_t cp_params_get(const struct cp_params *p, const copal_msg *m,
             }
         }
     return m == NULL ? value : cp_msg_tuned(m, param, value);
+}
+
+const char *cp_params_uri_back(const struct cp_params *p,
+                               const copal_msg *request)
+{
+    return cp_list_empty(&p->scopes) ? NULL : copal_msg_remote(request);
 }

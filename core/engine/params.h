@@ -27,4 +27,9 @@ int cp_params_set(struct cp_params *p, const char *scope, int param,
 int64_t cp_params_get(const struct cp_params *p, const copal_msg *m,
                       const char *uri, int param);
 
+/* The URI under which what goes back to who sent request falls. NULL where no
+ * scope could apply: the text is not made for nothing. */
+const char *cp_params_uri_back(const struct cp_params *p,
+                               const copal_msg *request);
+
 #endif

@@ -73,12 +73,20 @@ static int launch(struct cp_flight *f)
     return err;
 }
 
+/* Whoever made room may be amid a walk over what a failure would end: that is
+ * told by the flight's own timer, in this turn. */
 static void launch_next(struct cp_peer *peer)
 {
     struct cp_list *first = cp_list_first(&peer->queue);
+    struct cp_flight *f;
 
-    if (first != NULL)
-        launch(cp_container_of(first, struct cp_flight, place));
+    if (first == NULL)
+        return;
+    f = cp_container_of(first, struct cp_flight, place);
+    f->error = launch(f);
+    if (f->error != 0)
+        cp_timer_start(&f->engine->timers, &f->timer, f->engine->now,
+                       on_wait_over);
 }
 
 static void give_up_place(struct cp_flight *f)
@@ -113,19 +121,15 @@ void cp_flight_finish(struct cp_flight *f, int status)
     f->over(f, status);
 }
 
-void cp_flight_answered(struct cp_flight *f)
-{
-    if (f->state == CP_HOLDS)
-        give_up_place(f);
-}
-
 /* RFC 7252 4.2: sends again with twice the wait until the count is reached,
  * then one more wait for the last one's answer. */
 static void on_wait_over(struct cp_timer *t)
 {
     struct cp_flight *f = cp_container_of(t, struct cp_flight, timer);
 
-    if (f->state == CP_HOLDS) {
+    if (f->error != 0) {
+        cp_flight_finish(f, f->error);
+    } else if (f->state == CP_HOLDS) {
         give_up_place(f);
     } else if (f->sent >= f->max_sent) {
         cp_flight_finish(f, COPAL_ETIMEOUT);
@@ -136,6 +140,21 @@ static void on_wait_over(struct cp_timer *t)
         cp_timer_start(&f->engine->timers, &f->timer, f->engine->now + f->wait,
                        on_wait_over);
     }
+}
+
+struct cp_flight_plan cp_flight_plan_for(const struct cp_engine *e,
+                                         const copal_msg *m, const char *uri)
+{
+    const struct cp_params *p = &e->params;
+
+    return (struct cp_flight_plan){
+        .ignores_icmp = cp_params_get(p, m, uri, COPAL_P_IGNORE_ICMP) != 0,
+        .ack_timeout = (uint32_t)cp_params_get(p, m, uri, COPAL_P_ACK_TIMEOUT),
+        .ack_random = (uint32_t)cp_params_get(p, m, uri, COPAL_P_ACK_RANDOM),
+        .max_retransmit =
+            (uint32_t)cp_params_get(p, m, uri, COPAL_P_MAX_RETRANSMIT),
+        .nstart = (uint32_t)cp_params_get(p, m, uri, COPAL_P_NSTART),
+    };
 }
 
 static uint32_t first_wait(struct cp_engine *e,
@@ -183,6 +202,7 @@ int cp_flight_start(struct cp_flight *f, const struct cp_flight_plan *plan,
     f->mid = cp_peer_next_mid(e, &plan->path->remote);
     f->wait = first_wait(e, plan);
     f->sent = 0;
+    f->error = 0;
     f->max_sent = (uint8_t)(plan->max_retransmit + 1);
     err = encode(f, plan, m);
     f->state = CP_QUEUED;
@@ -198,7 +218,6 @@ int cp_flight_start(struct cp_flight *f, const struct cp_flight_plan *plan,
 
 void cp_flight_fail_all(struct cp_engine *e, struct cp_peer *peer, int status)
 {
-    (void)e;
     peer->users++; /* stays while its flights end */
     for (;;) {
         struct cp_list *first = cp_list_first(&peer->queue);
@@ -214,13 +233,18 @@ void cp_flight_fail_all(struct cp_engine *e, struct cp_peer *peer, int status)
 }
 
 void cp_reliable_empty(struct cp_engine *e, struct cp_link *link,
-                       const struct cp_path *path, uint8_t type, uint16_t mid)
+                       const struct cp_path *path, uint8_t type, uint16_t mid,
+                       struct cp_seen *seen)
 {
-    uint8_t datagram[4] = {(uint8_t)(0x40 | type << 4), COPAL_EMPTY,
-                           (uint8_t)(mid >> 8), (uint8_t)mid};
+    uint8_t bytes[4] = {(uint8_t)(0x40 | type << 4), COPAL_EMPTY,
+                        (uint8_t)(mid >> 8), (uint8_t)mid};
+    copal_bytes datagram = cp_bytes(bytes, sizeof(bytes));
 
-    if (!path->is_multicast) /* RFC 7252 8.1: no ACK, no RST to a group's */
-        cp_engine_send(e, link, path, cp_bytes(datagram, 4), false);
+    if (path->is_multicast) /* RFC 7252 8.1: no ACK, no RST to a group's */
+        return;
+    cp_engine_send(e, link, path, datagram, false);
+    if (seen != NULL)
+        cp_dedup_keep(&e->dedup, seen, datagram);
 }
 
 static uint64_t max_transmit_span(struct cp_engine *e)
@@ -232,18 +256,18 @@ static uint64_t max_transmit_span(struct cp_engine *e)
            (uint64_t)p[COPAL_P_ACK_RANDOM] / 100;
 }
 
-uint64_t cp_exchange_lifetime(struct cp_engine *e)
+uint64_t cp_reliable_lifetime(struct cp_engine *e)
 {
     return max_transmit_span(e) + 2 * MAX_LATENCY +
            (uint64_t)e->params.value[COPAL_P_ACK_TIMEOUT];
 }
 
-uint64_t cp_non_lifetime(struct cp_engine *e)
+uint64_t cp_reliable_non_lifetime(struct cp_engine *e)
 {
     return max_transmit_span(e) + MAX_LATENCY;
 }
 
-uint64_t cp_max_transmit_wait(struct cp_engine *e)
+uint64_t cp_reliable_max_wait(struct cp_engine *e)
 {
     const int64_t *p = e->params.value;
 

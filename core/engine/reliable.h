@@ -32,11 +32,14 @@ struct cp_flight {
     bool ignores_icmp; /* the network's word is no verdict */
     uint8_t sent;      /* transmissions so far */
     uint8_t max_sent;
+    int error; /* of the first transmission, still to be told */
 
     /* CON: 0 once acknowledged, else COPAL_ERESET, ETIMEOUT or what the
      * network said. NON: only the latter two kinds. Idle again by then. */
     void (*over)(struct cp_flight *f, int status);
 };
+
+struct cp_seen;
 
 struct cp_flight_plan {
     struct cp_link *link;
@@ -46,6 +49,12 @@ struct cp_flight_plan {
     uint32_t ack_timeout, ack_random; /* ms, percent */
     uint32_t max_retransmit, nstart;
 };
+
+/* The plan for m, with the narrowest parameters that apply to it: its own, or
+ * those of the scope under which uri falls, or the endpoint's (uri may be
+ * NULL). Where it goes, its token and its kind are the caller's to fill in. */
+struct cp_flight_plan cp_flight_plan_for(const struct cp_engine *e,
+                                         const copal_msg *m, const char *uri);
 
 /* f's memory is the caller's and zeroed before first use. */
 void cp_flight_init(struct cp_flight *f, struct cp_engine *e,
@@ -66,20 +75,19 @@ struct cp_flight *cp_flight_find(struct cp_engine *e, struct cp_link *link,
 /* It was acknowledged, rejected, or found undeliverable: stops, tells. */
 void cp_flight_finish(struct cp_flight *f, int status);
 
-/* A NON request was answered: frees its place. */
-void cp_flight_answered(struct cp_flight *f);
-
 /* Everything on its way or queued to a peer fails with status; used where the
  * network does not quote what it could not deliver. */
 void cp_flight_fail_all(struct cp_engine *e, struct cp_peer *peer, int status);
 
-/* An empty ACK or RST for a message from path->remote. RFC 7252 4.2. */
+/* An empty ACK or RST for a message from path->remote; seen: where it is kept
+ * for repeats, or NULL. RFC 7252 4.2. */
 void cp_reliable_empty(struct cp_engine *e, struct cp_link *link,
-                       const struct cp_path *path, uint8_t type, uint16_t mid);
+                       const struct cp_path *path, uint8_t type, uint16_t mid,
+                       struct cp_seen *seen);
 
 /* RFC 7252 4.8.2, from an endpoint's parameters; ms. */
-uint64_t cp_exchange_lifetime(struct cp_engine *e);
-uint64_t cp_non_lifetime(struct cp_engine *e);
-uint64_t cp_max_transmit_wait(struct cp_engine *e);
+uint64_t cp_reliable_lifetime(struct cp_engine *e);
+uint64_t cp_reliable_non_lifetime(struct cp_engine *e);
+uint64_t cp_reliable_max_wait(struct cp_engine *e);
 
 #endif

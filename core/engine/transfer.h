@@ -15,7 +15,7 @@ enum {
 /* What one exchange sends and collects block by block. */
 struct cp_transfer {
     /* Sending: a request's body (Block1), or an answer's as a stream (Block2,
-     * whole answers are kept in struct outgoing). */
+     * whole answers are kept in struct cp_block_kept). */
     copal_msg *sending; /* the whole message; a stream's has no payload */
     uint64_t sent;      /* bytes acknowledged, or where to pull from */
     uint64_t total;     /* of the whole body; 0: unknown */
@@ -54,53 +54,88 @@ uint16_t cp_transfer_own_size(const copal_exchange *x);
 void cp_transfer_tell_progress(copal_exchange *x, uint64_t offset,
                                uint64_t total);
 
-/* ---- block_out.c ---- */
+/* A copy of m without body that says which block it is. NULL: out of memory. */
+copal_msg *cp_transfer_block_of(const copal_msg *m, unsigned option,
+                                struct cp_block b);
 
-/* Client: the request's first block. A verdict. */
-int cp_block_out_request(copal_exchange *x, copal_msg **m);
-/* Client: a response to a block of ours. A verdict: PASS is for the user. */
-int cp_block_out_response(copal_exchange *x, copal_msg **m);
-/* Server: the first block of an answer. A verdict. */
-int cp_block_out_answer(copal_exchange *x, copal_msg **m);
-/* Server: a request for a later block. A verdict. */
-int cp_block_out_next(copal_exchange *x, copal_msg *request);
+/* The block of body at offset, which is not behind its end. */
+copal_bytes cp_transfer_part_of(copal_bytes body, uint64_t offset,
+                                uint16_t size);
 
-/* The size of blocks that request is answered with. */
-uint16_t cp_block_preferred(struct cp_engine *e, const copal_msg *request);
+/* ---- bodies.c ---- */
 
-/* A notification's first block in that size: m itself, ref'd, where it is no
- * longer. The others are asked for as of any representation. NULL: out of
- * memory. */
-copal_msg *cp_block_first(copal_msg *m, uint16_t size);
-
-/* What is kept for who asked request is outdated. */
-void cp_block_forget_kept(struct cp_engine *e, struct cp_link *link,
-                          const copal_msg *request);
-
-/* ---- block_in.c ---- */
-
-/* Client: a response that may be a block. A verdict. */
-int cp_block_in_response(copal_exchange *x, copal_msg **m);
-/* Client: asks for the block that begins at transfer->got. */
-int cp_block_in_ask_next(copal_exchange *x);
-/* Server: a request with Block1, or for a streamed resource. A verdict. */
-int cp_block_in_request(copal_exchange *x, copal_msg **m, int flags);
-/* Server: goes on with a streamed request after a CHUNK. */
-void cp_block_in_go_on(copal_exchange *x);
-
-/* Who sends which body: the source of request and its cache key. */
-uint64_t cp_body_key(struct cp_engine *e, const struct cp_link *link,
-                     const copal_msg *request);
+/* Who sends which body: the source of request and its cache key, as 64 bits of
+ * SipHash under a random key of ours. They are taken for the thing itself:
+ * nobody can aim at a collision, and by chance there is none among as many as
+ * BODY_MEMORY holds. A FETCH's payload is not part of it: each block of an
+ * upload has another, and later blocks of an answer may be asked for with or
+ * without it; two answers of one sender that are mixed up so differ in their
+ * ETag. RFC 8132 2, RFC 7959 2.4. */
+uint64_t cp_bodies_key(struct cp_engine *e, const struct cp_link *link,
+                       const copal_msg *request);
 
 /* Room for n bytes more, also that of answers kept; false: BODY_MEMORY is
  * spent. */
 bool cp_bodies_take(struct cp_engine *e, uint64_t n);
 void cp_bodies_give_back(struct cp_engine *e, uint64_t n);
 
-/* Whole answers give way, oldest first: whoever still wants one asks again. */
-void cp_bodies_make_room(struct cp_engine *e, uint64_t need);
+/* ---- block_out.c: a request's body ---- */
 
-/* The endpoint ends: answers kept go. */
-void cp_bodies_clear_out(struct cp_engine *e);
+/* The request's first block. A verdict. */
+int cp_block_out_request(copal_exchange *x, copal_msg **m);
+/* A response to a block of ours. A verdict: PASS is for the user. */
+int cp_block_out_response(copal_exchange *x, copal_msg **m);
+/* The block of the request's body at t->sent, or a piece given as such. NULL:
+ * out of memory, or of numbers. */
+copal_msg *cp_block_out_piece(copal_exchange *x, copal_bytes part, bool more);
+
+/* ---- block_answer.c: an answer's body ---- */
+
+/* The first block of an answer. A verdict. */
+int cp_block_answer_out(copal_exchange *x, copal_msg **m);
+/* A request for a later block. A verdict. */
+int cp_block_answer_next(copal_exchange *x, copal_msg *request);
+/* Names in *m the block of the request that it answers. COPAL_ENOMEM. */
+int cp_block_answer_echo(copal_exchange *x, copal_msg **m);
+
+/* The size of blocks that request is answered with. */
+uint16_t cp_block_answer_size(struct cp_engine *e, const copal_msg *request);
+
+/* A notification's first block in that size: m itself, ref'd, where it is no
+ * longer. The others are asked for as of any representation. NULL: out of
+ * memory. */
+copal_msg *cp_block_answer_first(copal_msg *m, uint16_t size);
+
+/* ---- block_stream_out.c ---- */
+
+/* Asks the user for the block at t->sent. KEPT, or COPAL_ENOMEM. */
+int cp_block_stream_out_pull(copal_exchange *x);
+
+/* ---- block_in.c: a response's body ---- */
+
+/* A response that may be a block. A verdict. */
+int cp_block_in_response(copal_exchange *x, copal_msg **m);
+/* Asks for the block that begins at t->got. A verdict. */
+int cp_block_in_ask_next(copal_exchange *x);
+
+/* ---- block_upload.c: a request's body, as a server ---- */
+
+struct cp_block_partial;
+
+/* A request with Block1, or for a streamed resource. A verdict. */
+int cp_block_upload_in(copal_exchange *x, copal_msg **m, int flags);
+/* 2.31 names the size that we would rather have. RFC 7959 2.5. A verdict. */
+int cp_block_upload_continue(copal_exchange *x);
+/* Answers x by code and gives in up, which may be NULL. A verdict. */
+int cp_block_upload_refuse(copal_exchange *x, struct cp_block_partial *in,
+                           int code, const char *diagnostic);
+
+/* ---- block_stream_in.c ---- */
+
+/* m's payload goes to the user. KEPT, or COPAL_ENOMEM. */
+int cp_block_stream_in_hand(copal_exchange *x, const copal_msg *m, bool last);
+/* Server: a part of in, or with NULL all, of a body as a stream. A verdict. */
+int cp_block_stream_in_request(copal_exchange *x, copal_msg **m,
+                               struct cp_block_partial *in, bool last);
 
 #endif

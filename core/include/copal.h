@@ -13,21 +13,30 @@
  *
  * Errors: functions returning int give 0 (or a count) or a negative COPAL_E*;
  * copal_why() has the sentence. Functions returning a handle give NULL only
- * when memory ran out; a NULL message handed in gives ENOMEM, so a chain of
- * calls needs one check.
+ * when memory ran out, or where they say so; a NULL message handed in gives
+ * ENOMEM, so a chain of calls needs one check. A NULL exchange gives EINVAL;
+ * an endpoint is never NULL. What needs memory can give ENOMEM, which then
+ * changed nothing; comments name it only where it means more.
  * Ownership: nothing passed in is taken over. Whoever made or ref'd a handle
  * unrefs it; free and unref take NULL. What an event points to lives until
- * the callback returns; text and bytes of a message as long as the message.
+ * the callback returns; text and bytes of a message as long as the message, or
+ * until its next setter. Text is copied where it is handed in.
  * Callbacks run only inside copal_run(), copal_step() and copal_free(), or
  * from the shared loop; one at a time, never inside another call. From one
  * you may call anything; copal_free() then takes effect when it has returned.
+ * drop may run inside the call that lets go of a callback.
  * Sending: what a call has to send leaves at the end of the turn, or of the
  * next one if no turn is on.
  * Threads: an endpoint and its handles belong to the thread that runs it.
  * From any thread: copal_post(), copal_stop() (from a signal handler too),
  * copal_msg_unref() and copal_exchange_unref(), since garbage collectors
- * choose their own thread.
+ * choose their own thread. The unrefs also after copal_free(): a handle that
+ * outlives its endpoint can still be read, and gives ESTATE where it would act.
  * Times are milliseconds; sizes and offsets are bytes; text is UTF-8.
+ *
+ * Not built in yet, and then ENOTSUP: all schemes but coap, everything under
+ * "Credentials and state", groups, log files and replay, copal_msg_resume(),
+ * some parameters. The comments say where.
  */
 #ifndef COPAL_H
 #define COPAL_H
@@ -56,12 +65,13 @@ typedef struct copal_bytes {
     size_t len;
 } copal_bytes;
 
+/* What an event is about. */
 typedef enum copal_kind {
     COPAL_REQUEST = 1, /* server: a request; a look-up; something to store   */
     COPAL_RESPONSE,    /* client: a response or notification                 */
     COPAL_CHUNK,       /* the next piece of a streamed incoming body         */
     COPAL_PULL,        /* room for the next piece: call copal_write()        */
-    COPAL_PROGRESS,    /* a transfer moved on (COPAL_TELL_PROGRESS)          */
+    COPAL_PROGRESS,    /* client: a transfer moved on (COPAL_TELL_PROGRESS)  */
     COPAL_SILENT,      /* watch: nothing came when it should; text says why  */
     COPAL_RESUMED,     /* watch: it is heard again; a RESPONSE follows       */
     COPAL_END,         /* the exchange is over; its last event               */
@@ -78,11 +88,12 @@ typedef struct copal_event {
     const copal_msg *msg;     /* REQUEST, RESPONSE, CHUNK, STRAY; else NULL  */
     uint64_t offset;          /* CHUNK, PULL, PROGRESS: position in the body */
     uint64_t total;           /* PROGRESS: whole size, 0 when unknown        */
-    size_t want;              /* PULL: bytes that fit the next block         */
+    size_t want;              /* PULL: bytes of the next block               */
     int last;                 /* CHUNK: non-zero on the final piece          */
     const char *text;         /* END, SILENT: a sentence: what, where, what to
-                               * do. TRACE: a JSON object, no newline. REQUEST
-                               * of a look-up: its kind. Else NULL.          */
+                               * do; "" when all is well. TRACE: a JSON object,
+                               * no newline. REQUEST of a look-up: its kind.
+                               * Else NULL.                                  */
 } copal_event;
 
 /* A callback: what to call, what to hand it, how to let go of that.
@@ -95,6 +106,7 @@ typedef struct copal_cb {
     void (*drop)(void *user);
 } copal_cb;
 
+/* A callback whose user pointer the caller keeps, or hands over with it. */
 #define COPAL_CB(function, user_pointer) \
     ((copal_cb){.fn = (function), .user = (user_pointer)})
 #define COPAL_CB_OWN(function, user_pointer, drop_function) \
@@ -103,7 +115,10 @@ typedef struct copal_cb {
 
 /* What must be known at birth. Start from { COPAL_CONFIG_INIT } and name only
  * what differs; size tells the library which version of the struct the caller
- * was compiled with. Numbers are tuned afterwards: COPAL_PARAMS. */
+ * was compiled with. Numbers are tuned afterwards: COPAL_PARAMS.
+ * realloc_fn is realloc() but for n 0; NULL: the system's. It is called by the
+ * endpoint's thread and, once the endpoint is freed, by whichever lets go of
+ * what is left, one at a time. */
 typedef struct copal_config {
     size_t size;
     struct uv_loop_s *loop; /* a loop to share; NULL: one of our own         */
@@ -115,6 +130,7 @@ typedef struct copal_config {
 
 /* ---- Errors ------------------------------------------------------------- */
 
+/* COPAL_ENOMEM is -1, and so on. X(name, number, what copal_strerror() says) */
 /* clang-format off */
 #define COPAL_ERRORS(X)                                                 \
     X(ENOMEM,    1, "out of memory")                                    \
@@ -148,65 +164,118 @@ enum copal_error {
     COPAL_OK = 0
 };
 
+/* Never NULL, good for ever. Of 0 "no error" and "OK"; of a number that is no
+ * error "unknown error" and "?". */
 COPAL_API const char *copal_strerror(int error); /* "no answer in time" */
 COPAL_API const char *copal_errname(int error);  /* "ETIMEOUT" */
 COPAL_API const char *copal_version(void);       /* "0.1.0" */
 
-/* One sentence about the last call on c that failed: what, where, what to do.
- * Good until the next call on c. Failures of exchanges have it in END. */
+/* One sentence about the last call on c, its messages or its exchanges that
+ * failed: what, where, what to do; "" if none did. Good until the next call on
+ * c. ENOMEM and a missing number (ENOENT of a message) leave the one before.
+ * Failures of exchanges have it in END. */
 COPAL_API const char *copal_why(const copal *c);
 
 /* ---- Codes, formats, options -------------------------------------------- */
 
+/* A code as the wire has it: COPAL_CODE(2, 5) is 69, 2.05. */
 #define COPAL_CODE(cls, detail) ((cls) << 5 | (detail))
 
+/* Methods and responses; RFC 7252 5.8, 5.9 where nothing else is said. An
+ * asterisk: the library answers so by itself. */
 /* clang-format off */
 enum {
     COPAL_EMPTY = 0, COPAL_GET, COPAL_POST, COPAL_PUT, COPAL_DELETE,
-    COPAL_FETCH, COPAL_PATCH, COPAL_IPATCH,
-    COPAL_CREATED = COPAL_CODE(2, 1), COPAL_DELETED, COPAL_VALID,
-    COPAL_CHANGED, COPAL_CONTENT, COPAL_CONTINUE = COPAL_CODE(2, 31),
-    COPAL_BAD_REQUEST = COPAL_CODE(4, 0), COPAL_UNAUTHORIZED, COPAL_BAD_OPTION,
-    COPAL_FORBIDDEN, COPAL_NOT_FOUND, COPAL_METHOD_NOT_ALLOWED,
-    COPAL_NOT_ACCEPTABLE, COPAL_INCOMPLETE = COPAL_CODE(4, 8), COPAL_CONFLICT,
-    COPAL_PRECONDITION_FAILED = COPAL_CODE(4, 12), COPAL_TOO_LARGE,
-    COPAL_UNSUPPORTED_FORMAT = COPAL_CODE(4, 15),
-    COPAL_UNPROCESSABLE = COPAL_CODE(4, 22),
-    COPAL_TOO_MANY_REQUESTS = COPAL_CODE(4, 29),
-    COPAL_INTERNAL_ERROR = COPAL_CODE(5, 0), COPAL_NOT_IMPLEMENTED,
-    COPAL_BAD_GATEWAY, COPAL_UNAVAILABLE, COPAL_GATEWAY_TIMEOUT,
-    COPAL_PROXYING_NOT_SUPPORTED, COPAL_HOP_LIMIT_REACHED = COPAL_CODE(5, 8)
+    COPAL_FETCH,                                   /* RFC 8132 2             */
+    COPAL_PATCH,                                   /* RFC 8132 3             */
+    COPAL_IPATCH,                                  /* RFC 8132 3             */
+    COPAL_CREATED = COPAL_CODE(2, 1),              /* 2.01                   */
+    COPAL_DELETED,                                 /* 2.02                   */
+    COPAL_VALID,                                   /* 2.03 * 5.9.1.3         */
+    COPAL_CHANGED,                                 /* 2.04                   */
+    COPAL_CONTENT,                                 /* 2.05                   */
+    COPAL_CONTINUE = COPAL_CODE(2, 31),            /* 2.31 * RFC 7959 2.9.1  */
+    COPAL_BAD_REQUEST = COPAL_CODE(4, 0),          /* 4.00 *                 */
+    COPAL_UNAUTHORIZED,                            /* 4.01 * COPAL_SECURE    */
+    COPAL_BAD_OPTION,                              /* 4.02 * 5.4.1           */
+    COPAL_FORBIDDEN,                               /* 4.03                   */
+    COPAL_NOT_FOUND,                               /* 4.04 *                 */
+    COPAL_METHOD_NOT_ALLOWED,                      /* 4.05 *                 */
+    COPAL_NOT_ACCEPTABLE,                          /* 4.06 * 5.10.4          */
+    COPAL_INCOMPLETE = COPAL_CODE(4, 8),           /* 4.08 * RFC 7959 2.9.2  */
+    COPAL_CONFLICT,                                /* 4.09   RFC 8132 3.4    */
+    COPAL_PRECONDITION_FAILED = COPAL_CODE(4, 12), /* 4.12 * 5.10.8          */
+    COPAL_TOO_LARGE,                               /* 4.13 * RFC 7959 2.9.3  */
+    COPAL_UNSUPPORTED_FORMAT = COPAL_CODE(4, 15),  /* 4.15 *                 */
+    COPAL_UNPROCESSABLE = COPAL_CODE(4, 22),       /* 4.22   RFC 8132 3.4    */
+    COPAL_TOO_MANY_REQUESTS = COPAL_CODE(4, 29),   /* 4.29   RFC 8516        */
+    COPAL_INTERNAL_ERROR = COPAL_CODE(5, 0),       /* 5.00 * nobody replied  */
+    COPAL_NOT_IMPLEMENTED,                         /* 5.01                   */
+    COPAL_BAD_GATEWAY,                             /* 5.02                   */
+    COPAL_UNAVAILABLE,                             /* 5.03 * at a limit      */
+    COPAL_GATEWAY_TIMEOUT,                         /* 5.04                   */
+    COPAL_PROXYING_NOT_SUPPORTED,                  /* 5.05 *                 */
+    COPAL_HOP_LIMIT_REACHED = COPAL_CODE(5, 8)     /* 5.08   RFC 8768        */
 };
 
+/* Content-Formats, the common ones: RFC 7252 12.3, CBOR RFC 8949 9.3. Any
+ * other by its number or copal_number(). */
 enum {
     COPAL_TEXT = 0, COPAL_LINKS = 40, COPAL_XML = 41, COPAL_OCTETS = 42,
     COPAL_JSON = 50, COPAL_CBOR = 60, COPAL_NO_FORMAT = -1
 };
 
+/* Option numbers; what a value is, its length in bytes, and where it is told.
+ * An odd number is critical: who does not know it must refuse. RFC 7252 5.4 */
 enum {
-    COPAL_OPT_IF_MATCH = 1, COPAL_OPT_URI_HOST = 3, COPAL_OPT_ETAG = 4,
-    COPAL_OPT_IF_NONE_MATCH = 5, COPAL_OPT_OBSERVE = 6, COPAL_OPT_URI_PORT = 7,
-    COPAL_OPT_LOCATION_PATH = 8, COPAL_OPT_OSCORE = 9, COPAL_OPT_URI_PATH = 11,
-    COPAL_OPT_CONTENT_FORMAT = 12, COPAL_OPT_MAX_AGE = 14,
-    COPAL_OPT_URI_QUERY = 15, COPAL_OPT_HOP_LIMIT = 16, COPAL_OPT_ACCEPT = 17,
-    COPAL_OPT_Q_BLOCK1 = 19, COPAL_OPT_LOCATION_QUERY = 20,
-    COPAL_OPT_EDHOC = 21, COPAL_OPT_BLOCK2 = 23, COPAL_OPT_BLOCK1 = 27,
-    COPAL_OPT_SIZE2 = 28, COPAL_OPT_Q_BLOCK2 = 31, COPAL_OPT_PROXY_URI = 35,
-    COPAL_OPT_PROXY_SCHEME = 39, COPAL_OPT_SIZE1 = 60, COPAL_OPT_ECHO = 252,
-    COPAL_OPT_NO_RESPONSE = 258, COPAL_OPT_REQUEST_TAG = 292
+    COPAL_OPT_IF_MATCH = 1,        /* an ETag, or empty: any; 5.10.8.1       */
+    COPAL_OPT_URI_HOST = 3,        /* text, 1 to 255; RFC 7252 5.10.1        */
+    COPAL_OPT_ETAG = 4,            /* bytes, 1 to 8; RFC 7252 5.10.6         */
+    COPAL_OPT_IF_NONE_MATCH = 5,   /* empty; RFC 7252 5.10.8.2               */
+    COPAL_OPT_OBSERVE = 6,         /* number, 0 to 3; RFC 7641 2             */
+    COPAL_OPT_URI_PORT = 7,        /* number, 0 to 2; RFC 7252 5.10.1        */
+    COPAL_OPT_LOCATION_PATH = 8,   /* a segment, 0 to 255; RFC 7252 5.10.7   */
+    COPAL_OPT_OSCORE = 9,          /* RFC 8613 2; not built in yet           */
+    COPAL_OPT_URI_PATH = 11,       /* a segment, 0 to 255; RFC 7252 5.10.1   */
+    COPAL_OPT_CONTENT_FORMAT = 12, /* number, 0 to 2; RFC 7252 5.10.3        */
+    COPAL_OPT_MAX_AGE = 14,        /* seconds, 0 to 4; RFC 7252 5.10.5       */
+    COPAL_OPT_URI_QUERY = 15,      /* an argument, 0 to 255; 5.10.1          */
+    COPAL_OPT_HOP_LIMIT = 16,      /* number, 1; RFC 8768                    */
+    COPAL_OPT_ACCEPT = 17,         /* a format, 0 to 2; RFC 7252 5.10.4      */
+    COPAL_OPT_Q_BLOCK1 = 19,       /* RFC 9177; not built in yet             */
+    COPAL_OPT_LOCATION_QUERY = 20, /* an argument, 0 to 255; 5.10.7          */
+    COPAL_OPT_EDHOC = 21,          /* RFC 9668; not built in yet             */
+    COPAL_OPT_BLOCK2 = 23,         /* a block of the answer; RFC 7959 2.1    */
+    COPAL_OPT_BLOCK1 = 27,         /* a block of the request; RFC 7959 2.1   */
+    COPAL_OPT_SIZE2 = 28,          /* bytes of the answer; RFC 7959 4        */
+    COPAL_OPT_Q_BLOCK2 = 31,       /* RFC 9177; not built in yet             */
+    COPAL_OPT_PROXY_URI = 35,      /* text, 1 to 1034; RFC 7252 5.10.2       */
+    COPAL_OPT_PROXY_SCHEME = 39,   /* text, 1 to 255; RFC 7252 5.10.2        */
+    COPAL_OPT_SIZE1 = 60,          /* bytes of the request; RFC 7959 4       */
+    COPAL_OPT_ECHO = 252,          /* bytes, 1 to 40; RFC 9175 2             */
+    COPAL_OPT_NO_RESPONSE = 258,   /* classes, 0 to 1; RFC 7967 2            */
+    COPAL_OPT_REQUEST_TAG = 292    /* bytes, 0 to 8; RFC 9175 3              */
 };
 /* clang-format on */
 
 /* Numbers and names, both ways: "2.05 Content", "GET"; "application/cbor"
- * (also "cbor"); "Uri-Path"; "ack_timeout". An unknown code or option has its
- * number as its name ("0.30"); copal_number() gives ENOENT. */
+ * (also "cbor"); "Uri-Path"; "ack_timeout". */
 typedef enum copal_registry {
     COPAL_CODES,
     COPAL_FORMATS,
     COPAL_OPTIONS,
     COPAL_PARAMETERS
 } copal_registry;
+
+/* Never NULL. An unknown code is "0.30", one beyond 255 "?"; anything else
+ * unknown has its number as its name. Good for ever, but for parameters and
+ * unknown numbers: as long as the calling thread, and until it has asked for
+ * seven more unknown numbers. */
 COPAL_API const char *copal_name(copal_registry r, int number);
+
+/* In any case of letters. A code also as "2.05" or "Content", a format also as
+ * its number, without "application/", or as "text", "links", "octets". ENOENT:
+ * no such name, or a short one that could mean two. */
 COPAL_API int copal_number(copal_registry r, const char *name);
 
 /* ---- Parameters ---------------------------------------------------------- */
@@ -214,7 +283,21 @@ COPAL_API int copal_number(copal_registry r, const char *name);
 /* Numbers that tune the endpoint (E), the peers under a URI prefix (S) or one
  * message (M); the narrowest wins. Scripts use the same names in lower case,
  * times there in seconds. Limits (MAX_*) bound what others can make us keep;
- * together the defaults stay under 64 MiB.
+ * together the defaults stay under 64 MiB. A limit reached is counted
+ * (copal_stats) and shows in the state trace.
+ *
+ * TIMEOUT 0 is no deadline of yours. The exchange then ends, ETIMEOUT, when RFC
+ * 7252 4.8.2 leaves no hope: a confirmable request by MAX_RETRANSMIT; one that
+ * was acknowledged and not answered after EXCHANGE_LIFETIME (247 s with the
+ * defaults); a non-confirmable one after MAX_TRANSMIT_WAIT (93 s). Those two
+ * are counted from the endpoint's own ACK_TIMEOUT, ACK_RANDOM, MAX_RETRANSMIT.
+ * A TIMEOUT ends an observation, too, and each registration of a watch.
+ *
+ * Not built in yet, so that any value but the default gives ENOTSUP:
+ * PROBING_RATE, LEISURE, Q_BLOCK, CONGESTION, KEEPALIVE, HOPS, ECHO_FACTOR,
+ * GUARD_LOOPBACK, CACHE_MEMORY, RECORD_MEMORY, MAX_MESSAGE, MAX_CONNECTIONS,
+ * ADDR_CONNECTIONS, MAX_HANDSHAKES.
+ *
  * X(name, number, default, where, what) */
 /* clang-format off */
 #define COPAL_PARAMS(X)                                                       \
@@ -262,45 +345,65 @@ typedef enum copal_param {
     COPAL_P_NONE = 0
 } copal_param;
 
-/* scope: a URI prefix, or NULL for the endpoint. EINVAL: value, or place. */
+/* Sets p from now on; a transmission under way keeps what it began with.
+ * scope: a URI prefix, or NULL for the endpoint. It is compared, letter by
+ * letter and up to the end of one of its parts, with the URI as it was asked
+ * for, and of who asks us with copal_msg_remote(), which has no "/" at the end.
+ * The longest wins. SOCKET_BUFFER is for sockets yet to be opened.
+ * EINVAL: no such parameter, its value, or its place; ENOTSUP: above. */
 COPAL_API int copal_tune(copal *c, const char *scope, copal_param p,
                          int64_t value);
 
 /* ---- Endpoint and loop --------------------------------------------------- */
 
 /* Makes an endpoint. config may be NULL: all defaults. Reads no file and no
- * environment. NULL: out of memory. */
+ * environment. NULL: out of memory, or of descriptors for a loop. */
 COPAL_API copal *copal_new(const copal_config *config);
 
 /* Ends every exchange with ECLOSED, drops every callback, closes sockets. On
- * a shared loop its handles are gone after the loop's next turn. */
+ * a shared loop its handles are gone after the loop's next turn. c may be
+ * NULL. Nothing new begins meanwhile: requests give NULL, timers ECLOSED. */
 COPAL_API void copal_free(copal *c);
 
-/* An orderly end: accepts nothing new, deregisters what it observes, sends
- * the answers it owes, takes leave of connections. copal_run() returns when
- * that is done, after ms at the latest; then copal_free(). */
+/* An orderly end: accepts nothing new (5.03), deregisters what it observes or
+ * watches (END with ECANCEL), sends the answers it owes, takes leave of
+ * connections. copal_run() returns when that is done, and when requests and
+ * timers still open are; after ms at the latest; then copal_free(). Gives 0. */
 COPAL_API int copal_close(copal *c, uint64_t ms);
 
 /* Runs until nothing is left to wait for or copal_stop(). An endpoint that
  * listens always has something to wait for. On a shared loop run that loop:
- * copal_run(), _fd(), _timeout() and _step() give ESTATE. */
+ * copal_run(), _fd(), _timeout() and _step() give ESTATE, and so they do on a
+ * simulated host. Run gives 0; ESTATE also from a callback. */
 COPAL_API int copal_run(copal *c);
+
+/* From any thread and from signal handlers: copal_run() returns soon, or at
+ * once if it is yet to begin. A shared loop and a simulator do not heed it. */
 COPAL_API void copal_stop(copal *c);
 
 /* For a host with its own loop: watch copal_fd() for input, wait at most
- * copal_timeout() ms (-1: for ever), then call copal_step(). The descriptor
- * also becomes readable when a call from outside a step left work to do. */
+ * copal_timeout() ms (-1: for ever), then call copal_step(), which gives 0. The
+ * descriptor also becomes readable when a call from outside a step left work to
+ * do. It is the library's: never read or close it. ESTATE as copal_run(); the
+ * first two also work from callbacks. */
 COPAL_API int copal_fd(const copal *c);
 COPAL_API int copal_timeout(const copal *c);
 COPAL_API int copal_step(copal *c);
 
+/* ms since some moment in the past; never goes back. */
 COPAL_API uint64_t copal_now(const copal *c); /* monotonic */
 
-/* TIMER after ms. Returns an id for copal_cancel_timer(), or negative. */
+/* TIMER after ms, once. Returns an id above 0 for copal_cancel_timer(), or
+ * ENOMEM, ECLOSED: c is being freed. */
 COPAL_API int64_t copal_after(copal *c, uint64_t ms, copal_cb cb);
+
+/* Lets go of the timer's callback, uncalled. ENOENT: it came due already, or
+ * there never was one. */
 COPAL_API int copal_cancel_timer(copal *c, int64_t id);
 
-/* From any thread: TIMER soon, on the endpoint's own. */
+/* From any thread: TIMER soon, on the endpoint's own; only drop, if memory has
+ * run out there. See to it that c is not freed during the call. ENOMEM: drop
+ * has run on the calling thread. */
 COPAL_API int copal_post(copal *c, copal_cb cb);
 
 enum {                       /* copal_listen */
@@ -311,19 +414,26 @@ enum {                       /* copal_listen */
 /* Accepts at a URI without path: "coap://[::1]:5683", "coaps+tcp://0.0.0.0";
  * host "*": every address, IPv4 and IPv6, whichever the host has; port 0: any
  * free one. May be called for several. What this endpoint asks leaves from
- * here too. EURI, EINUSE, EPERM, EIO, ENOTSUP. */
+ * here too, unless flags share the port: others might get the answers. A name
+ * is looked up before the call returns. All of it works, or nothing is open.
+ * EURI; ERESOLVE: the name; EINUSE; EPERM: ports below 1024; EIO: not an
+ * address of this host; ENOTSUP: a scheme other than coap. */
 COPAL_API int copal_listen(copal *c, const char *uri, unsigned flags);
 
-/* The i-th bound URI with its real port, or NULL past the last. */
+/* The i-th bound URI with its real port, or NULL past the last; "*" makes two.
+ * Good as long as c. */
 COPAL_API const char *copal_local(const copal *c, size_t i);
 
-/* Group membership on one interface, "eth0"; NULL: every one that can. */
+/* Group membership on one interface, "eth0"; NULL: every one that can. RFC
+ * 7252 8.1. EURI; else, not built in yet, ENOTSUP. */
 COPAL_API int copal_join(copal *c, const char *group_uri, const char *if_name);
 COPAL_API int copal_leave(copal *c, const char *group_uri, const char *if_name);
 
 /* ---- Messages ------------------------------------------------------------ */
 
-enum { /* copal_msg_set_flags: hints that never reach the wire as such */
+/* Hints of a request that never reach the wire as such; NON, STREAM_OUT and
+ * RAW_BLOCKS mean the same of an answer. */
+enum {                        /* copal_msg_set_flags */
     COPAL_NON = 1,            /* don't confirm                RFC 7252 4.3    */
     COPAL_STREAM_IN = 2,      /* deliver the answer as CHUNKs                 */
     COPAL_STREAM_OUT = 4,     /* ask for the body with PULLs                  */
@@ -333,43 +443,56 @@ enum { /* copal_msg_set_flags: hints that never reach the wire as such */
     COPAL_ANY_PORT = 64       /* the answer may come from another port        */
 };
 
+/* An empty message of that code, 0 to 255; NULL also for any other. */
 COPAL_API copal_msg *copal_msg_new(copal *c, int code);
+
+/* Ref gives m back, for whoever keeps a message beyond its event; the last
+ * unref, from any thread, frees it. */
 COPAL_API copal_msg *copal_msg_ref(const copal_msg *m);
 COPAL_API void copal_msg_unref(const copal_msg *m);
 
-/* A private, writable copy; the way to forward or amend a received message. */
+/* A private, writable copy; the way to forward or amend a received message:
+ * without its token, addresses and identity. That of a received request needs
+ * copal_msg_set_uri() to go anywhere. It shares the payload where it can. */
 COPAL_API copal_msg *copal_msg_copy(const copal_msg *m);
 
+/* 0 to 255; the payload, {NULL, 0} if there is none; the Content-Format, or
+ * COPAL_NO_FORMAT. */
 COPAL_API int copal_msg_code(const copal_msg *m);
 COPAL_API copal_bytes copal_msg_payload(const copal_msg *m);
 COPAL_API int copal_msg_format(const copal_msg *m); /* or COPAL_NO_FORMAT */
 
 /* The i-th option in wire order: its number, *value filled. ENOENT past the
- * last. copal_msg_value(): the i-th value of one option. */
+ * last. copal_msg_value(): the i-th value of one option; 0 or ENOENT. value may
+ * be NULL in both. copal_msg_uint(): the first value as a number, RFC 7252 3.2;
+ * ENOENT also for what does not fit 63 bits. */
 COPAL_API int copal_msg_option(const copal_msg *m, size_t i,
                                copal_bytes *value);
 COPAL_API int copal_msg_value(const copal_msg *m, int option, size_t i,
                               copal_bytes *value);
 COPAL_API int64_t copal_msg_uint(const copal_msg *m, int option); /* ENOENT */
 
-/* Uri-Path joined as "/a/b", "/" in a segment as %2F; never NULL. The value
- * of query key; NULL: not there. */
+/* Uri-Path joined as "/a/b", "/" in a segment as %2F and NUL as %00; never
+ * NULL, "" when memory ran out. The value of the first query argument
+ * "key=value", decoded; "" of "key" alone; NULL: not there, or no memory. */
 COPAL_API const char *copal_msg_path(const copal_msg *m);
 COPAL_API const char *copal_msg_query(const copal_msg *m, const char *key);
 
-/* The request's URI as its asker typed it, or as it arrived; a response has
- * that of its request. */
+/* The request's URI as its asker typed it, or as it arrived (RFC 7252 6.5); a
+ * response has that of its request. "" where there is none; never NULL. */
 COPAL_API const char *copal_msg_uri(const copal_msg *m);
 
 /* Of received messages: the other end and ours as base URIs, the port only if
  * not the scheme's own: "coap://[fe80::1%eth0]"; the peer's proven name, or
- * NULL. "" for a message of our own, and for remote where a notification is
- * made for many. */
+ * NULL (always, as long as nothing proves one). "" for a message of our own,
+ * and for remote where a notification is made for many. */
 COPAL_API const char *copal_msg_remote(const copal_msg *m);
 COPAL_API const char *copal_msg_local(const copal_msg *m);
 COPAL_API const char *copal_msg_identity(const copal_msg *m);
 
-/* What the wire showed of a received message. */
+/* What the wire showed of a received message; of one of our own type and mid
+ * are -1, multicast is what its URI says, and there is no more. Set size before
+ * the call, to sizeof(copal_wire). */
 typedef struct copal_wire {
     size_t size;
     int type;          /* 0 CON, 1 NON, 2 ACK, 3 RST; -1 on TCP             */
@@ -378,9 +501,11 @@ typedef struct copal_wire {
     unsigned if_index; /* it came by: index, 0 unknown                      */
     copal_bytes token;
 } copal_wire;
+
+/* EINVAL: out is NULL, or its size not set. */
 COPAL_API int copal_msg_wire(const copal_msg *m, copal_wire *out);
 
-/* As text, the same in every language; never NULL, no newline at the end.
+/* As text, the same in every language; no newline at the end.
  * COPAL_LINE: the code; of a request its URI, of anything else received
  * " from " and its remote; then what there is of: type and message id of a
  * received message, its token, the Content-Format, the payload's size.
@@ -400,57 +525,114 @@ typedef enum copal_text {
     COPAL_LINE,
     COPAL_OPTION_LINES
 } copal_text;
+
+/* Never NULL, "" when memory ran out. */
 COPAL_API const char *copal_msg_print(const copal_msg *m, copal_text what);
 
 /* Setters fail with ESTATE once the message was handed over. It may be handed
- * over again: sending one message many times parses its URI once. */
+ * over again: sending one message many times parses its URI once. A setter that
+ * fails changes nothing, but for a URI, as told there. */
+
+/* All flags at once. EINVAL: there is no such flag. */
 COPAL_API int copal_msg_set_flags(copal_msg *m, unsigned flags);
+
+/* EINVAL, ENOTSUP: as copal_tune(). ELIMIT: over 16 parameters of one m. */
 COPAL_API int copal_msg_tune(copal_msg *m, copal_param p, int64_t value);
+
+/* Where a request goes, and its Uri-* options with it, in place of those
+ * before; Uri-Host for a name only. RFC 7252 6.4. EURI: and m has no URI but
+ * this one; sent all the same, it ends with an END that says what is wrong. */
 COPAL_API int copal_msg_set_uri(copal_msg *m, const char *uri);
+
+/* Where a request leaves from: a base URI with an address in digits, port 0:
+ * any. EURI. Whether this host has it shows in END. */
 COPAL_API int copal_msg_set_from(copal_msg *m, const char *local_uri);
+
+/* A copy of body and, but for COPAL_NO_FORMAT, its Content-Format, in place of
+ * those before. EINVAL: format is not 0 to 65535, or body has no data. */
 COPAL_API int copal_msg_set_payload(copal_msg *m, int format, copal_bytes body);
+
+/* One value more, in its place by number; of a number, its shortest form (RFC
+ * 7252 3.2). EINVAL: option is not 0 to 65535; the value's length is none of
+ * that option's; it is there and may not be repeated (RFC 7252 5.4.5); a
+ * segment "." or ".." (5.10.1). ELIMIT: over 32768 options. */
 COPAL_API int copal_msg_add(copal_msg *m, int option, copal_bytes value);
 COPAL_API int copal_msg_add_uint(copal_msg *m, int option, uint32_t value);
 COPAL_API int copal_msg_add_text(copal_msg *m, int option, const char *value);
+
+/* Takes all values of an option away; 0 also if there was none. EINVAL. */
 COPAL_API int copal_msg_remove(copal_msg *m, int option);
 
 /* Goes on with a broken transfer at offset: a download of the representation
  * etag names (ECHANGED if it is another by now), or, with etag empty, an
- * upload under the same Request-Tag option. */
+ * upload under the same Request-Tag option. RFC 9175 3. Not built in yet:
+ * ENOTSUP. */
 COPAL_API int copal_msg_resume(copal_msg *m, uint64_t offset, copal_bytes etag);
 
 /* ---- Asking (client) ----------------------------------------------------- */
 
-/* Sends m, of any code of class 0, to where its URI points. cb sees RESPONSE
- * (many for observe, watch and groups) and then END, always last and exactly
- * once; failures of any kind arrive there. Never calls cb before returning.
- * NULL: out of memory. The handle is good until END has returned unless ref'd.
- * Streamed in: RESPONSE with the options and no payload, then CHUNKs. */
+/* Sends m, of any code of class 0, to where its URI points; 0.00 is a ping. cb
+ * sees RESPONSE (many for observe, watch and groups) and then END, always last
+ * and exactly once; failures of any kind arrive there. Never calls cb before
+ * returning. NULL: out of memory, m is NULL, or c is being freed; drop has run.
+ * The handle is good until END has returned unless ref'd.
+ * Streamed in: RESPONSE with the options and no payload, then CHUNKs.
+ * A response of any code, 4.04 too, is an answer, and END has status 0. Else
+ *   EURI, ENOTSUP    what copal_msg_set_uri() refused, or a scheme but coap
+ *   EINVAL           m has a code of no method, or a group is to confirm it
+ *                    (RFC 7252 8.1)
+ *   ERESOLVE, EUNREACH, EREFUSED, EPERM, EIO   the network, on the way there
+ *   ETIMEOUT         nothing came: see TIMEOUT
+ *   ERESET           the peer rejected it, as after a restart
+ *   EFORMAT          the answer has an unknown critical option (RFC 7252
+ *                    5.4.1), or blocks that do not fit together
+ *   ECHANGED         between blocks, again and again, or amid a stream
+ *   ELIMIT           MAX_EXCHANGES, MAX_PEERS, MAX_BODY
+ *   ENOTOBS          observe, watch: answered, but nothing will follow
+ *   ECANCEL, ECLOSED, ENOMEM
+ * A name's further addresses are tried while nobody answered. Groups are not
+ * built in yet: the first answer is the only one, and needs COPAL_NON and
+ * COPAL_ANY_PORT. */
 COPAL_API copal_exchange *copal_request(copal *c, copal_msg *m, copal_cb cb);
 
-/* The requests everyone makes. Observe: RFC 7641 as it is. Watch: registers
- * again before Max-Age runs out and after silence, reboot, a refused port or
- * a new address, and tells: RESPONSE, SILENT, RESUMED, END. */
+/* The requests everyone makes, as copal_request().
+ * Observe: RFC 7641 as it is; RESPONSEs until the peer sends an error (then
+ * END 0) or one without Observe (END ENOTOBS).
+ * Watch: registers again before Max-Age runs out and after silence, reboot, a
+ * refused port or a new address, and tells: RESPONSE, SILENT, RESUMED, END.
+ * It ends by itself only where trying again is vain: ENOTOBS after a first
+ * answer that is an error or cannot be observed, EINVAL, EURI, ENOTSUP. */
 COPAL_API copal_exchange *copal_get(copal *c, const char *uri, copal_cb cb);
 COPAL_API copal_exchange *copal_observe(copal *c, const char *uri, copal_cb cb);
 COPAL_API copal_exchange *copal_watch(copal *c, const char *uri, copal_cb cb);
 
-/* Is anybody there: empty CON or RFC 8323 Ping; END with 0 when answered. */
+/* Is anybody there: empty CON (RFC 7252 4.3) or RFC 8323 Ping; END with 0 when
+ * answered, else as copal_request(). Nothing of the URI behind the port is
+ * sent. */
 COPAL_API copal_exchange *copal_ping(copal *c, const char *uri, copal_cb cb);
 
 /* Gives up: nothing but END with ECANCEL follows. Stops retransmissions,
- * frees the NSTART slot, deregisters an observation. ESTATE: already over, or
- * a request to be answered. */
+ * frees the NSTART slot, deregisters an observation (RFC 7641 3.6). ESTATE:
+ * already over, or a request to be answered. */
 COPAL_API int copal_cancel(copal_exchange *x);
 
-/* Closes connections and secure associations under a URI prefix. */
+/* Closes connections and secure associations under a URI prefix. There are
+ * none yet: 0. */
 COPAL_API int copal_disconnect(copal *c, const char *scope);
 
-/* Raw use: sends m, any code, once to a base URI and expects nothing; hears
- * what nobody asked for (confirmables are acknowledged then); accepts an
- * unknown critical option. */
+/* Raw use: sends m, any code, once to a base URI and expects nothing; a name is
+ * looked up first, and only the trace tells that it failed. Confirmable unless
+ * COPAL_NON, but never repeated. EURI, ENOTSUP, ERESOLVE, EUNREACH, EIO: to;
+ * EINVAL: 0.00 with options or a payload; ECLOSED: c is being freed. */
 COPAL_API int copal_send(copal *c, copal_msg *m, const char *to);
+
+/* Hears responses that nobody asked for, as STRAY; confirmables are then
+ * acknowledged, instead of rejected (RFC 7252 4.2). In place of the callback
+ * before; fn NULL: no more. Gives 0. */
 COPAL_API int copal_strays(copal *c, copal_cb cb);
+
+/* Accepts an unknown critical option in what comes. EINVAL: not 0 to 65535;
+ * ELIMIT: over 16 of them. */
 COPAL_API int copal_understand(copal *c, int option);
 
 /* ---- Serving ------------------------------------------------------------- */
@@ -465,32 +647,55 @@ enum {                    /* copal_serve */
 };
 
 /* Answers method (0: any; any code of class 0) at path. A path may hold
- * {name} segments and end in "*". The handler replies now, or refs the
- * exchange and replies later: the library acknowledges in time and the answer
- * goes out separately. When nobody who could reply holds the exchange any
- * more, the asker gets 5.00. One that replies at once sees nothing but
- * REQUEST; one that still owes a reply also sees END when the asker leaves.
- * EEXIST: this method is already served here. EINVAL: path. */
+ * {name} segments and end in "*"; "*" alone takes what nothing else does. Words
+ * go before names, names before "*"; percent-escapes are decoded. The handler
+ * replies now, or refs the exchange and replies later: the library acknowledges
+ * in time (SEPARATE_AFTER) and the answer goes out separately, RFC 7252 5.2.2.
+ * When nobody who could reply holds the exchange any more, the asker gets 5.00.
+ * One that replies at once sees nothing but REQUEST; one that still owes a
+ * reply also sees END when the asker leaves: ETIMEOUT, EFORMAT (a block is
+ * missing) amid a body, ECLOSED.
+ * A request repeated by the network is not seen twice (RFC 7252 4.5). With
+ * If-Match or If-None-Match the GET handler here is asked first, and 4.12 given
+ * for it, unless the body is streamed. The library serves GET
+ * /.well-known/core until you do.
+ * EEXIST: this method is already served here. EINVAL: no method; path, or one
+ * of its {names} is called otherwise by another path. */
 COPAL_API int copal_serve(copal *c, int method, const char *path,
                           unsigned flags, copal_cb cb);
 
-/* Takes a path away; its observers get 4.04. */
+/* Takes a path away, written as it was served, with all its methods; its
+ * observers get 4.04. ENOENT: nothing is served there; EINVAL: path. */
 COPAL_API int copal_unserve(copal *c, const char *path);
 
-/* Adds a link attribute, e.g. "rt", "temperature"; value may be NULL. */
+/* Adds a link attribute, e.g. "rt", "temperature"; value may be NULL. Those of
+ * which a link has one (RFC 6690 2) take the place of the one before. "ct", "0
+ * 50", is heeded, too: a GET or FETCH that accepts no such format gets 4.06, a
+ * PUT in another 4.15.
+ * ENOENT, EINVAL: path, as copal_unserve(); EINVAL: no name of an attribute. */
 COPAL_API int copal_describe(copal *c, const char *path, const char *name,
                              const char *value);
 
-/* Everything listed, in link format (RFC 6690). Good until the next change. */
+/* Everything listed, in link format (RFC 6690). Good until the next change.
+ * {NULL, 0}: out of memory. */
 COPAL_API copal_bytes copal_links(copal *c);
 
 /* The representation at path changed: asks its handler again, once for all
  * observers whose requests (cache key) and identities are alike, and tells
- * them. Each asking is an exchange of its own. Returns how many observers. */
+ * them. Each asking is an exchange of its own; changes while one is asked make
+ * one more. Returns how many observers; path as in a request, not a pattern.
+ * ENOENT: nothing is served there; EINVAL: path. */
 COPAL_API int copal_notify(copal *c, const char *path);
 
-/* Answers. From then on x is finished and answering it again gives ESTATE.
- * The shorthands build the message. */
+/* Answers. From then on x is finished and answering it again gives ESTATE, as
+ * it does when the asker left. Not so when it fails otherwise: nothing went
+ * out. EINVAL: no code of a response; format, or body without data. ELIMIT:
+ * MAX_PEERS.
+ * A 2.05 in a format that the request does not accept goes out as 4.06, one
+ * with an ETag that it named as 2.03 (RFC 7252 5.10.4, 5.10.6.2); an answer it
+ * has no interest in not at all (RFC 7967).
+ * The shorthands build the message; text is text/plain in a 2.xx and a
+ * diagnostic (RFC 7252 5.5.2) in others. */
 COPAL_API int copal_respond(copal_exchange *x, copal_msg *m);
 COPAL_API int copal_reply(copal_exchange *x, int code, int format,
                           copal_bytes body);
@@ -498,33 +703,50 @@ COPAL_API int copal_reply_text(copal_exchange *x, int code, const char *text);
 
 /* ---- Exchanges (both sides) ---------------------------------------------- */
 
+/* Ref gives x back. The last unref of a request that is not answered yet, from
+ * any thread, answers it with 5.00. */
 COPAL_API copal_exchange *copal_exchange_ref(copal_exchange *x);
 COPAL_API void copal_exchange_unref(copal_exchange *x);
+
+/* Borrowed from x: its endpoint, NULL once that is freed; the request, of a
+ * streamed one without its body; what stands for {name} in the path, decoded,
+ * NULL: there is none, or x asks. */
 COPAL_API copal *copal_exchange_endpoint(const copal_exchange *x);
 COPAL_API const copal_msg *copal_exchange_request(const copal_exchange *x);
 COPAL_API const char *copal_exchange_param(const copal_exchange *x,
                                            const char *name); /* of the path */
 
-/* Streams. One write per PULL, in the callback or later, at most ev->want
- * bytes, empty only when last. A paused exchange takes no more CHUNKs until
- * resumed, and the peer is held back; a paused observation keeps only the
- * newest notification. */
+/* Streams. One write per PULL, in the callback or later: exactly ev->want
+ * bytes, fewer or none only when last, for blocks are equal (RFC 7959 2.2). The
+ * piece belongs at ev->offset, which may be one written before: the peer lost
+ * that block. It is copied. ESTATE: nothing was asked for, or x is over.
+ * EINVAL: piece's size. ELIMIT: beyond 2^20 blocks. */
 COPAL_API int copal_write(copal_exchange *x, copal_bytes piece, int last);
+
+/* A paused exchange takes no more CHUNKs until resumed, and the peer is held
+ * back; a paused observation keeps only the newest notification. ESTATE: x is
+ * over. */
 COPAL_API int copal_pause(copal_exchange *x);
 COPAL_API int copal_resume(copal_exchange *x);
 
 /* ---- Credentials and state --------------------------------------------- */
 
+/* Not built in yet: each gives ENOTSUP, lets go of its callback and reads none
+ * of its arguments. The comments say what they are to do. */
+
 /* scope says where a credential applies: a URI prefix for peers we ask
- * ("coaps://host/"), "*" for peers that ask us. The longest match wins. */
+ * ("coaps://host/"), "*" for peers that ask us. The longest match wins.
+ * Pre-shared keys for DTLS and TLS: RFC 7252 9.1.3.1. */
 COPAL_API int copal_use_psk(copal *c, const char *scope, copal_bytes identity,
                             copal_bytes key);
 
 /* PEM text, not file names. cert_pem: a chain, or a bare public key (RFC
- * 7250). */
+ * 7250). RFC 7252 9.1.3.2, 9.1.3.3. */
 COPAL_API int copal_use_cert(copal *c, const char *scope, const char *cert_pem,
                              const char *key_pem, const char *trusted_pem);
 
+/* size: sizeof(copal_oscore). aead and hkdf are COSE algorithms, the window
+ * is a number of messages. */
 typedef struct copal_oscore { /* RFC 8613 3.2; zero algorithm: the default */
     size_t size;
     copal_bytes secret, salt, sender_id, recipient_id, id_context;
@@ -534,6 +756,8 @@ typedef struct copal_oscore { /* RFC 8613 3.2; zero algorithm: the default */
 COPAL_API int copal_use_oscore(copal *c, const char *scope,
                                const copal_oscore *context);
 
+/* size: sizeof(copal_edhoc). method and suite by their numbers, RFC 9528 3.2
+ * and 3.6; credentials as RFC 9528 3.5 has them. */
 typedef struct copal_edhoc { /* RFC 9528 */
     size_t size;
     int method, suite;
@@ -544,6 +768,8 @@ COPAL_API int copal_use_edhoc(copal *c, const char *scope,
 
 /* Everything in a credentials file. EFORMAT, EPERM: readable by others. */
 COPAL_API int copal_use_file(copal *c, const char *path);
+
+/* Takes every credential of scope away. */
 COPAL_API int copal_forget(copal *c, const char *scope);
 
 /* Keys on demand: a REQUEST whose text is "psk", "rpk", "oscore" or "edhoc"
@@ -555,27 +781,37 @@ COPAL_API int copal_use_lookup(copal *c, const char *scope, copal_cb cb);
  * windows, detached DTLS sessions. A directory, or with NULL a callback that
  * sees REQUESTs GET, PUT and DELETE on a path and replies once it is durable;
  * what depends on a write waits for that. OSCORE with fixed keys needs a
- * store: without one copal_use_oscore() gives ESTATE. */
+ * store: without one copal_use_oscore() gives ESTATE. RFC 8613 7.2. */
 COPAL_API int copal_store(copal *c, const char *directory, copal_cb cb);
 
-/* Peers under scope are asked through a proxy. */
+/* Peers under scope are asked through a proxy. RFC 7252 5.7. */
 COPAL_API int copal_via(copal *c, const char *scope, const char *proxy_uri);
 
 /* ---- Looking inside ---------------------------------------------------- */
 
+/* Counted since copal_new(), but for the last four, which are of now. Set size
+ * before the call, to sizeof(copal_stats). */
 typedef struct copal_stats {
     size_t size;
     uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
     uint64_t retransmissions, duplicates, malformed, rejected, limited;
     uint64_t exchanges, exchanges_open, peers, observers, memory;
 } copal_stats;
+
+/* retransmissions are ours; duplicates came again; malformed were no CoAP;
+ * rejected came and nobody wanted them; limited: how often a limit refused
+ * something. peers: to whom we owe something; memory: bytes allocated.
+ * EINVAL: out is NULL, or its size not set. */
 COPAL_API int copal_get_stats(const copal *c, copal_stats *out);
 
 enum {
-    COPAL_TRACE_WIRE = 1,
-    COPAL_TRACE_STATE = 2,
-    COPAL_TRACE_SECURITY = 4
+    COPAL_TRACE_WIRE = 1,    /* each datagram, in, out or again; its options */
+    COPAL_TRACE_STATE = 2,   /* what was decided: limits, answers lost       */
+    COPAL_TRACE_SECURITY = 4 /* handshakes and keys' use; nothing yet        */
 };
+
+/* Lines of those kinds as TRACE: {"t": ms as copal_now(), "ev": what, ...}, to
+ * cb in place of the one before; fn NULL: no more. Gives 0. */
 COPAL_API int copal_trace(copal *c, unsigned what, copal_cb cb);
 
 /* Writes to a file: from now on, plaintext messages as pcapng or keys in NSS
@@ -585,9 +821,12 @@ typedef enum copal_log {
     COPAL_LOG_KEYS,
     COPAL_LOG_RECORDING
 } copal_log;
+
+/* Not built in yet: ENOTSUP. */
 COPAL_API int copal_log_to(copal *c, copal_log what, const char *path);
 
-/* Runs a recording again; cb sees its TRACE, then END. */
+/* Runs a recording again; cb sees its TRACE, then END. Not built in yet:
+ * ENOTSUP, and no endpoint to ask why. */
 COPAL_API int copal_replay(const char *path, copal_cb cb);
 
 #ifdef __cplusplus

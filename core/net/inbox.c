@@ -120,7 +120,7 @@ static void hand_in(struct cp_udp *s, unsigned i, bool is_intact)
         memcpy(in->large, in->slots[i], SLOT);
         data = in->large;
     }
-    cp_link_recv(&s->link, &path, cp_bytes(data, len));
+    cp_engine_datagram(s->link.engine, &s->link, &path, cp_bytes(data, len));
 }
 
 bool cp_inbox_receive(struct cp_udp *s)

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <strings.h>
 #include "base/list.h"
 #include "base/mem.h"
 #include "net/sockaddr.h"
@@ -90,9 +91,32 @@ static int explain(struct cp_mem *mem, const char *host, int error)
     }
 }
 
+/* RFC 6761 6.3: "localhost" and names that end in it are this host, whatever
+ * a name server or a file would say, and without asking either. */
+static bool is_localhost(const char *host)
+{
+    static const char name[] = "localhost";
+    size_t len = strlen(host), own = sizeof(name) - 1;
+
+    return len >= own && strcasecmp(host + len - own, name) == 0 &&
+           (len == own || host[len - own - 1] == '.');
+}
+
+static void give_localhost(struct cp_found *out)
+{
+    out->count = 2;
+    (void)cp_address_read("::1", &out->list[0]);
+    (void)cp_address_read("127.0.0.1", &out->list[1]);
+}
+
 int cp_resolve_now(struct cp_mem *mem, const char *host, struct cp_found *out)
 {
-    int error = look_up(host, out);
+    int error = 0;
+
+    if (is_localhost(host))
+        give_localhost(out);
+    else
+        error = look_up(host, out);
 
     return error == 0 ? 0 : explain(mem, host, error);
 }
@@ -276,13 +300,19 @@ static int add_name(struct cp_resolver *res, const char *text,
 int cp_resolver_ask(struct cp_resolver *res, struct cp_route *r, uint64_t now,
                     struct cp_found *out)
 {
-    struct name *name = find_name(res, r->host);
-    int err = name == NULL ? add_name(res, r->host, &name) : 0;
+    struct name *name;
+    int err;
 
+    if (is_localhost(r->host)) {
+        give_localhost(out);
+        return 0;
+    }
+    name = find_name(res, r->host);
+    err = name == NULL ? add_name(res, r->host, &name) : 0;
     if (err != 0)
         return err;
     cp_list_remove(&name->node);
-    cp_list_append(res->names.next, &name->node);
+    cp_list_insert_before(res->names.next, &name->node);
     if (name->lookup == NULL && now < name->until) {
         *out = name->found;
         return 0;

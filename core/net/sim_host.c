@@ -96,7 +96,7 @@ void cp_host_receive(struct cp_host *h, const struct cp_path *path,
 {
     cp_engine_enter(h->driver.engine, h->sim->now);
     cp_engine_count_datagram(h->driver.engine, false, datagram.len);
-    cp_link_recv(&h->link, path, datagram);
+    cp_engine_datagram(h->driver.engine, &h->link, path, datagram);
     turn(h);
 }
 
@@ -113,15 +113,9 @@ static int send_datagram(struct cp_link *l, const struct cp_path *path,
     return 0;
 }
 
-static void close_link(struct cp_link *l)
-{
-    (void)l; /* it goes with its host */
-}
-
 static const struct cp_link_ops link_ops = {
     .name = "sim",
     .send = send_datagram,
-    .close = close_link,
 };
 
 /* ---- The driver ---- */

@@ -28,16 +28,9 @@ static int send_datagram(struct cp_link *l, const struct cp_path *path,
     return 0;
 }
 
-/* A socket serves everybody: it is closed by the loop, at the end. */
-static void close_link(struct cp_link *l)
-{
-    (void)l;
-}
-
 static const struct cp_link_ops udp_ops = {
     .name = "udp",
     .send = send_datagram,
-    .close = close_link,
 };
 
 /* ---- As the loop sees it ---- */

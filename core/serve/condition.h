@@ -3,6 +3,7 @@
 #ifndef CP_SERVE_CONDITION_H
 #define CP_SERVE_CONDITION_H
 
+#include <stdbool.h>
 #include "engine/answer.h"
 
 /* Does m ask for a condition that its method can have? */

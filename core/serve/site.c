@@ -1,5 +1,6 @@
 #include "serve/site.h"
 #include "base/buf.h"
+#include "base/callback.h"
 #include "engine/observe.h"
 #include "serve/condition.h"
 #include "serve/pattern.h"
@@ -271,8 +272,8 @@ int cp_site_serve(struct cp_site *s, int method, const char *path,
         err = refuse_method(s, p, method, path);
     if (err == 0)
         err = add_method(s, p, method, flags, cb);
-    else if (cb.drop != NULL)
-        cb.drop(cb.user);
+    else
+        cp_cb_drop(cb);
     if (err != 0 && p != NULL)
         cp_tree_prune(&s->tree, p);
     return err;

@@ -271,7 +271,7 @@ int cp_place_set_params(const struct cp_place *p, const copal_msg *m,
 
         i--;
         if (p->kind == CP_PLACE_NAMED)
-            err = cp_answer_set_param(x, p->text,
+            err = cp_answer_param_set(x, p->text,
                                       cp_msg_option_value(m, &m->options[i]));
         if (err != 0)
             return err;

@@ -5,6 +5,7 @@
 #define CP_SERVE_TREE_H
 
 #include "base/map.h"
+#include "base/list.h"
 #include "engine/answer.h"
 
 struct cp_buf;

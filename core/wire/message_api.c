@@ -222,7 +222,12 @@ int copal_msg_add(copal_msg *m, int option, copal_bytes value)
         err = check_repeat(m, option);
     if (err == 0)
         err = check_dots(m, option, value);
-    return err != 0 ? err : cp_msg_add(m, (unsigned)option, value);
+    if (err == 0)
+        err = cp_msg_add(m, (unsigned)option, value);
+    if (err == COPAL_ELIMIT)
+        cp_why(m->mem, err, "%s: the message has too many options already",
+               copal_name(COPAL_OPTIONS, option));
+    return err;
 }
 
 int copal_msg_add_uint(copal_msg *m, int option, uint32_t value)

@@ -35,7 +35,7 @@ struct cp_uri {
  * host, a port, segments and arguments of at most 255 bytes decoded, no
  * fragment. On failure COPAL_EURI, and mem's sentence says what is wrong at
  * which place and what to write instead ("http://..." only through a proxy:
- * COPAL_EURI too). */
+ * COPAL_EURI too). text NULL is as good as empty. */
 int cp_uri_split(struct cp_mem *mem, const char *text, struct cp_uri *out);
 
 /* As cp_uri_split() for a base: scheme, host, port and nothing behind; "*" is

@@ -293,8 +293,9 @@ static int split(struct cp_mem *mem, const char *text, struct cp_uri *out,
                  bool is_base)
 {
     struct cp_uri uri = {0};
-    struct cp_uri_work w = {mem, text, &uri};
-    copal_bytes rest = cp_bytes(text, strnlen(text, MAX_URI + 1)), authority;
+    struct cp_uri_work w = {mem, text == NULL ? "" : text, &uri};
+    copal_bytes rest = cp_bytes(w.text, strnlen(w.text, MAX_URI + 1));
+    copal_bytes authority;
     int err;
 
     if (rest.len > MAX_URI)

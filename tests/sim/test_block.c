@@ -693,6 +693,77 @@ static void a_gap_is_refused_and_the_body_forgotten(void **state)
            "  20 server > client ACK 4.08 0003\n");
 }
 
+static void a_block_asked_again_is_answered_again(void **state)
+{
+    struct world *w = *state;
+    struct party *s = serve_body(w, COPAL_PUT, "/x", 0, 0), *p;
+
+    for (unsigned num = 0; num < 2; num++) {
+        put_block(w, "coap://server/x", num, true, 64);
+        run(w, 10);
+    }
+    p = put_block(w, "coap://server/x", 1, true, 64);
+    run(w, 10);
+    assert_int_equal(p->code, COPAL_CONTINUE);
+    put_block(w, "coap://server/x", 2, false, 64);
+    run(w, 10);
+    assert_body(s, 160, 1);
+}
+
+static void a_block_that_only_stands_where_the_last_did_is_refused(void **state)
+{
+    struct world *w = *state;
+    struct party *p;
+
+    serve_body(w, COPAL_PUT, "/x", 0, 0);
+    put_block(w, "coap://server/x", 0, true, 64);
+    run(w, 10);
+    put_block(w, "coap://server/x", 1, true, 64);
+    run(w, 10);
+    p = raw(w, "PUT coap://server/x 1:1/1/64", part(1000, 2, 64, 64));
+    run(w, 10);
+    assert_int_equal(p->code, COPAL_INCOMPLETE);
+}
+
+static void a_streamed_block_asked_again_is_one_chunk(void **state)
+{
+    struct world *w = *state;
+    struct party *s = serve_body(w, COPAL_PUT, "/x", COPAL_STREAMED, 0), *p;
+
+    put_block(w, "coap://server/x", 0, true, 64);
+    run(w, 10);
+    put_block(w, "coap://server/x", 1, true, 64);
+    run(w, 10);
+    p = put_block(w, "coap://server/x", 1, true, 64);
+    run(w, 10);
+    assert_int_equal(p->code, COPAL_CONTINUE);
+    p = put_block(w, "coap://server/x", 2, false, 64);
+    run(w, 10);
+    assert_log(s, "PUT 0 bytes\nchunk 0 +64\nchunk 64 +64\n"
+                  "chunk 128 +32 last\n");
+    assert_int_equal(p->code, COPAL_CONTENT);
+}
+
+/* Whoever asks last has the answer; the one before hears that we did. */
+static void a_streamed_block_asked_again_waits_for_the_handler(void **state)
+{
+    struct world *w = *state;
+    struct party *s = serve_body(w, COPAL_PUT, "/x", COPAL_STREAMED, 0), *p;
+
+    put_block(w, "coap://server/x", 0, true, 64);
+    run(w, 10);
+    s->pauses = true;
+    put_block(w, "coap://server/x", 1, true, 64);
+    run(w, 10);
+    p = put_block(w, "coap://server/x", 1, true, 64);
+    run(w, 10);
+    assert_int_equal(p->code, -1);
+    copal_resume(s->x);
+    run(w, 10);
+    assert_int_equal(p->code, COPAL_CONTINUE);
+    assert_log(s, "PUT 0 bytes\nchunk 0 +64\nchunk 64 +64\n");
+}
+
 static void a_first_block_that_is_not_number_0_is_refused(void **state)
 {
     struct world *w = *state;
@@ -1315,6 +1386,10 @@ int main(void)
         TEST(block_size_7_is_refused),
         TEST(an_answer_of_block_size_7_ends_the_exchange),
         TEST(a_gap_is_refused_and_the_body_forgotten),
+        TEST(a_block_asked_again_is_answered_again),
+        TEST(a_block_that_only_stands_where_the_last_did_is_refused),
+        TEST(a_streamed_block_asked_again_is_one_chunk),
+        TEST(a_streamed_block_asked_again_waits_for_the_handler),
         TEST(a_first_block_that_is_not_number_0_is_refused),
         TEST(a_payload_that_is_no_block_is_refused),
         TEST(who_begins_again_is_heard_from_the_beginning),

@@ -297,6 +297,27 @@ static void a_get_whose_answer_finds_no_room_is_answered_anew(void **state)
     assert_int_equal(count_in_transcript(w, "ACK 2.05"), 4);
 }
 
+static void a_late_answer_to_the_oldest_pushes_out_younger_ones(void **state)
+{
+    struct world *w = *state;
+    struct kept *k;
+    char text[700];
+
+    copal_tune(w->server, NULL, COPAL_P_DEDUP_MEMORY, 1500);
+    memset(text, 'a', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    k = serve_kept(w, "/k");
+    serve_text(w, w->server, "/t", 0, "x");
+    inject_hex(w, ASKER, "server", "4001 1234 b16b");
+    copal_sim_run(w->sim, 0);
+    send_many(w, "01", 6);
+    assert_int_equal(reply_kept(k, 0, COPAL_CONTENT, text), 0);
+    inject_hex(w, ASKER, "server", "4001 1234 b16b");
+    copal_sim_run(w->sim, 0);
+    assert_int_equal(k->record->requests, 1);
+    assert_int_equal(count_in_transcript(w, "\"aaaa"), 2);
+}
+
 static void without_memory_for_repeats_gets_are_served(void **state)
 {
     struct world *w = *state;
@@ -382,6 +403,7 @@ int main(void)
         TEST(gets_give_way_before_puts_and_both_before_posts),
         TEST(when_nothing_may_give_way_a_post_gets_5_03),
         TEST(a_get_whose_answer_finds_no_room_is_answered_anew),
+        TEST(a_late_answer_to_the_oldest_pushes_out_younger_ones),
         TEST(without_memory_for_repeats_gets_are_served),
         TEST(memory_stays_flat_under_a_flood_of_ids),
         TEST(a_repeated_separate_response_is_acknowledged_and_told_once),

@@ -103,6 +103,22 @@ static void a_lost_notification_is_sent_again(void **state)
            "2010 client > server ACK empty 0001\n");
 }
 
+static void a_notification_goes_by_the_parameters_of_its_scope(void **state)
+{
+    struct world *w = *state;
+    struct party *s = serve_state(w, 0, 20), *p;
+
+    copal_tune(w->server, "coap://client", COPAL_P_ACK_TIMEOUT, 300);
+    p = observe_body(w, "coap://server/t");
+    run(w, 10);
+    copal_sim_lose(w->sim, "server", 1);
+    change(w, s);
+    run(w, 2500);
+    assert_body(p, 20, 2);
+    assert_int_equal(count_in_transcript(w, " 310 server > client CON 2.05"),
+                     1);
+}
+
 static void every_twentieth_non_confirmable_is_confirmable_instead(void **state)
 {
     struct world *w = *state;
@@ -922,6 +938,7 @@ int main(void)
         TEST(a_change_is_told_to_who_registered),
         TEST(a_confirmable_notification_is_acknowledged),
         TEST(a_lost_notification_is_sent_again),
+        TEST(a_notification_goes_by_the_parameters_of_its_scope),
         TEST(every_twentieth_non_confirmable_is_confirmable_instead),
         TEST(once_a_day_a_notification_is_confirmable),
         TEST(what_cannot_be_observed_is_answered_and_ends),

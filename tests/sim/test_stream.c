@@ -513,6 +513,32 @@ static void a_change_amid_a_stream_ends_it(void **state)
     assert_log(p, "2.05 0 bytes\nchunk 0 +64\nend ECHANGED\n");
 }
 
+static void an_error_amid_a_stream_is_not_its_end(void **state)
+{
+    static const char *const errors[] = {"ACK 4.04", "ACK 4.04 2:1/0/64",
+                                         "ACK 5.03 2:0/0/64"};
+
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        void *fixture;
+        struct world *w;
+        struct tap *t;
+        struct party *p;
+
+        assert_int_equal(build_bodies(&fixture), 0);
+        w = fixture;
+        t = tap_client(w);
+        copal_free(w->server);
+        w->server = NULL;
+        p = download(w, "coap://server/d");
+        run(w, 0);
+        play(w, t, "ACK 2.05 2:0/1/64", 0, body_of(64, 1));
+        play(w, t, errors[i], 0, (copal_bytes){0});
+        assert_log(p, "2.05 0 bytes\nchunk 0 +64\nend ECHANGED\n");
+        tear_down_bodies(&fixture);
+    }
+    (void)state;
+}
+
 static void a_server_that_gives_the_first_block_for_ever_is_left(void **state)
 {
     struct world *w = *state;
@@ -803,6 +829,7 @@ int main(void)
         TEST(a_paused_download_asks_for_nothing),
         TEST(cancelling_a_paused_download_ends_it),
         TEST(a_change_amid_a_stream_ends_it),
+        cmocka_unit_test(an_error_amid_a_stream_is_not_its_end),
         TEST(a_server_that_gives_the_first_block_for_ever_is_left),
         TEST(a_streamed_resource_gets_chunks),
         TEST(short_and_empty_bodies_are_one_chunk),

@@ -405,6 +405,27 @@ static void the_end_of_the_endpoint_ends_it(void **state)
     assert_int_equal(h.end_status, COPAL_ECLOSED);
 }
 
+/* Both while it observes and while it only waits to try again. */
+static void closing_the_endpoint_ends_it(void **state)
+{
+    struct world *w = *state;
+    static struct watch answered, waiting;
+    static struct value v = {.text = "1"};
+
+    serve_value(w, &v, COPAL_OBSERVABLE);
+    watch(w, &answered, URI, 0);
+    watch(w, &waiting, "coap://nobody/t", 0);
+    run(w, 1);
+    assert_string_equal(answered.heard, "R1 ");
+    assert_string_equal(waiting.heard, "S ");
+    copal_close(w->client, 60000);
+    run(w, 1);
+    assert_string_equal(answered.heard, "R1 E");
+    assert_string_equal(waiting.heard, "S E");
+    assert_int_equal(answered.end_status, COPAL_ECANCEL);
+    assert_int_equal(waiting.end_status, COPAL_ECANCEL);
+}
+
 /* ---- Sweeps ---- */
 
 static struct value swept;
@@ -473,6 +494,7 @@ int main(void)
         TEST(an_error_as_first_answer_ends_it),
         TEST(what_cannot_heal_ends_it_at_once),
         TEST(the_end_of_the_endpoint_ends_it),
+        TEST(closing_the_endpoint_ends_it),
         cmocka_unit_test(a_watch_survives_a_failing_allocation),
         cmocka_unit_test(a_watch_goes_on_in_bad_weather),
     };

@@ -1,0 +1,261 @@
+/* What goes out as an answer: the user's, a stage's, what stands for them. */
+#include "engine/answer_core.h"
+#include "engine/core.h"
+
+enum {
+    INLINE_DATAGRAM = 1280
+};
+
+int cp_answer_send_now(struct cp_answer *a, const copal_msg *m, uint8_t type,
+                       uint16_t mid)
+{
+    struct cp_engine *e = a->x.engine;
+    uint8_t storage[INLINE_DATAGRAM];
+    size_t size = cp_datagram_size(m, a->wire->token);
+    struct cp_buf out = size <= sizeof(storage)
+                            ? cp_buf_fixed(storage, sizeof(storage))
+                            : cp_buf_new(e->mem);
+    struct cp_path path = a->wire->path;
+    copal_bytes datagram;
+    int err = cp_datagram_encode(m, type, mid, a->wire->token, &out);
+
+    if (err == 0)
+        err = cp_buf_finish(&out, &datagram);
+    if (path.is_multicast) /* a group is no one's source address */
+        path.local = (struct cp_address){0};
+    path.is_multicast = 0;
+    if (err == 0)
+        err = cp_engine_send(e, a->link, &path, datagram, false);
+    if (err == 0 && a->seen != NULL && type == CP_ACK)
+        cp_dedup_keep(&e->dedup, a->seen, datagram);
+    if (out.data != storage)
+        cp_buf_free(&out);
+    return err;
+}
+
+static int send_separately(struct cp_answer *a, const copal_msg *m)
+{
+    struct cp_engine *e = a->x.engine;
+    struct cp_flight_plan plan =
+        cp_flight_plan_for(e, m, cp_params_uri_back(&e->params, a->wire));
+
+    plan.link = a->link;
+    plan.path = &a->wire->path;
+    plan.token = a->wire->token;
+    plan.is_con = true;
+    return cp_flight_start(&a->flight, &plan, m);
+}
+
+/* The bottom: m answers what came last. Over with it, unless a transfer goes
+ * on or the answer is yet to be acknowledged. */
+int cp_answer_send(copal_exchange *x, copal_msg *m)
+{
+    struct cp_answer *a = cp_answer_of(x);
+    struct cp_engine *e = x->engine;
+    int err = 0;
+
+    if (a->wire == NULL)
+        return COPAL_ESTATE;
+    cp_engine_tell_time(e);
+    if (a->link == NULL) {
+        void (*done)(void *user, const copal_msg *answer) = a->done;
+
+        a->done = NULL;
+        done(a->done_user, m);
+    } else if (a->wire->type == CP_CON && !a->acked) {
+        err = cp_answer_send_now(a, m, CP_ACK, a->wire->mid);
+    } else if (a->wire->type == CP_CON && (m->flags & COPAL_NON) == 0) {
+        err = send_separately(a, m);
+    } else {
+        err = cp_answer_send_now(a, m, CP_NON,
+                                 cp_peer_next_mid(e, &a->wire->path.remote));
+    }
+    cp_engine_wake(e);
+    if (err != 0) /* nothing went out: it may be answered again */
+        return err;
+    cp_answer_wire_done(a);
+    if (x->transfer == NULL && a->flight.state == CP_IDLE)
+        cp_answer_finish(x);
+    return err;
+}
+
+/* ---- What is sent ---- */
+
+/* RFC 7967 2.1: the asker does not want answers of this class. */
+static bool is_unwanted(const struct cp_answer *a, const copal_msg *m)
+{
+    unsigned cls = cp_code_class(m->code);
+    uint64_t unwanted;
+
+    if (a->wire->path.is_multicast && cls >= 4)
+        return true; /* RFC 7252 8.2: a group's errors are nobody's */
+    unwanted = cp_msg_uint_or(a->wire, COPAL_OPT_NO_RESPONSE, 0);
+    return cls >= 2 && (unwanted >> (cls - 1) & 1) != 0;
+}
+
+static int keep_silent(struct cp_answer *a)
+{
+    if (a->wire->type == CP_CON && !a->acked && a->link != NULL)
+        cp_answer_wire_ack(a); /* it suppresses answers, not acknowledgements */
+    cp_answer_finish(&a->x);
+    return 0;
+}
+
+static bool etag_is_known(const copal_msg *request, copal_bytes etag)
+{
+    for (size_t i = 0; i < request->option_count; i++)
+        if (request->options[i].number == COPAL_OPT_ETAG &&
+            cp_bytes_equal(cp_msg_option_value(request, &request->options[i]),
+                           etag))
+            return true;
+    return false;
+}
+
+/* What the asker has already, or cannot take: another answer in m's place.
+ * RFC 7252 5.9.1.3 and 5.10.4. 0: m stands as it is, or *instead is set. */
+static int replace_answer(const copal_msg *request, const copal_msg *m,
+                          copal_msg **instead)
+{
+    const struct cp_option *etag = cp_msg_find(m, COPAL_OPT_ETAG);
+    uint64_t format = cp_msg_uint_or(m, COPAL_OPT_CONTENT_FORMAT, UINT64_MAX);
+    int code = 0;
+
+    if (m->code != COPAL_CONTENT)
+        return 0;
+    if (format != UINT64_MAX &&
+        cp_msg_uint_or(request, COPAL_OPT_ACCEPT, format) != format)
+        code = COPAL_NOT_ACCEPTABLE;
+    else if (etag != NULL && cp_msg_has(request, COPAL_OPT_ETAG) &&
+             etag_is_known(request, cp_msg_option_value(m, etag)))
+        code = COPAL_VALID;
+    if (code == 0)
+        return 0;
+    *instead = cp_msg_new(m->mem, code, 0);
+    if (*instead == NULL)
+        return COPAL_ENOMEM;
+    (*instead)->flags = m->flags & COPAL_NON;
+    if (code == COPAL_VALID &&
+        (cp_msg_add(*instead, COPAL_OPT_ETAG, cp_msg_option_value(m, etag)) !=
+             0 ||
+         (cp_msg_has(m, COPAL_OPT_MAX_AGE) &&
+          cp_msg_add_uint(*instead, COPAL_OPT_MAX_AGE,
+                          cp_msg_uint_or(m, COPAL_OPT_MAX_AGE, 60)) != 0))) {
+        copal_msg_unref(*instead);
+        *instead = NULL;
+        return COPAL_ENOMEM;
+    }
+    return 0;
+}
+
+static int pass_down(copal_exchange *x, const copal_msg *m)
+{
+    copal_msg *going = NULL;
+    int verdict = replace_answer(x->request, m, &going);
+
+    if (verdict != 0)
+        return verdict;
+    if (going == NULL)
+        going = copal_msg_ref(m);
+    verdict = cp_pass_out(x->engine->stages, x, &going);
+    if (verdict == CP_PASS)
+        verdict = cp_answer_send(x, going);
+    copal_msg_unref(going);
+    return verdict == CP_KEPT ? 0 : verdict;
+}
+
+/* ---- Who sends ---- */
+
+int copal_respond(copal_exchange *x, copal_msg *m)
+{
+    struct cp_answer *a;
+    int err;
+
+    if (x == NULL)
+        return COPAL_EINVAL;
+    if (m == NULL)
+        return COPAL_ENOMEM;
+    if (x->engine == NULL)
+        return COPAL_ESTATE;
+    a = cp_answer_of(x);
+    if (x->is_ask || x->over || a->answered || a->wire == NULL)
+        return cp_why(x->mem, COPAL_ESTATE, "reply: %s",
+                      x->is_ask ? "this exchange asks, it has nothing to answer"
+                                : "answered already, or the asker left");
+    if (!cp_code_is_response(m->code))
+        return cp_why(x->mem, COPAL_EINVAL,
+                      "reply: %s is no response code; use 2.xx, 4.xx or 5.xx",
+                      cp_code_name(m->code));
+    m->frozen = true;
+    a->answered = true;
+    if (is_unwanted(a, m))
+        return keep_silent(a);
+    cp_exchange_hold(x);
+    err = pass_down(x, m);
+    if (err < 0) { /* nothing went out: the next try may */
+        if (x->is_live)
+            a->answered = false;
+        cp_why(x->mem, err, "reply: not sent, %s", copal_strerror(err));
+    }
+    cp_exchange_let_go(x);
+    return err;
+}
+
+int copal_reply(copal_exchange *x, int code, int format, copal_bytes body)
+{
+    copal_msg *m;
+    int err;
+
+    if (x == NULL)
+        return COPAL_EINVAL;
+    if (x->engine == NULL)
+        return COPAL_ESTATE;
+    m = cp_msg_new(x->mem, code, 16 + body.len);
+    if (m == NULL)
+        return COPAL_ENOMEM;
+    err = code < 0 || code > 255 ? cp_why(x->mem, COPAL_EINVAL,
+                                          "reply: code %d; use 0 to 255", code)
+                                 : 0;
+    if (err == 0 && (format < COPAL_NO_FORMAT || format > UINT16_MAX))
+        err = cp_why(x->mem, COPAL_EINVAL,
+                     "reply: format %d; use 0 to 65535, or COPAL_NO_FORMAT",
+                     format);
+    if (err == 0 && body.data == NULL && body.len > 0)
+        err = cp_why(x->mem, COPAL_EINVAL, "reply: no bytes but a length");
+    if (err == 0 && format != COPAL_NO_FORMAT)
+        err = cp_msg_add_uint(m, COPAL_OPT_CONTENT_FORMAT, (uint64_t)format);
+    if (err == 0)
+        err = cp_msg_append_payload(m, body);
+    if (err == 0)
+        err = copal_respond(x, m);
+    copal_msg_unref(m);
+    return err;
+}
+
+int copal_reply_text(copal_exchange *x, int code, const char *text)
+{
+    return copal_reply(
+        x, code, cp_code_class(code) == 2 ? COPAL_TEXT : COPAL_NO_FORMAT,
+        text == NULL ? (copal_bytes){0} : cp_bytes_of_text(text));
+}
+
+int cp_answer_send_simple(const struct cp_stage *stage, copal_exchange *x,
+                          int code, const char *diagnostic)
+{
+    struct cp_answer *a = cp_answer_of(x);
+    copal_msg *m = cp_msg_new(x->mem, code, 0);
+    int err = m == NULL ? COPAL_ENOMEM : 0;
+
+    if (err == 0 && diagnostic != NULL)
+        err = cp_msg_copy_payload(m, cp_bytes_of_text(diagnostic));
+    a->answered = true;
+    cp_exchange_hold(x); /* sending may be the end of it */
+    if (err == 0 && is_unwanted(a, m))
+        keep_silent(a);
+    else if (err == 0)
+        err = cp_exchange_send_below(stage, x, m);
+    if (x->is_live && a->flight.state == CP_IDLE && x->transfer == NULL)
+        cp_answer_finish(x);
+    cp_exchange_let_go(x);
+    copal_msg_unref(m);
+    return err < 0 ? err : CP_KEPT;
+}

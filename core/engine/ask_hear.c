@@ -1,0 +1,139 @@
+/* Responses, from the wire up to the user. */
+#include "engine/ask.h"
+#include "engine/core.h"
+#include "wire/message_text.h"
+
+/* A confirmable is answered by an empty message, the same to each repeat. */
+static void answer_empty(struct cp_engine *e, struct cp_link *link,
+                         const copal_msg *m, struct cp_seen *seen, uint8_t type)
+{
+    if (m->type == CP_CON)
+        cp_reliable_empty(e, link, &m->path, type, m->mid, seen);
+}
+
+/* RFC 7252 4.2: a confirmable with RST, anything else in silence. */
+static void reject(struct cp_engine *e, struct cp_link *link,
+                   const copal_msg *m, struct cp_seen *seen)
+{
+    e->stats.rejected++;
+    answer_empty(e, link, m, seen, CP_RST);
+}
+
+static void stray(struct cp_engine *e, struct cp_link *link, copal_msg *m,
+                  struct cp_seen *seen)
+{
+    if (!e->has_stray || m->type == CP_ACK) {
+        reject(e, link, m, seen);
+        return;
+    }
+    answer_empty(e, link, m, seen, CP_ACK);
+    m->frozen = true;
+    cp_event_post(e, COPAL_STRAY, NULL, m);
+}
+
+/* With COPAL_ANY_PORT the port does not count, and of a group any member may
+ * answer. */
+static bool is_from(const struct cp_ask *a, const struct cp_address *from)
+{
+    const struct cp_address *to = &a->way.path.remote;
+    struct cp_address expected = *to;
+
+    if ((a->x.request->flags & COPAL_ANY_PORT) == 0)
+        return cp_address_equal(to, from);
+    if (cp_address_is_multicast(to))
+        return true;
+    expected.port = from->port;
+    return cp_address_equal(&expected, from);
+}
+
+/* RFC 7252 5.3.2: the token matches, and so does who sent it; with an ACK the
+ * message id must match, too. */
+static struct cp_token *match(struct cp_engine *e, struct cp_link *link,
+                              const copal_msg *m)
+{
+    struct cp_token *t = cp_token_find(e, m->token);
+    struct cp_ask *a;
+
+    if (t == NULL)
+        return NULL;
+    a = cp_ask_of(t->x);
+    if (a->way.link != link)
+        return NULL;
+    if (!is_from(a, &m->path.remote))
+        return NULL;
+    if (m->type == CP_ACK &&
+        (t->flight.state != CP_OPEN || t->flight.mid != m->mid))
+        return NULL;
+    return t;
+}
+
+void cp_ask_answered(copal_exchange *x, copal_msg *m)
+{
+    struct cp_ask *a = cp_ask_of(x);
+
+    if (x->paused && a->is_observed) { /* only the newest is kept */
+        copal_msg_unref(a->held);
+        a->held = copal_msg_ref(m);
+        return;
+    }
+    if (cp_exchange_tell(x, COPAL_RESPONSE, m) == NULL) {
+        cp_exchange_fail(x, COPAL_ENOMEM, NULL);
+        return;
+    }
+    if (a->is_observed)
+        return;
+    if (a->wants_observe && cp_code_class(m->code) == 2)
+        cp_exchange_fail(x, COPAL_ENOTOBS,
+                         "%s: answered, but it cannot be observed; use get, or "
+                         "ask again later",
+                         copal_msg_uri(x->request));
+    else
+        cp_ask_finish(x, 0, "");
+}
+
+static void pass_up(copal_exchange *x, copal_msg **m)
+{
+    struct cp_ask *a = cp_ask_of(x);
+    int verdict;
+
+    (*m)->request = copal_msg_ref(x->request);
+    verdict = a->is_farewell && cp_msg_has(*m, COPAL_OPT_OBSERVE)
+                  ? CP_KEPT /* told before it heard the farewell */
+                  : cp_pass_in(x->engine->stages, x, m);
+    if (verdict == CP_PASS)
+        cp_ask_answered(x, *m);
+    else if (verdict < 0)
+        cp_exchange_fail(x, verdict, "%s: %s", copal_msg_uri(x->request),
+                         copal_strerror(verdict));
+}
+
+void cp_ask_hear(struct cp_engine *e, struct cp_link *link, copal_msg **m,
+                 struct cp_seen *seen)
+{
+    struct cp_token *t = match(e, link, *m);
+    unsigned bad = cp_engine_check_options(e, *m);
+    copal_exchange *x;
+
+    if (t == NULL && bad == 0) {
+        stray(e, link, *m, seen);
+        return;
+    }
+    if (t == NULL) {
+        reject(e, link, *m, seen);
+        return;
+    }
+    x = cp_exchange_hold(t->x);
+    cp_ask_heard(cp_ask_of(x), t);
+    if (bad == 0) {
+        answer_empty(e, link, *m, seen, CP_ACK);
+        pass_up(x, m);
+    } else {
+        reject(e, link, *m, seen);
+        cp_exchange_fail(x, COPAL_EFORMAT,
+                         "%s: the answer has an option that must be "
+                         "understood and is not: %s",
+                         copal_msg_uri(x->request),
+                         copal_name(COPAL_OPTIONS, (int)bad));
+    }
+    cp_exchange_let_go(x);
+}

@@ -1,0 +1,57 @@
+/* The user does not wait for the answer. */
+#include "engine/ask.h"
+#include "engine/core.h"
+
+/* RFC 7641 3.6: a GET with Observe 1 under the observation's token. Nobody is
+ * told how it ends; were it lost, a Reset to the next notification would do. */
+static void say_farewell(struct cp_ask *left)
+{
+    struct cp_engine *e = left->x.engine;
+    copal_msg *m = copal_msg_copy(left->x.request);
+    copal_exchange *x;
+    struct cp_ask *a;
+
+    if (m == NULL)
+        return;
+    cp_msg_remove(m, COPAL_OPT_OBSERVE);
+    m->flags &= ~(uint32_t)(COPAL_STREAM_IN | COPAL_NON);
+    x = cp_msg_add_uint(m, COPAL_OPT_OBSERVE, 1) == 0
+            ? cp_ask_open(e, m, (copal_cb){0})
+            : NULL;
+    if (x != NULL) {
+        a = cp_ask_of(x);
+        a->is_farewell = true;
+        a->heard = true;
+        a->way = left->way;
+        memcpy(a->main.bytes, left->main.bytes, CP_TOKEN_LEN);
+        if (cp_ask_send(x, m) != 0)
+            cp_ask_finish(x, COPAL_EIO, "");
+    }
+    copal_msg_unref(m);
+}
+
+int copal_cancel(copal_exchange *x)
+{
+    struct cp_ask *a;
+    bool was_observed;
+
+    if (x == NULL)
+        return COPAL_EINVAL;
+    if (!x->is_ask || x->over || x->engine == NULL)
+        return cp_why(x->mem, COPAL_ESTATE, "cancel: %s",
+                      x->is_ask ? "the exchange is over already"
+                                : "a request to be answered is not ours to "
+                                  "cancel; reply to it");
+    a = cp_ask_of(x);
+    was_observed = a->is_observed;
+    cp_engine_tell_time(x->engine);
+    cp_event_forget(x->engine, x);
+    a->is_observed = false;
+    cp_flight_stop(&a->main.flight);
+    if (was_observed && !x->engine->ending) {
+        cp_token_off(x->engine, &a->main);
+        say_farewell(a);
+    }
+    cp_ask_finish(x, COPAL_ECANCEL, "cancelled here");
+    return 0;
+}

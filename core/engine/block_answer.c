@@ -1,0 +1,223 @@
+/* An answer's body on its way out, by Block2. */
+#include "engine/block_kept.h"
+#include "engine/transfer.h"
+
+/* A representation whose blocks are asked for one by one needs an ETag, or the
+ * asker could not tell that it changed meanwhile. RFC 7959 2.4. */
+static int add_etag(copal_msg *m)
+{
+    static const uint8_t key[16] = "copal body etag";
+    uint64_t hash = cp_siphash(key, m->payload.data, m->payload.len);
+
+    if (m->code != COPAL_CONTENT || cp_msg_has(m, COPAL_OPT_ETAG))
+        return 0;
+    return cp_msg_add(m, COPAL_OPT_ETAG, cp_bytes(&hash, 4));
+}
+
+static struct cp_block block_wanted(const copal_exchange *x)
+{
+    const struct cp_answer *a = cp_container_of(x, struct cp_answer, x);
+    struct cp_block b = {0, cp_transfer_own_size(x), false};
+
+    if (a->wants_block && a->want.size <= b.size)
+        b = a->want;
+    else if (a->wants_block) /* ours is smaller: the same place, recounted */
+        b.num = (uint32_t)(cp_block_offset(a->want) / b.size);
+    return b;
+}
+
+static copal_msg *answer_block(copal_exchange *x, const copal_msg *whole,
+                               bool *more)
+{
+    struct cp_block b = block_wanted(x);
+    uint64_t offset = cp_block_offset(b);
+    copal_msg *m;
+
+    *more = false;
+    if (offset > 0 && offset >= whole->payload.len)
+        return cp_msg_new(x->mem, COPAL_BAD_REQUEST, 0);
+    *more = b.more = offset + b.size < whole->payload.len;
+    m = cp_transfer_block_of(whole, COPAL_OPT_BLOCK2, b);
+    if (m == NULL)
+        return NULL;
+    if (b.num == 0 && whole->payload.len <= UINT32_MAX &&
+        !cp_msg_has(m, COPAL_OPT_SIZE2) &&
+        cp_msg_add_uint(m, COPAL_OPT_SIZE2, whole->payload.len) != 0) {
+        copal_msg_unref(m);
+        return NULL;
+    }
+    cp_msg_borrow_payload(m, whole,
+                          cp_transfer_part_of(whole->payload, offset, b.size));
+    return m;
+}
+
+uint16_t cp_block_answer_size(struct cp_engine *e, const copal_msg *request)
+{
+    uint16_t own = cp_block_fit((uint64_t)e->params.value[COPAL_P_BLOCK_SIZE]);
+    const struct cp_option *o = cp_msg_find(request, COPAL_OPT_BLOCK2);
+    struct cp_block wanted;
+
+    return o != NULL &&
+                   cp_block_decode(cp_msg_option_value(request, o), &wanted) ==
+                       0 &&
+                   wanted.size < own
+               ? wanted.size
+               : own;
+}
+
+copal_msg *cp_block_answer_first(copal_msg *m, uint16_t size)
+{
+    copal_msg *whole, *first;
+
+    if (m->payload.len <= size)
+        return copal_msg_ref(m);
+    whole = cp_msg_derive(m);
+    if (whole == NULL || add_etag(whole) != 0) {
+        copal_msg_unref(whole);
+        return NULL;
+    }
+    whole->frozen = true;
+    first = cp_transfer_block_of(whole, COPAL_OPT_BLOCK2,
+                                 (struct cp_block){0, size, true});
+    if (first != NULL)
+        cp_msg_borrow_payload(first, whole,
+                              cp_transfer_part_of(whole->payload, 0, size));
+    copal_msg_unref(whole);
+    return first;
+}
+
+/* An answer given before the last block came is for the whole all the same, and
+ * names no block: it would read as one for that block alone. RFC 7959 2.3. */
+int cp_block_answer_echo(copal_exchange *x, copal_msg **m)
+{
+    struct cp_answer *a = cp_answer_of(x);
+    struct cp_block b = a->echo;
+    copal_msg *copy;
+
+    if (!a->echoes_block || a->echo.more || cp_msg_has(*m, COPAL_OPT_BLOCK1))
+        return 0;
+    copy = cp_msg_derive(*m);
+    if (copy == NULL)
+        return COPAL_ENOMEM;
+    if (cp_msg_add_uint(copy, COPAL_OPT_BLOCK1, cp_block_encode(b)) != 0) {
+        copal_msg_unref(copy);
+        return COPAL_ENOMEM;
+    }
+    copal_msg_unref(*m);
+    *m = copy;
+    return 0;
+}
+
+/* The first block of a body that is pulled from the user. A notification has
+ * no other: they are asked for as of any representation. */
+static int start_stream(copal_exchange *x, copal_msg *m)
+{
+    struct cp_answer *a = cp_answer_of(x);
+    struct cp_block b = block_wanted(x);
+    struct cp_transfer *t = cp_transfer_get(x);
+
+    if (t == NULL ||
+        (a->link != NULL &&
+         cp_block_kept_new(x, cp_bodies_key(x->engine, a->link, a->wire),
+                           NULL) == NULL))
+        return COPAL_ENOMEM;
+    t->sending = copal_msg_ref(m);
+    t->pulls = true;
+    t->size = b.size;
+    t->sent = cp_block_offset(b);
+    t->total = cp_msg_uint_or(m, COPAL_OPT_SIZE2, 0);
+    return cp_block_stream_out_pull(x);
+}
+
+/* The part of *m that was asked for in its place; the rest is kept, if there is
+ * room. */
+static int cut(copal_exchange *x, copal_msg **m)
+{
+    struct cp_answer *a = cp_answer_of(x);
+    copal_msg *whole = cp_msg_derive(*m), *block;
+    bool more;
+
+    if (whole == NULL || add_etag(whole) != 0) {
+        copal_msg_unref(whole);
+        return COPAL_ENOMEM;
+    }
+    whole->frozen = true; /* so that its blocks share the payload */
+    block = answer_block(x, whole, &more);
+    if (more && block != NULL)
+        cp_block_kept_new(x, cp_bodies_key(x->engine, a->link, a->wire), whole);
+    copal_msg_unref(whole);
+    if (block == NULL)
+        return COPAL_ENOMEM;
+    copal_msg_unref(*m);
+    *m = block;
+    return CP_PASS;
+}
+
+int cp_block_answer_out(copal_exchange *x, copal_msg **m)
+{
+    struct cp_answer *a = cp_answer_of(x);
+    uint16_t size = block_wanted(x).size;
+    bool is_short = (*m)->payload.len <= size;
+    int err = CP_PASS;
+
+    if (cp_msg_has(*m, COPAL_OPT_BLOCK2))
+        return CP_PASS;
+    if (x->transfer != NULL && x->transfer->streams_in)
+        cp_transfer_free(x); /* answered: nothing more is listened to */
+    if (((*m)->flags & COPAL_STREAM_OUT) != 0)
+        return start_stream(x, *m);
+    if (a->link == NULL)
+        return CP_PASS;
+    if (!is_short || (a->wants_block && (*m)->payload.len > 0 &&
+                      cp_code_class((*m)->code) == 2))
+        err = cut(x, m);
+    return err != CP_PASS ? err : cp_block_answer_echo(x, m);
+}
+
+static int next_of_stream(copal_exchange *x, struct cp_block_kept *o)
+{
+    copal_exchange *stream = o->stream;
+    struct cp_transfer *t = stream->transfer;
+    struct cp_block b;
+
+    if (t == NULL || stream->over) {
+        cp_block_kept_free(o);
+        return cp_answer_send_simple(&cp_block, x, COPAL_INCOMPLETE, NULL);
+    }
+    cp_block_kept_touch(o);
+    cp_answer_wire_adopt(stream, x);
+    b = block_wanted(stream); /* a PULL under way may have been for another */
+    t->size = b.size;
+    t->sent = cp_block_offset(b);
+    if (!t->awaits_write && cp_block_stream_out_pull(stream) < 0)
+        cp_exchange_fail(stream, COPAL_ENOMEM, NULL);
+    return CP_KEPT;
+}
+
+int cp_block_answer_next(copal_exchange *x, copal_msg *request)
+{
+    struct cp_engine *e = x->engine;
+    struct cp_block_kept *o =
+        cp_block_kept_find(e, cp_bodies_key(e, cp_answer_of(x)->link, request));
+    copal_msg *block;
+    bool more;
+    int err;
+
+    if (o == NULL) /* not kept any more: a safe method is asked anew */
+        return request->code == COPAL_GET || request->code == COPAL_FETCH
+                   ? CP_PASS
+                   : cp_answer_send_simple(&cp_block, x, COPAL_INCOMPLETE,
+                                           NULL);
+    if (o->stream != NULL)
+        return next_of_stream(x, o);
+    cp_block_kept_touch(o);
+    block = answer_block(x, o->whole, &more);
+    if (block == NULL)
+        return COPAL_ENOMEM;
+    if (!more)
+        cp_block_kept_free(o);
+    cp_answer_of(x)->answered = true;
+    err = cp_exchange_send_below(&cp_block, x, block);
+    copal_msg_unref(block);
+    return err < 0 ? err : CP_KEPT;
+}

@@ -1,0 +1,45 @@
+/* Bodies of requests on their way in, whole or as streams: RFC 7959 2.5.
+ * Counted against BODY_MEMORY, and so many from one peer. */
+#ifndef CP_ENGINE_BLOCK_PARTIAL_H
+#define CP_ENGINE_BLOCK_PARTIAL_H
+
+#include "base/buf.h"
+#include "engine/exchange.h"
+
+struct cp_answer;
+
+struct cp_block_partial {
+    struct cp_map_node node;    /* in bodies.in */
+    struct cp_map_node of_peer; /* in bodies.by_peer */
+    struct cp_timer timer;
+    struct cp_engine *engine;
+    struct cp_link *link;
+    struct cp_address remote;
+    struct cp_buf body;
+    uint64_t got;
+    size_t last_len;        /* of the newest block */
+    uint64_t taken;         /* of BODY_MEMORY */
+    copal_exchange *stream; /* ref'd: who sees the CHUNKs; NULL: collected */
+    bool if_none_match;     /* which stands in block 0 only: RFC 7959 2.10 */
+};
+
+/* The body whose first block came with a, under key (cp_bodies_key()). NULL: a
+ * limit was reached, or out of memory. */
+struct cp_block_partial *cp_block_partial_new(struct cp_engine *e,
+                                              struct cp_answer *a,
+                                              uint64_t key);
+struct cp_block_partial *cp_block_partial_find(struct cp_engine *e,
+                                               uint64_t key);
+
+/* A block came: its lifetime begins again. */
+void cp_block_partial_wait(struct cp_block_partial *in);
+
+/* It will not be completed: a stream's handler is told. */
+void cp_block_partial_give_up(struct cp_block_partial *in, int status,
+                              const char *why);
+void cp_block_partial_free(struct cp_block_partial *in);
+
+/* The endpoint ends. */
+void cp_block_partial_clear(struct cp_engine *e);
+
+#endif

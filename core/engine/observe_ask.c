@@ -1,0 +1,35 @@
+/* Notifications that come. */
+#include "engine/observe_core.h"
+#include "engine/ask.h"
+#include "engine/core.h"
+
+/* RFC 7641 3.4: newer by its number, or so much later that the numbers may
+ * have come round. */
+static bool is_fresher(const struct cp_ask *a, uint32_t number, uint64_t now)
+{
+    uint32_t v1 = a->observe_number, v2 = number;
+
+    return (v1 < v2 && v2 - v1 < 1u << 23) || (v1 > v2 && v1 - v2 > 1u << 23) ||
+           now > a->observe_at + 128000;
+}
+
+int cp_observe_ask_in(copal_exchange *x, const copal_msg *m)
+{
+    struct cp_ask *a = cp_ask_of(x);
+    const struct cp_option *o = cp_msg_find(m, COPAL_OPT_OBSERVE);
+    uint32_t number;
+
+    if (!a->wants_observe || a->came_by == &a->sub)
+        return CP_PASS;
+    if (o == NULL || cp_code_class(m->code) != 2) {
+        a->is_observed = false; /* this is the last one: RFC 7641 3.2 */
+        return CP_PASS;
+    }
+    number = (uint32_t)cp_bytes_uint(cp_msg_option_value(m, o));
+    if (a->is_observed && !is_fresher(a, number, x->engine->now))
+        return CP_KEPT;
+    a->is_observed = true;
+    a->observe_number = number;
+    a->observe_at = x->engine->now;
+    return CP_PASS;
+}

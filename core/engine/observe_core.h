@@ -1,0 +1,90 @@
+/* Observers of our resources from inside: for the files of the observe stage
+ * (observe*.c, observer.c, interest.c). */
+#ifndef CP_ENGINE_OBSERVE_CORE_H
+#define CP_ENGINE_OBSERVE_CORE_H
+
+#include "engine/answer_core.h"
+#include "engine/observe.h"
+
+/* Content-Formats are 16 bits; beyond them is what none has. */
+enum {
+    CP_NO_FORMAT = 65536,
+    CP_UNKNOWN_FORMAT
+};
+
+/* Observers who may share one representation: the same handler, cache key and
+ * identity. */
+struct cp_interest {
+    struct cp_map_node node;     /* in interests */
+    struct cp_map_node of_topic; /* in topics */
+    struct cp_engine *engine;
+    struct cp_handler *handler;
+    copal_msg *request; /* what the handler is asked */
+    struct cp_list observers;
+    bool asking; /* the handler owes an answer */
+    bool dirty;  /* it changed again meanwhile */
+};
+
+struct cp_observer {
+    struct cp_map_node node;    /* in observers */
+    struct cp_map_node of_peer; /* in by_peer */
+    struct cp_list place;       /* in interest->observers */
+    struct cp_interest *interest;
+    struct cp_link *link;
+    copal_msg *request; /* the registration: its token, its path */
+    struct cp_flight flight;
+    copal_msg *next; /* the newest state, while an older one is under way */
+    uint64_t con_at;
+    unsigned since_con;
+    uint64_t format; /* of the first state, or beyond: unknown after 2.03 */
+    bool ends;       /* what is under way is an error: its last notification */
+};
+
+/* ---- interest.c ---- */
+
+/* What a asks h for, made if need be. NULL: out of memory. */
+struct cp_interest *cp_interest_get(struct cp_engine *e, struct cp_handler *h,
+                                    copal_msg *request);
+
+/* Where the interests in path are found. */
+uint64_t cp_interest_topic(struct cp_engine *e, struct cp_handler *h,
+                           const char *path);
+
+/* Frees it if nobody has it any more, and no answer is awaited. */
+void cp_interest_free_idle(struct cp_interest *i);
+
+/* ---- observer.c ---- */
+
+/* The observer that registered by link with the source and token of request,
+ * or NULL. */
+struct cp_observer *cp_observer_find(struct cp_engine *e, struct cp_link *link,
+                                     const copal_msg *request);
+
+/* Makes who asked a an observer; first: the answer it is given. No room is no
+ * error, the answer then goes without Observe: RFC 7641 4.1. */
+bool cp_observer_add(struct cp_answer *a, const copal_msg *first);
+void cp_observer_free(struct cp_observer *o);
+
+/* Sends m, or soon. It may be no observer any more afterwards. */
+void cp_observer_tell(struct cp_observer *o, copal_msg *m);
+
+/* The Content-Format of m, or one of the two beyond. */
+uint64_t cp_observer_format_of(const copal_msg *m);
+
+/* An error ends an observation. RFC 7641 4.2. */
+bool cp_observer_is_last(const copal_msg *m);
+
+/* ---- observe.c and the stage's halves ---- */
+
+/* A copy of m that carries the next number. NULL: out of memory. */
+copal_msg *cp_observe_numbered(struct cp_engine *e, const copal_msg *m);
+
+/* Client: a response that may be a notification. A verdict. */
+int cp_observe_ask_in(copal_exchange *x, const copal_msg *m);
+
+/* Server: notes what m wants; registers or deregisters who asked. */
+void cp_observe_register_in(copal_exchange *x, const copal_msg *m);
+/* A verdict. */
+int cp_observe_register_out(copal_exchange *x, copal_msg **m);
+
+#endif

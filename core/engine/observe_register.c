@@ -1,0 +1,44 @@
+/* Who begins to observe, and who ends it. RFC 7641 4.1. */
+#include "engine/observe_core.h"
+#include "engine/core.h"
+#include "wire/block.h"
+
+int cp_observe_register_out(copal_exchange *x, copal_msg **m)
+{
+    struct cp_answer *a = cp_answer_of(x);
+    struct cp_observer *before;
+    copal_msg *copy;
+
+    if (a->link == NULL || (!a->registers && !a->deregisters))
+        return CP_PASS;
+    before = cp_observer_find(x->engine, a->link, a->wire);
+    if (before != NULL) /* left, or replaced: RFC 7641 4.1 */
+        cp_observer_free(before);
+    if (!a->registers || cp_observer_is_last(*m) || a->handler == NULL ||
+        (a->handler->flags & COPAL_OBSERVABLE) == 0 || !cp_observer_add(a, *m))
+        return CP_PASS;
+    a->registers = false;
+    copy = cp_observe_numbered(x->engine, *m);
+    if (copy == NULL)
+        return COPAL_ENOMEM;
+    copal_msg_unref(*m);
+    *m = copy;
+    return CP_PASS;
+}
+
+void cp_observe_register_in(copal_exchange *x, const copal_msg *m)
+{
+    struct cp_answer *a = cp_answer_of(x);
+    const struct cp_option *block = cp_msg_find(m, COPAL_OPT_BLOCK2);
+    struct cp_block b;
+    uint64_t value;
+
+    if (block != NULL &&
+        cp_block_decode(cp_msg_option_value(m, block), &b) == 0 && b.num > 0)
+        return; /* only a whole state can be registered for: RFC 7959 2.6 */
+    if (m->code != COPAL_GET && m->code != COPAL_FETCH)
+        return;
+    value = cp_msg_uint_or(m, COPAL_OPT_OBSERVE, UINT64_MAX);
+    a->registers = value == 0;
+    a->deregisters = value == 1;
+}

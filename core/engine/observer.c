@@ -1,0 +1,171 @@
+#include "engine/observe_core.h"
+#include "engine/core.h"
+
+enum {
+    CON_EVERY = 20,         /* one notification in so many is confirmable */
+    CON_AFTER_MS = 86400000 /* and one in 24 hours: RFC 7641 4.5 */
+};
+
+static uint64_t hash_of(struct cp_engine *e, const struct cp_address *remote,
+                        copal_bytes token)
+{
+    uint64_t part[2] = {
+        cp_map_hash(&e->observing.observers, remote, sizeof(*remote)),
+        cp_map_hash(&e->observing.observers, token.data, token.len)};
+
+    return cp_map_hash(&e->observing.observers, part, sizeof(part));
+}
+
+struct cp_observer *cp_observer_find(struct cp_engine *e, struct cp_link *link,
+                                     const copal_msg *request)
+{
+    struct cp_map_node *n =
+        cp_map_first(&e->observing.observers,
+                     hash_of(e, &request->path.remote, request->token));
+
+    for (; n != NULL; n = cp_map_next(n)) {
+        struct cp_observer *o = cp_container_of(n, struct cp_observer, node);
+
+        if (o->link == link &&
+            cp_address_equal(&o->request->path.remote, &request->path.remote) &&
+            cp_bytes_equal(o->request->token, request->token))
+            return o;
+    }
+    return NULL;
+}
+
+void cp_observer_free(struct cp_observer *o)
+{
+    struct cp_interest *i = o->interest;
+    struct cp_engine *e = i->engine;
+
+    cp_flight_stop(&o->flight);
+    cp_map_remove(&e->observing.observers, &o->node);
+    cp_map_remove(&e->observing.by_peer, &o->of_peer);
+    cp_list_remove(&o->place);
+    copal_msg_unref(o->next);
+    copal_msg_unref(o->request);
+    cp_free(e->mem, o);
+    cp_interest_free_idle(i);
+}
+
+uint64_t cp_observer_format_of(const copal_msg *m)
+{
+    return m->code != COPAL_CONTENT
+               ? CP_UNKNOWN_FORMAT
+               : cp_msg_uint_or(m, COPAL_OPT_CONTENT_FORMAT, CP_NO_FORMAT);
+}
+
+bool cp_observer_is_last(const copal_msg *m)
+{
+    return cp_code_class(m->code) != 2;
+}
+
+static bool must_confirm(const struct cp_observer *o, const copal_msg *m)
+{
+    return (m->flags & COPAL_NON) == 0 || cp_observer_is_last(m) ||
+           o->since_con + 1 >= CON_EVERY ||
+           o->interest->engine->now >= o->con_at + CON_AFTER_MS;
+}
+
+/* It could miss a state for ever where one cannot be sent: then it is no
+ * observer any more. */
+static void observer_send(struct cp_observer *o, const copal_msg *m)
+{
+    struct cp_engine *e = o->interest->engine;
+    struct cp_flight_plan plan =
+        cp_flight_plan_for(e, m, cp_params_uri_back(&e->params, o->request));
+
+    plan.link = o->link;
+    plan.path = &o->request->path;
+    plan.token = o->request->token;
+    plan.is_con = must_confirm(o, m);
+    if (cp_flight_start(&o->flight, &plan, m) != 0) {
+        cp_observer_free(o);
+        return;
+    }
+    o->ends = cp_observer_is_last(m); /* which is always confirmable */
+    o->since_con = plan.is_con ? 0 : o->since_con + 1;
+    if (plan.is_con)
+        o->con_at = e->now;
+}
+
+/* At most one confirmable notification is under way to an observer; of those
+ * that come meanwhile the newest waits. RFC 7641 4.5.1, 4.5.2. */
+void cp_observer_tell(struct cp_observer *o, copal_msg *m)
+{
+    if (o->ends)
+        return;
+    if (o->flight.state != CP_OPEN && o->flight.state != CP_QUEUED) {
+        observer_send(o, m);
+    } else if (o->next == NULL || !cp_observer_is_last(o->next)) {
+        copal_msg_unref(o->next);
+        o->next = copal_msg_ref(m);
+    }
+}
+
+static void on_flight_over(struct cp_flight *f, int status)
+{
+    struct cp_observer *o = cp_container_of(f, struct cp_observer, flight);
+    copal_msg *next = o->next;
+
+    o->next = NULL;
+    if (status != 0 || o->ends) /* rejected, gone, or told: RFC 7641 4.5 */
+        cp_observer_free(o);
+    else if (next != NULL)
+        cp_observer_tell(o, next);
+    copal_msg_unref(next);
+}
+
+/* The chain is as long as the limit on one peer at most. */
+static bool has_room(struct cp_answer *a, uint64_t peer_hash)
+{
+    struct cp_engine *e = a->x.engine;
+    const copal_msg *request = a->wire;
+    struct cp_map_node *n = cp_map_first(&e->observing.by_peer, peer_hash);
+    int64_t count = 0;
+
+    for (; n != NULL; n = cp_map_next(n))
+        count +=
+            cp_address_equal(&cp_container_of(n, struct cp_observer, of_peer)
+                                  ->request->path.remote,
+                             &request->path.remote);
+    if (count < cp_exchange_param(&a->x, COPAL_P_PEER_OBSERVERS) &&
+        (int64_t)e->observing.observers.count <
+            e->params.value[COPAL_P_MAX_OBSERVERS])
+        return true;
+    cp_engine_limited(e, "observers");
+    return false;
+}
+
+bool cp_observer_add(struct cp_answer *a, const copal_msg *first)
+{
+    struct cp_engine *e = a->x.engine;
+    const struct cp_address *remote = &a->wire->path.remote;
+    uint64_t peer_hash =
+        cp_map_hash(&e->observing.by_peer, remote, sizeof(*remote));
+    struct cp_interest *i;
+    struct cp_observer *o;
+
+    if (!has_room(a, peer_hash))
+        return false;
+    i = cp_interest_get(e, a->handler, a->x.request);
+    o = i == NULL ? NULL : cp_zalloc(e->mem, sizeof(*o));
+    if (o == NULL) {
+        if (i != NULL)
+            cp_interest_free_idle(i);
+        return false;
+    }
+    o->interest = i;
+    o->link = a->link;
+    o->request = copal_msg_ref(a->wire);
+    o->con_at = e->now;
+    o->format = cp_observer_format_of(first);
+    cp_flight_init(&o->flight, e, on_flight_over);
+    cp_list_init(&o->place);
+    cp_list_append(&i->observers, &o->place);
+    cp_map_put(&e->observing.observers, &o->node,
+               hash_of(e, remote, a->wire->token));
+    cp_map_put(&e->observing.by_peer, &o->of_peer, peer_hash);
+    return true;
+}

@@ -1,0 +1,35 @@
+/* A user who is not ready for what comes next. */
+#include "engine/ask.h"
+#include "engine/core.h"
+
+int copal_pause(copal_exchange *x)
+{
+    if (x == NULL)
+        return COPAL_EINVAL;
+    if (x->over)
+        return cp_why(x->mem, COPAL_ESTATE, "pause: the exchange is over");
+    x->paused = true;
+    return 0;
+}
+
+int copal_resume(copal_exchange *x)
+{
+    struct cp_ask *a;
+    copal_msg *held;
+
+    if (x == NULL)
+        return COPAL_EINVAL;
+    if (x->over)
+        return cp_why(x->mem, COPAL_ESTATE, "resume: the exchange is over");
+    x->paused = false;
+    cp_block_stream_in_delivered(x);
+    if (!x->is_ask || x->over)
+        return 0;
+    a = cp_ask_of(x);
+    held = a->held;
+    a->held = NULL;
+    if (held != NULL)
+        cp_ask_answered(x, held);
+    copal_msg_unref(held);
+    return 0;
+}
