@@ -58,6 +58,12 @@ struct box {
     void *ptr; /* NULL: closed or collected */
 };
 
+/* Endpoints of a simulation are freed with it, so it knows their boxes. */
+struct endpoint_box {
+    struct box box;
+    struct endpoint_box *next, **back; /* back NULL: in no simulation */
+};
+
 struct box_type {
     const char *name;
     void *(*ref)(void *p); /* NULL: has one owner */
@@ -120,15 +126,32 @@ static void *check_box(lua_State *L, int i, struct box_type *type)
     return box->ptr;
 }
 
-static struct box *new_box(lua_State *L, struct box_type *type)
+static void *new_box_of(lua_State *L, struct box_type *type, size_t size)
 {
-    struct box *box = lua_newuserdata(L, sizeof(*box));
+    struct box *box = lua_newuserdata(L, size);
 
-    box->ptr = NULL;
+    memset(box, 0, size);
     lua_pushlightuserdata(L, type);
     lua_rawget(L, LUA_REGISTRYINDEX);
     lua_setmetatable(L, -2);
     return box;
+}
+
+static struct box *new_box(lua_State *L, struct box_type *type)
+{
+    return new_box_of(L, type, sizeof(struct box));
+}
+
+/* Takes an endpoint out of its simulation's list, if it is in one. */
+static void unlink_endpoint(struct endpoint_box *e)
+{
+    if (e->back == NULL)
+        return;
+    *e->back = e->next;
+    if (e->next != NULL)
+        e->next->back = e->back;
+    e->next = NULL;
+    e->back = NULL;
 }
 
 /* Pushes nil, text, NAME; text NULL or empty: the error's general one. */
@@ -181,8 +204,10 @@ static int gc_endpoint(lua_State *L)
 {
     struct box *box = to_box(L, 1, &endpoint_type);
 
-    if (box != NULL)
+    if (box != NULL) {
+        unlink_endpoint((struct endpoint_box *)(void *)box);
         empty_box(L, box, &endpoint_type);
+    }
     return 0;
 }
 
@@ -257,6 +282,7 @@ static const char *why(lua_State *L)
 #include "lua_callback.h"
 #include "lua_loop.h"
 #include "lua_inspect.h"
+#include "lua_sim.h"
 
 /* ---- Opening ------------------------------------------------------------ */
 
@@ -269,6 +295,7 @@ static void init_bridge(lua_State *L)
     make_type(L, &endpoint_type, gc_endpoint);
     make_type(L, &message_type, gc_message);
     make_type(L, &exchange_type, gc_exchange);
+    make_type(L, &sim_type, gc_sim);
 
     lua_pushlightuserdata(L, &bridge_key);
     b = lua_newuserdata(L, sizeof(*b));
@@ -278,7 +305,7 @@ static void init_bridge(lua_State *L)
     luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushcfunction(L, dispatch);
     b->dispatcher = luaL_ref(L, LUA_REGISTRYINDEX);
-    lua_pushcfunction(L, add_traceback);
+    push_traceback(L);
     b->traceback = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_rawset(L, LUA_REGISTRYINDEX);
 }

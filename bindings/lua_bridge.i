@@ -2,6 +2,7 @@
  * are strings, integers are integers, and what fails gives nil, text, NAME. */
 %{
 #include "lua_bridge.h"
+#include "lua_data.h"
 %}
 
 /* ---- Handles ------------------------------------------------------------ */
@@ -22,9 +23,10 @@
 
 /* ---- Numbers, text, bytes ----------------------------------------------- */
 
-%typemap(in) int, unsigned, uint32_t, copal_registry, copal_param, copal_text,
-             copal_log
-%{ $1 = ($1_ltype)check_integer(L, $input, INT32_MIN, UINT32_MAX); %}
+%typemap(in) int, copal_registry, copal_param, copal_text, copal_log
+%{ $1 = ($1_ltype)check_integer(L, $input, INT32_MIN, INT32_MAX); %}
+%typemap(in) unsigned, uint32_t
+%{ $1 = ($1_ltype)check_integer(L, $input, 0, UINT32_MAX); %}
 %typemap(in) uint64_t, size_t
 %{ $1 = ($1_ltype)check_integer(L, $input, 0, INT64_MAX); %}
 %typemap(in) int64_t
@@ -71,8 +73,27 @@
 %native(msg_uint) int l_msg_uint(lua_State *L);
 %native(msg_wire) int l_msg_wire(lua_State *L);
 %native(stats) int l_stats(lua_State *L);
+%native(open_exchanges) int l_open_exchanges(lua_State *L);
 %native(params) int l_params(lua_State *L);
 %native(errors) int l_errors(lua_State *L);
+%native(data_kinds) int l_data_kinds(lua_State *L);
+%native(is_utf8) int l_is_utf8(lua_State *L);
+%native(cbor_encode) int l_cbor_encode(lua_State *L);
+%native(cbor_decode) int l_cbor_decode(lua_State *L);
+%native(cbor_diagnostic) int l_cbor_diagnostic(lua_State *L);
+%native(json_decode) int l_json_decode(lua_State *L);
+%native(sim) int l_sim(lua_State *L);
+%native(sim_free) int l_sim_free(lua_State *L);
+%native(sim_endpoint) int l_sim_endpoint(lua_State *L);
+%native(sim_set_path) int l_sim_set_path(lua_State *L);
+%native(sim_lose) int l_sim_lose(lua_State *L);
+%native(sim_move) int l_sim_move(lua_State *L);
+%native(sim_inject) int l_sim_inject(lua_State *L);
+%native(sim_run) int l_sim_run(lua_State *L);
+%native(sim_stop) int l_sim_stop(lua_State *L);
+%native(sim_now) int l_sim_now(lua_State *L);
+%native(sim_transcript) int l_sim_transcript(lua_State *L);
+%native(sim_keep) int l_sim_keep(lua_State *L);
 
 %init %{ init_bridge(L); %}
 

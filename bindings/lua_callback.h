@@ -36,12 +36,11 @@ static void push_status(lua_State *L, const copal_event *ev)
 static int push_event(lua_State *L, const copal_event *ev)
 {
     switch (ev->kind) {
-    case COPAL_REQUEST:
-        push_shown(L, &message_type, ev->msg);
+    case COPAL_REQUEST: /* its message is the exchange's, for who wants it */
         push_shown(L, &exchange_type, ev->exchange);
         lua_pushlightuserdata(L, ev->exchange);
         lua_pushstring(L, ev->text);
-        return 4;
+        return 3;
     case COPAL_RESPONSE:
     case COPAL_STRAY: push_shown(L, &message_type, ev->msg); return 1;
     case COPAL_CHUNK:
@@ -85,11 +84,25 @@ static int dispatch(lua_State *L)
     return 0;
 }
 
-static int add_traceback(lua_State *L)
+/* What lua_pcall() calls with an error: debug.traceback, which adds to text
+ * and leaves everything else as it is; without it, nothing is added. */
+static int no_traceback(lua_State *L)
 {
-    if (lua_type(L, 1) == LUA_TSTRING)
-        luaL_traceback(L, L, lua_tostring(L, 1), 1);
+    lua_settop(L, 1);
     return 1;
+}
+
+static void push_traceback(lua_State *L)
+{
+    lua_getglobal(L, "debug");
+    if (lua_istable(L, -1)) {
+        lua_getfield(L, -1, "traceback");
+        lua_remove(L, -2);
+    }
+    if (!lua_isfunction(L, -1)) {
+        lua_pop(L, 1);
+        lua_pushcfunction(L, no_traceback);
+    }
 }
 
 /* The error is on top of the stack. */

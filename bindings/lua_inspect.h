@@ -102,6 +102,17 @@ static int l_stats(lua_State *L)
     return 1;
 }
 
+/* How many exchanges are open: asked every turn, so without a table. */
+static int l_open_exchanges(lua_State *L)
+{
+    const copal *c = check_box(L, 1, &endpoint_type);
+    copal_stats s = {.size = sizeof(s)};
+
+    copal_get_stats(c, &s);
+    lua_pushinteger(L, (lua_Integer)s.exchanges_open);
+    return 1;
+}
+
 static void add_param(lua_State *L, int row, int number, int64_t value,
                       const char *where, const char *what)
 {

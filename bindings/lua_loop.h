@@ -60,12 +60,34 @@ static int l_caught(lua_State *L)
 
 /* ---- Endpoints ---------------------------------------------------------- */
 
+/* The loop of luv, if it is loaded in this state: what luv keeps in the
+ * registry begins with a pointer to its loop. */
+static struct uv_loop_s *luv_loop(lua_State *L)
+{
+    struct uv_loop_s **context;
+
+    lua_getfield(L, LUA_REGISTRYINDEX, "luv_context");
+    context = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return context != NULL ? *context : NULL;
+}
+
+/* endpoint(share): on luv's loop if share is true. As the box is younger than
+ * luv's context, it is collected before it when the state is closed: our
+ * handles are closed by then, which luv would take for its own. */
 static int l_endpoint(lua_State *L)
 {
-    struct box *box = new_box(L, &endpoint_type);
+    copal_config config = {COPAL_CONFIG_INIT};
+    struct endpoint_box *e;
 
-    box->ptr = copal_new(NULL);
-    if (box->ptr == NULL)
+    if (lua_toboolean(L, 1)) {
+        config.loop = luv_loop(L);
+        if (config.loop == NULL)
+            return push_error(L, COPAL_ESTATE, "luv is not loaded");
+    }
+    e = new_box_of(L, &endpoint_type, sizeof(*e));
+    e->box.ptr = copal_new(&config);
+    if (e->box.ptr == NULL)
         return push_error(L, COPAL_ENOMEM, NULL);
     return 1;
 }
@@ -80,6 +102,7 @@ static int l_free(lua_State *L)
     luaL_argcheck(L, box != NULL, 1, "endpoint expected");
     c = box->ptr;
     box->ptr = NULL;
+    unlink_endpoint((struct endpoint_box *)(void *)box);
     if (c != NULL)
         copal_free(c);
     return 0;
@@ -127,43 +150,73 @@ static int l_run(lua_State *L)
     return 1;
 }
 
-static int wait_input(lua_State *L, struct pollfd *fds, int n, int timeout)
+/* What one argument of wait() adds to what is waited for. */
+static void wait_for(lua_State *L, int i, struct pollfd *p, int *timeout)
+{
+    copal *c;
+    int left;
+
+    *p = (struct pollfd){.events = POLLIN};
+    if (lua_type(L, i) == LUA_TNUMBER) {
+        p->fd = (int)check_integer(L, i, 0, INT32_MAX);
+        return;
+    }
+    c = check_box(L, i, &endpoint_type);
+    p->fd = copal_fd(c);
+    left = copal_timeout(c);
+    if (left >= 0 && (*timeout < 0 || left < *timeout))
+        *timeout = left;
+}
+
+/* A turn for each that has something to do. One that is freed in the turn of
+ * another is left out. */
+static int step_all(lua_State *L, const struct pollfd *fds, int n)
 {
     for (int i = 0; i < n; i++) {
-        copal *c = check_box(L, i + 2, &endpoint_type);
-        int left = copal_timeout(c);
+        struct box *box = to_box(L, i + 2, &endpoint_type);
+        copal *c = box == NULL ? NULL : box->ptr;
+        int err = 0;
 
-        fds[i] = (struct pollfd){.fd = copal_fd(c), .events = POLLIN};
-        if (left >= 0 && (timeout < 0 || left < timeout))
-            timeout = left;
+        if (c != NULL && (fds[i].revents != 0 || copal_timeout(c) == 0))
+            err = copal_step(c);
+        if (err < 0)
+            return err;
     }
-    /* A signal from here on makes the first descriptor readable. */
-    return caught != 0 ? 0 : poll(fds, (nfds_t)n, timeout);
+    return 0;
 }
 
 /* wait(ms, endpoint...): one turn of each of several endpoints, after at most
- * ms (-1: no limit) of waiting for something to do. An endpoint may be freed
- * in the turn of another. */
+ * ms (-1: no limit) of waiting for something to do. Numbers among them are
+ * descriptors to be watched for input; the first that has any is returned
+ * after true. */
 static int l_wait(lua_State *L)
 {
     struct pollfd fds[16];
     int timeout = (int)check_integer(L, 1, -1, INT32_MAX);
-    int n = lua_gettop(L) - 1;
+    int n = lua_gettop(L) - 1, err;
+    copal *first = NULL;
     struct watched w;
 
     luaL_argcheck(L, n >= 1 && n <= 16, 2, "1 to 16 endpoints expected");
-    for (int i = 0; i < n; i++)
-        check_box(L, i + 2, &endpoint_type);
-    watch_signals(&w, to_box(L, 2, &endpoint_type)->ptr);
-    wait_input(L, fds, n, timeout);
-    unwatch_signals(&w);
     for (int i = 0; i < n; i++) {
-        struct box *box = to_box(L, i + 2, &endpoint_type);
-        int err = box->ptr == NULL ? 0 : copal_step(box->ptr);
-
-        if (err < 0)
-            return push_error(L, err, NULL);
+        wait_for(L, i + 2, &fds[i], &timeout);
+        if (first == NULL && lua_type(L, i + 2) != LUA_TNUMBER)
+            first = check_box(L, i + 2, &endpoint_type);
     }
+    watch_signals(&w, first);
+    /* A signal from here on makes the endpoint's descriptor readable. */
+    if (caught != 0 || poll(fds, (nfds_t)n, timeout) < 0)
+        for (int i = 0; i < n; i++)
+            fds[i].revents = 0;
+    unwatch_signals(&w);
+    err = step_all(L, fds, n);
+    if (err < 0)
+        return push_error(L, err, NULL);
     lua_pushboolean(L, 1);
+    for (int i = 0; i < n; i++)
+        if (lua_type(L, i + 2) == LUA_TNUMBER && fds[i].revents != 0) {
+            lua_pushinteger(L, fds[i].fd);
+            return 2;
+        }
     return 1;
 }

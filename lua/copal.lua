@@ -1,13 +1,16 @@
--- copal: CoAP for Lua. Lua 5.3, 5.4 and LuaJIT.
+-- copal: CoAP for Lua 5.4, 5.3 and LuaJIT; for Lua 5.1 in callback style.
 --
 --   local copal = require "copal"
 --   print(assert(copal.get "coap://localhost/time").payload)
 --
 -- Times are seconds. What can fail in the network gives nil, error; a 4.xx is
 -- a response. Misuse throws.
+local compat = require "copal.compat"
 local core = require "copal_core"
+local data = require "copal.data"
 local endpoint = require "copal.endpoint"
 local errors = require "copal.error"
+local loop = require "copal.loop"
 local message = require "copal.message"
 local task = require "copal.task"
 local value = require "copal.value"
@@ -17,8 +20,11 @@ local copal = {
   endpoint = endpoint.new,
   code = value.code,
   format = value.format,
+  use_loop = loop.use,
   is_error = errors.is,
   is_message = message.is,
+  null = data.null,
+  undefined = data.undefined,
 }
 
 for name, dotted in pairs(value.codes) do
@@ -29,7 +35,8 @@ for name, number in pairs(value.formats) do
 end
 
 -- Loaded when touched.
-local lazy = { json = "copal.json", linkformat = "copal.links" }
+local lazy = { json = "copal.json", cbor = "copal.cbor", senml = "copal.senml",
+  linkformat = "copal.links", sim = "copal.sim" }
 
 setmetatable(copal, { __index = function(t, key)
   local module = lazy[key]
@@ -75,7 +82,7 @@ end
 
 ---- run -------------------------------------------------------------------------
 
-local unpack = table.unpack or unpack
+local unpack = compat.unpack
 
 -- What remains to be done when the loop came to rest.
 local function outcome(coap, job, why)
@@ -93,10 +100,10 @@ end
 -- In a task: whoever drives the loop drives ours, too.
 local function run_inside(coap, fn, ...)
   local job = task.spawn_joined(coap, fn, coap, ...)
-  if not (job.done and (not job.ok or task.is_idle(coap))) and not coap.stopped then
+  if not (job.done and (not job.ok or loop.is_idle(coap))) and not coap.stopped then
     task.await(coap, function(wake)
       local function rest()
-        if not job.ok or task.is_idle(coap) then wake() end
+        if not job.ok or loop.is_idle(coap) then wake() end
         coap.idle_wake = wake
       end
       coap.stop_waiters = { wake }
@@ -108,7 +115,7 @@ end
 
 local function run_outside(coap, fn, ...)
   local job = task.spawn_joined(coap, fn, coap, ...)
-  local why, signal = task.drive(coap, function()
+  local why, signal = loop.drive(coap, function()
     return coap.stopped or job.done and not job.ok
   end, function()
     return job.done
@@ -131,17 +138,15 @@ end
 -- threw.
 function copal.run(fn, ...)
   local coap, previous = assert(endpoint.new()), default
-  local way = coroutine.isyieldable() and run_inside or run_outside
+  local way = compat.isyieldable() and run_inside or run_outside
   default = coap
   return put_back(coap, previous, pcall(way, coap, fn, ...))
 end
 
 ---- Not there yet ----------------------------------------------------------------
 
-for _, name in ipairs { "find", "sim" } do
-  copal[name] = function()
-    return nil, errors.not_built_in("copal." .. name)
-  end
+function copal.find()
+  return nil, errors.not_built_in("copal.find")
 end
 
 return copal

@@ -2,6 +2,7 @@
  * Lua, makes the embedded modules loadable and hands the command line to
  * copal.cli.main, which returns the exit status. */
 #include "embedded.h"
+#include "line/line.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -45,13 +47,23 @@ static int l_clock(lua_State *L)
     return 1;
 }
 
+/* When a file was last written, in seconds; nil if it is not there. */
+static int l_modified(lua_State *L)
+{
+    struct stat s;
+
+    if (stat(luaL_checkstring(L, 1), &s) != 0)
+        return 0;
+    lua_pushnumber(L, (lua_Number)s.st_mtim.tv_sec +
+                          (lua_Number)s.st_mtim.tv_nsec / 1e9);
+    return 1;
+}
+
 static int open_host(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"isatty", l_isatty},
-        {"columns", l_columns},
-        {"clock", l_clock},
-        {NULL, NULL},
+        {"isatty", l_isatty},     {"columns", l_columns}, {"clock", l_clock},
+        {"modified", l_modified}, {NULL, NULL},
     };
 
     luaL_newlib(L, functions);
@@ -80,6 +92,8 @@ static void preload(lua_State *L)
     lua_setfield(L, -2, "copal_core");
     lua_pushcfunction(L, open_host);
     lua_setfield(L, -2, "copal.host");
+    lua_pushcfunction(L, copal_open_line);
+    lua_setfield(L, -2, "copal.line");
     for (const struct embedded *e = embedded_scripts; e->module != NULL; e++) {
         lua_pushlightuserdata(L, (void *)e);
         lua_pushcclosure(L, load_embedded, 1);

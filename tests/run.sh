@@ -2,10 +2,11 @@
 # Builds copal in build/ and runs its tests.
 #
 #   sh tests/run.sh                   everything but the fuzzers and benchmarks
-#   sh tests/run.sh NAME...           parts: a label (unit sim net lua cli interop
+#   sh tests/run.sh NAME...           parts: a label (unit sim net lua python cli interop
 #                                     corpus install style bench), or a test
 #                                     (sim.block, block)
-#   sh tests/run.sh asan              unit, sim, net and corpus under ASan and UBSan
+#   sh tests/run.sh asan              unit, sim, net, corpus, python under ASan and
+#                                     UBSan
 #   sh tests/run.sh fuzz [SECONDS]    each fuzzer, for 20 seconds if not told
 #
 # The last line is "N passed, N failed, N skipped"; a build that fails and a
@@ -87,7 +88,7 @@ check_asan() {
     build "$root/build/asan" -DCMAKE_BUILD_TYPE=Debug -DCOPAL_LUA=OFF \
         -DCOPAL_EXAMPLES=OFF "-DCOPAL_SANITIZE=address;undefined" || return
     ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=$root/tests/lsan.supp \
-        check "$root/build/asan" -L '^(unit|sim|net|corpus)$'
+        check "$root/build/asan" -L '^(unit|sim|net|corpus|python)$'
 }
 
 # fuzz SECONDS: new inputs go to build/, the seeds stay as they are.
@@ -95,7 +96,8 @@ fuzz() {
     sh "$root/examples/setup.sh" fuzz || exit 2
     build "$root/build/fuzz" -DCMAKE_C_COMPILER=clang-14 -DCOPAL_FUZZ=ON \
         -DCOPAL_WERROR=OFF -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS=-O1 \
-        -DCOPAL_LUA=OFF -DCOPAL_EXAMPLES=OFF -DCOPAL_TESTS=OFF || return
+        -DCOPAL_LUA=OFF -DCOPAL_PYTHON=OFF -DCOPAL_EXAMPLES=OFF \
+        -DCOPAL_TESTS=OFF || return
     set -- "$1" "$root"/build/fuzz/fuzz/fuzz_*
     seconds=$1
     shift

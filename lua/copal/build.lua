@@ -110,24 +110,32 @@ function M.apply(handle, opts)
   return true
 end
 
--- A body as scripts give it -> text, format number. Tables are JSON.
+-- How tables are written, by the kind of a Content-Format.
+local writers = {
+  json = function(v) return require "copal.json".encode(v) end,
+  cbor = function(v) return require "copal.cbor".encode(v) end,
+  ["senml+json"] = function(v) return require "copal.senml".encode(v, "json") end,
+  ["senml+cbor"] = function(v) return require "copal.senml".encode(v, "cbor") end,
+}
+
+-- A body as scripts give it -> text, format number. Strings are sent as they
+-- are. Tables are written as format wants them, JSON if there is none; where
+-- format wants CBOR, so are numbers and booleans.
 function M.encode(body, format)
   local f = format ~= nil and value.format(format) or nil
   if format ~= nil and not f then
     return nil, "unknown Content-Format " .. tostring(format)
   end
-  local number = f and f.number
+  local number, kind = f and f.number, f and value.kind(f)
+  local is_plain = type(body) == "number" or type(body) == "boolean"
   if type(body) == "string" then return body, number end
-  if type(body) == "number" or type(body) == "boolean" then
-    return tostring(body), number
-  end
-  if type(body) ~= "table" then
+  if is_plain and kind ~= "cbor" then return tostring(body), number end
+  if type(body) ~= "table" and not is_plain then
     return nil, "a body cannot be a " .. type(body)
   end
-  if number and number ~= 50 and not f.name:find("json") then
-    return nil, f.name .. ": not built in", "ENOTSUP"
-  end
-  local ok, text = pcall(require "copal.json".encode, body)
+  local write = writers[f and (kind or "") or "json"]
+  if not write then return nil, f.name .. ": not built in", "ENOTSUP" end
+  local ok, text = pcall(write, body)
   if not ok then return nil, tostring(text) end
   return text, number or 50
 end

@@ -1,7 +1,7 @@
 -- The endpoint: client and server in one object.
-local build = require "copal.build"
 local core = require "copal_core"
 local errors = require "copal.error"
+local loop = require "copal.loop"
 local message = require "copal.message"
 local task = require "copal.task"
 local value = require "copal.value"
@@ -74,10 +74,16 @@ end
 -- parameters: names of COPAL_PARAMS, times in seconds; also listen, psk, cert,
 -- via, store, credentials.
 function M.new(parameters)
-  local handle, text, name = core.endpoint()
+  local luv = loop.luv()
+  local handle, text, name = core.endpoint(luv ~= nil)
   if not handle then return nil, errors.new(name, text) end
-  local self = setmetatable({ handle = handle, timers = 0 }, Endpoint)
-  task.add_endpoint(self)
+  local self = setmetatable({ handle = handle, timers = 0, shared = luv }, Endpoint)
+  loop.add(self)
+  return M.configured(self, parameters)
+end
+
+-- The endpoint with its parameters, or nil and an error.
+function M.configured(self, parameters)
   for key, v in pairs(parameters or {}) do
     local ok, why, kind = configure(self, key, v)
     if not ok then
@@ -100,7 +106,12 @@ function Endpoint:free()
   if not handle then return end
   self.handle = nil
   self.listening = nil
-  task.remove_endpoint(handle)
+  if self.before_free then self.before_free() end
+  if self.sim then
+    self.sim.endpoints[handle] = nil
+  else
+    loop.remove(handle)
+  end
   core.free(handle)
   wake_stopped(self)
 end
@@ -117,8 +128,14 @@ function Endpoint:close(seconds)
   self.closing = true
   core.close(self.handle, value.ms(seconds or 1))
   self.listening = nil
-  if not task.is_driving() then
-    core.run(self.handle)
+  if self.shared then -- run by whoever runs that loop
+    core.after(self.handle, value.ms(seconds or 1), function() self:free() end)
+  elseif not loop.is_driving(self) then
+    if self.sim then
+      self.sim:run(seconds or 1)
+    else
+      core.run(self.handle)
+    end
     self:free()
   end
 end
@@ -130,10 +147,10 @@ end
 function Endpoint:run()
   handle_of(self)
   self.stopped = nil
-  if coroutine.isyieldable() then
+  if not task.waits_inline(self) then
     return self:rest()
   end
-  local why, signal = task.drive(self, function() return self.stopped end,
+  local why, signal = loop.drive(self, function() return self.stopped end,
     function() return true end)
   if self.closing then self:free() end
   if why == "signal" then
@@ -144,13 +161,13 @@ end
 
 function Endpoint:stop()
   self.stopped = true
-  task.kick()
+  loop.kick(self)
   wake_stopped(self)
 end
 
 -- What run() is in a task, where somebody else drives the loop.
 function Endpoint:rest()
-  if not task.is_idle(self) then
+  if not loop.is_idle(self) then
     task.await(self, function(wake)
       self.stop_waiters = self.stop_waiters or {}
       table.insert(self.stop_waiters, wake)
@@ -169,6 +186,36 @@ function Endpoint:forever()
     self.stop_waiters = self.stop_waiters or {}
     table.insert(self.stop_waiters, wake)
   end)
+end
+
+---- Other loops ---------------------------------------------------------------
+
+-- For a loop of somebody else's: what cqueues calls a pollable, and any loop
+-- that watches a descriptor for input. After pollfd() became readable or
+-- timeout() seconds (nil: no limit) went by, step().
+function Endpoint:pollfd()
+  local fd = core.fd(handle_of(self))
+  if fd >= 0 then return fd end
+  return nil, errors.new("ESTATE", "pollfd: the endpoint lives on luv's loop; run that")
+end
+
+function Endpoint.events()
+  return "r"
+end
+
+function Endpoint:timeout()
+  local ms = core.timeout(handle_of(self))
+  return ms >= 0 and ms / 1000 or nil
+end
+
+function Endpoint:step()
+  local ok, err = checked(core.step(handle_of(self)))
+  if self.handle and self.idle_wake and loop.is_idle(self) then
+    local wake = self.idle_wake
+    self.idle_wake = nil
+    wake()
+  end
+  return ok, err
 end
 
 function Endpoint:spawn(fn, ...)
@@ -212,6 +259,7 @@ end
 
 -- fn runs as a task, so it may wait.
 function Endpoint:after(seconds, fn)
+  value.check_function(fn, 2)
   local timer = setmetatable({ endpoint = self }, Timer)
   return started(timer, after(self, value.ms(seconds), function()
     timer.id = nil
@@ -220,6 +268,7 @@ function Endpoint:after(seconds, fn)
 end
 
 function Endpoint:every(seconds, fn)
+  value.check_function(fn, 2)
   local timer = setmetatable({ endpoint = self, fn = fn }, Timer)
   local ms = value.ms(seconds)
   local function again()
@@ -248,204 +297,8 @@ end
 
 ---- Asking --------------------------------------------------------------------
 
-local Request = {}
-Request.__index = Request
-
-function Request:cancel()
-  if not self.x then return false end
-  return core.cancel(self.x) or false
-end
-
-function Request:__tostring()
-  return "copal request " .. tostring(self.uri)
-    .. (self.done and " (done)" or " (waiting)")
-end
-
--- opts.sink(piece, offset, last, response) takes the body of the answer piece by
--- piece, opts.progress(offset, total) is told how far a transfer is. Sends
--- handle; finish(res, err) is called once, at END.
-local function start(self, handle, uri, opts, body, finish)
-  local request = setmetatable({ uri = uri }, Request)
-  local response, failure
-  local sink, progress = opts and opts.sink, opts and opts.progress
-
-  local function on_event(kind, a, b, c, d)
-    if kind == core.RESPONSE then
-      response = response or message.received(a)
-    elseif kind == core.END then
-      request.done = true
-      if failure then finish(nil, failure)
-      elseif a then finish(nil, errors.new(a, b))
-      else finish(response) end
-    elseif kind == core.CHUNK then
-      local ok, e = true, nil
-      if sink then ok, e = pcall(sink, core.msg_payload(a), c, d, response) end
-      if not ok then
-        failure = errors.new("ECANCEL", tostring(e))
-        core.cancel(b)
-      end
-    elseif kind == core.PULL then
-      local piece, last = require "copal.server".read_piece(body, b, c)
-      core.write(a, piece, last and 1 or 0)
-    elseif kind == core.PROGRESS and progress then
-      progress(a, b)
-    end
-  end
-
-  local x, text, name = core.request(handle_of(self), handle, on_event)
-  if not x then
-    return nil, errors.new(name, text)
-  end
-  request.x = x
-  return request
-end
-
-local function is_stream(body)
-  return type(body) == "function" or io.type(body) == "file"
-end
-
--- The one way to ask: with fn, returns a request; without, waits.
-local function ask(self, code, uri, body, opts, fn)
-  local stream = is_stream(body) and body or nil
-  if stream then
-    local copy = {}
-    for k, v in pairs(opts or {}) do copy[k] = v end
-    copy.flags = (copy.flags or 0) + core.STREAM_OUT
-    opts, body = copy, nil
-  end
-  local handle, err = build.build(handle_of(self), code, uri, body, opts)
-  if not handle then
-    if fn then self:after(0, function() fn(nil, err) end) end
-    return nil, err
-  end
-  if fn then
-    return start(self, handle, uri, opts, stream, fn)
-  end
-  return task.await(self, function(wake)
-    local request, failed = start(self, handle, uri, opts, stream, wake)
-    if not request then return wake(nil, failed) end
-    return function() request:cancel() end
-  end)
-end
-
-local function check_uri(uri)
-  if type(uri) ~= "string" then
-    error("copal: a URI expected, got " .. type(uri), 3)
-  end
-end
-
-local function asker(code)
-  return function(self, uri, opts, fn)
-    check_uri(uri)
-    if type(opts) == "function" then opts, fn = nil, opts end
-    return ask(self, code, uri, nil, opts, fn)
-  end
-end
-
-local function sender(code)
-  return function(self, uri, body, opts, fn)
-    check_uri(uri)
-    if type(opts) == "function" then opts, fn = nil, opts
-    elseif type(body) == "function" and opts == nil and fn == nil then
-      body, fn = nil, body
-    end
-    return ask(self, code, uri, body, opts, fn)
-  end
-end
-
-Endpoint.get, Endpoint.delete = asker(1), asker(4)
-Endpoint.post, Endpoint.put, Endpoint.fetch = sender(2), sender(3), sender(5)
-Endpoint.patch, Endpoint.ipatch = sender(6), sender(7)
-
--- c:message("GET", uri, { payload =, format =, ... }): to look at, to change,
--- to send with request().
-function Endpoint:message(code, uri, opts)
-  local c = value.code(code)
-  if not c then error("copal: unknown code " .. tostring(code), 2) end
-  local handle, err = build.build(handle_of(self), c.number, uri,
-    opts and opts.payload, opts)
-  if not handle then return nil, err end
-  return message.own(handle)
-end
-
--- A message, or a table with code, uri, payload and options.
-function Endpoint:request(m, fn)
-  if message.is(m) then
-    local function begin(finish)
-      return start(self, m.handle, m.uri, nil, nil, finish)
-    end
-    if fn then return begin(fn) end
-    return task.await(self, function(wake)
-      local request, failed = begin(wake)
-      if not request then return wake(nil, failed) end
-      return function() request:cancel() end
-    end)
-  end
-  local c = value.code(m.code or "GET")
-  if not c then error("copal: unknown code " .. tostring(m.code), 2) end
-  return ask(self, c.number, m.uri, m.payload, m, fn)
-end
-
--- true when the peer answered; with fn, fn(true) or fn(nil, err).
-function Endpoint:ping(uri, fn)
-  check_uri(uri)
-  local handle = handle_of(self)
-  local function begin(finish)
-    local x, text, name = core.ping(handle, uri, function(kind, failed, sentence)
-      if kind ~= core.END then return end
-      if failed then finish(nil, errors.new(failed, sentence))
-      else finish(true) end
-    end)
-    if not x then return nil, errors.new(name, text) end
-    return setmetatable({ x = x, uri = uri }, Request)
-  end
-  if fn then return begin(fn) end
-  return task.await(self, function(wake)
-    local request, err = begin(wake)
-    if not request then return wake(nil, err) end
-    return function() request:cancel() end
-  end)
-end
-
--- Raw use: one message of any code, no answer expected.
-function Endpoint:send(m, to)
-  return checked(core.send(handle_of(self), m.handle, to))
-end
-
-function Endpoint:understand(option)
-  return checked(core.understand(handle_of(self), value.option(option)))
-end
-
--- for uri, response, error in c:get_all(uris, { limit = 8, timeout = 5 }):
--- as they finish; other options are those of get().
-function Endpoint:get_all(uris, opts)
-  handle_of(self)
-  local limit = opts and opts.limit or 8
-  local queue = task.queue(self)
-  local next_uri, open, left = 1, 0, #uris
-  local pending = {}
-
-  local function fill()
-    while open < limit and next_uri <= #uris do
-      local uri = uris[next_uri]
-      next_uri, open = next_uri + 1, open + 1
-      local request = self:get(uri, opts, function(res, err)
-        open = open - 1
-        pending[uri] = nil
-        queue:push({ uri, res, err })
-        fill()
-      end)
-      pending[uri] = request
-    end
-  end
-
-  fill()
-  return function()
-    if left == 0 then return nil end
-    left = left - 1
-    local item = queue:pop()
-    return item[1], item[2], item[3]
-  end
+for name, method in pairs(require "copal.ask") do
+  Endpoint[name] = method
 end
 
 ---- Observing -----------------------------------------------------------------
@@ -483,7 +336,9 @@ function Endpoint:value(path, initial, spec)
 end
 
 function Endpoint:unserve(path)
-  return checked(core.unserve(handle_of(self), path))
+  server = server or require "copal.server"
+  handle_of(self)
+  return server.unserve(self, path)
 end
 
 function Endpoint:describe(path, name, v)

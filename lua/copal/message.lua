@@ -36,12 +36,43 @@ function M.received(handle)
   return setmetatable({ handle = handle, received = true }, Message)
 end
 
+-- A request to be answered. Its message gets a handle when somebody looks at
+-- it: many a handler only answers.
+local Request = { __newindex = rawset }
+
+function Request.__index(m, key)
+  if key == "handle" then
+    local handle = core.exchange_request(rawget(m, "exchange"))
+    rawset(m, "handle", handle)
+    return handle
+  end
+  return Message.__index(m, key)
+end
+
+function Request.__tostring(m)
+  return core.msg_print(m.handle, core.LINE)
+end
+
+function M.request(exchange)
+  return setmetatable({ exchange = exchange, received = true }, Request)
+end
+
 function M.own(handle)
   return setmetatable({ handle = handle }, Message)
 end
 
 function M.is(x)
-  return getmetatable(x) == Message
+  local kind = getmetatable(x)
+  return kind == Message or kind == Request
+end
+
+local Params = {}
+
+function Params.__index(p, name)
+  if type(name) ~= "string" then return nil end
+  local v = core.exchange_param(rawget(p, 1), name)
+  rawset(p, name, v)
+  return v
 end
 
 ---- Addresses -----------------------------------------------------------------
@@ -134,6 +165,12 @@ function getters.options(handle)
       name = core.name(core.OPTIONS, flat[i]) or tostring(flat[i]) }
   end
   return setmetatable(list, Options)
+end
+
+-- The {name} segments of the path a request came by.
+function getters.params(_, m)
+  local x = rawget(m, "exchange")
+  return x and setmetatable({ x }, Params)
 end
 
 ---- Fields --------------------------------------------------------------------
@@ -297,19 +334,33 @@ function methods.links(m, wanted)
   return decoded(list, text)
 end
 
-function methods.cbor()
-  return nil, errors.not_built_in("CBOR")
+-- opts as of copal.cbor.decode().
+function methods.cbor(m, opts)
+  return decoded(require "copal.cbor".decode(m.payload, opts))
 end
 
--- By Content-Format: JSON and link format as tables, text and bytes as they
--- are.
+-- The records of a SenML pack; JSON unless the format says CBOR.
+function methods.senml(m)
+  local f = m.format
+  local syntax = f and value.kind(f) == "senml+cbor" and "cbor" or "json"
+  return decoded(require "copal.senml".decode(m.payload, syntax))
+end
+
+local decoders = {
+  json = methods.json,
+  links = methods.links,
+  cbor = methods.cbor,
+  ["cbor-seq"] = function(m) return methods.cbor(m, { sequence = true }) end,
+  ["senml+json"] = methods.senml,
+  ["senml+cbor"] = methods.senml,
+}
+
+-- By Content-Format: JSON, CBOR, link format and SenML as tables, text and
+-- bytes as they are.
 function methods.decode(m)
   local f = m.format
-  local number = f and f.number
-  if number == 50 or number == 51 or number == 52 then return m:json() end
-  if number == 40 then return m:links() end
-  if f and f.name:find("json") then return m:json() end
-  if f and f.name:find("cbor") then return m:cbor() end
+  local decode = f and decoders[value.kind(f)]
+  if decode then return decode(m) end
   return m.payload
 end
 

@@ -1,5 +1,6 @@
 -- Observations and watches, by loop and by callback.
 local build = require "copal.build"
+local compat = require "copal.compat"
 local core = require "copal_core"
 local errors = require "copal.error"
 local message = require "copal.message"
@@ -22,7 +23,8 @@ end
 function Observation:cancel()
   if self.cancelled then return false end
   self.cancelled = true
-  for _, x in ipairs(self.exchanges) do core.cancel(x) end
+  -- One that is over may have been collected before us.
+  for _, x in ipairs(self.exchanges) do pcall(core.cancel, x) end
   self.queue:close()
   return true
 end
@@ -120,6 +122,7 @@ local function observe_by_loop(self, uris, opts, watch)
   local obs = setmetatable({ exchanges = exchanges, uris = uris, queue = queue },
     Observation)
   local weak = setmetatable({ obs = obs }, { __mode = "v" })
+  compat.on_collect(obs, obs.cancel)
   local open = #uris
 
   local function tell(n)
@@ -151,6 +154,7 @@ end
 local function observer(watch)
   return function(self, uri, opts, fn)
     local uris = type(uri) == "table" and uri or { uri }
+    if uri == nil then error("copal: a URI expected, got nil", 2) end
     for _, u in ipairs(uris) do
       if type(u) ~= "string" then
         error("copal: a URI expected, got " .. type(u), 2)

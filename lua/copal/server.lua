@@ -8,6 +8,8 @@ local value = require "copal.value"
 
 local M = {}
 
+local REQUEST, PULL, CHUNK, END = core.REQUEST, core.PULL, core.CHUNK, core.END
+local NO_FORMAT = core.NO_FORMAT
 local CONTENT, CHANGED, DELETED = 69, 68, 66
 
 -- The answer's code when a handler does not name one.
@@ -29,10 +31,6 @@ local function is_response(t)
   return t.code ~= nil or t.payload ~= nil or t.options ~= nil
 end
 
-local function respond(x, handle)
-  return core.respond(x, handle)
-end
-
 local function answer_table(endpoint, x, default, t, streams, key)
   local code = t.code == nil and default or value.code(t.code)
   if code == nil then error("copal: unknown code " .. tostring(t.code), 0) end
@@ -51,17 +49,17 @@ local function answer_table(endpoint, x, default, t, streams, key)
   end
   local handle, err = build.build(endpoint, number, nil, body, opts)
   if not handle then error(err, 0) end
-  return respond(x, handle)
+  return core.respond(x, handle)
 end
 
 local function answer_body(x, code, body, format)
   if body == nil then
-    return core.reply(x, code, core.NO_FORMAT, "")
+    return core.reply(x, code, NO_FORMAT, "")
   end
   local payload, number = build.encode(body, format)
   if not payload then error("copal: " .. number, 0) end
   if number == nil then
-    number = payload == "" and core.NO_FORMAT or text_format(payload)
+    number = payload == "" and NO_FORMAT or text_format(payload)
   end
   return core.reply(x, code, number, payload)
 end
@@ -69,10 +67,13 @@ end
 -- body | code | code, body | code, body, format | { code =, payload =, ... } |
 -- a message
 local function answer(endpoint, x, default, streams, key, first, second, third)
-  if message.is(first) then
-    return respond(x, first.handle)
+  if type(first) == "string" and second == nil then
+    return core.reply(x, default, first == "" and NO_FORMAT
+      or utf8_len(first) and 0 or 42, first)
   end
+  if message.is(first) then return core.respond(x, first.handle) end
   if value.is_code(first) then
+    if second == nil then return core.reply(x, first.number, NO_FORMAT, "") end
     if type(second) == "table" and not message.is(second) and is_response(second) then
       local t = {}
       for k, v in pairs(second) do t[k] = v end
@@ -93,38 +94,24 @@ end
 
 ---- Requests ------------------------------------------------------------------
 
-local Params = {}
-
-function Params.__index(p, name)
-  if type(name) ~= "string" then return nil end
-  local v = core.exchange_param(rawget(p, 1), name)
-  rawset(p, name, v)
-  return v
-end
-
-local function fail(x, e)
+local function failed(t, e)
   if value.is_code(e) then
-    core.reply(x, e.number, core.NO_FORMAT, "")
+    core.reply(t.x, e.number, NO_FORMAT, "")
     return
   end
-  core.reply(x, 160, core.NO_FORMAT, "")
+  core.reply(t.x, 160, NO_FORMAT, "")
   if e ~= task.CANCELLED then
-    task.on_error(e)
+    task.on_error(t.traceback or e)
   end
 end
 
-local function with_traceback(e)
-  if type(e) == "string" then return debug.traceback(e, 2) end
-  return e
-end
-
-local function handle_request(endpoint, handler, req, x, streams, key)
-  local default = default_code[req.code.number] or CONTENT
-  local function work()
-    return answer(endpoint, x, default, streams, key, handler(req))
-  end
-  local ok, e = xpcall(work, with_traceback)
-  if not ok then fail(x, e) end
+-- slot: what is known of one method of a resource.
+local function handle_request(slot, x, req, key)
+  local default = slot.default or default_code[req.code.number] or CONTENT
+  local ok, text, name = answer(slot.endpoint.handle, x, default, slot.streams,
+    key, slot.handler(req))
+  -- Otherwise the asker has left.
+  if not ok and name == "EINVAL" then error("copal: " .. text, 0) end
 end
 
 -- for piece, offset, last in req:chunks(): the body of a request to a resource
@@ -155,23 +142,22 @@ local function take_chunk(queue, x, m, offset, last)
   end
 end
 
-local function receiver(self, handler, is_streamed)
+local function receiver(slot, is_streamed)
+  local self = slot.endpoint
   local streams = {}  -- bodies on their way out, by exchange
   local incoming = {} -- bodies on their way in, by exchange
-  local on = {}
+  slot.streams = streams
 
-  on[core.REQUEST] = function(msg, x, key)
-    local req = message.received(msg)
-    rawset(req, "exchange", x)
-    rawset(req, "params", setmetatable({ x }, Params))
+  local function on_request(x, key)
+    local req = message.request(x)
     if is_streamed then
       local next_chunk = chunks_of(self, x, incoming, key)
       rawset(req, "chunks", function() return next_chunk end)
     end
-    task.spawn(self, handle_request, self.handle, handler, req, x, streams, key)
+    return task.handle(self, failed, x, handle_request, slot, x, req, key)
   end
 
-  on[core.PULL] = function(x, offset, want, key)
+  local function on_pull(x, offset, want, key)
     local body = streams[key]
     if not body then return end
     local piece, last = M.read_piece(body, offset, want)
@@ -179,22 +165,24 @@ local function receiver(self, handler, is_streamed)
     core.write(x, piece, last and 1 or 0)
   end
 
-  on[core.CHUNK] = function(msg, x, offset, last, key)
+  local function on_chunk(msg, x, offset, last, key)
     local queue = incoming[key]
     if not queue then return end
     if last then incoming[key] = nil end
     take_chunk(queue, x, msg, offset, last)
   end
 
-  on[core.END] = function(_, _, key)
+  local function on_end(key)
     streams[key] = nil
     if incoming[key] then incoming[key]:close() end
     incoming[key] = nil
   end
 
-  return function(kind, ...)
-    local take = on[kind]
-    if take then return take(...) end
+  return function(kind, a, b, c, d, e)
+    if kind == REQUEST then return on_request(a, b) end
+    if kind == PULL then return on_pull(a, b, c, d) end
+    if kind == CHUNK then return on_chunk(a, b, c, d, e) end
+    if kind == END then return on_end(c) end
   end
 end
 
@@ -206,6 +194,7 @@ function M.read_piece(body, offset, want)
     return piece or "", last or piece == nil
   end
   local size = body:seek("end")
+  if not size then error("copal: a body cannot be a file without an end", 0) end
   body:seek("set", offset)
   local piece = body:read(want) or ""
   return piece, offset + #piece >= size
@@ -237,6 +226,9 @@ local function sorted_out(spec)
     local method = method_of(key)
     if method and type(v) == "function" then
       methods[method] = v
+    elseif method or type(v) == "function" then
+      error("copal: serve: " .. tostring(key) .. (method and " is a function, got "
+        .. type(v) or " is no method"), 3)
     elseif flag_names[key] then
       if v then flags = flags + flag_names[key] end
     elseif type(key) == "string" then
@@ -249,17 +241,31 @@ local function sorted_out(spec)
   return methods, flags, attributes
 end
 
-function M.serve(self, path, spec)
-  if type(spec) == "function" then spec = { get = spec } end
-  if type(spec) ~= "table" then
-    error("copal: serve: a function or a table expected, got " .. type(spec), 2)
+local function not_served()
+  return value.code(133) -- 4.05
+end
+
+-- A method of a resource; on the way to a new version of a program (see
+-- reload) one that is there already gets the new handler and keeps all else.
+local function serve_method(self, path, method, handler, flags, is_streamed)
+  local resources = self.resources
+  local resource = resources[path] or { flags = flags }
+  local slot = resource[method]
+  if slot and slot.generation ~= self.generation then
+    slot.handler, slot.generation = handler, self.generation
+    return true
   end
-  local methods, flags, attributes = sorted_out(spec)
-  for method, handler in pairs(methods) do
-    local ok, text, name = core.serve(self.handle, method, path, flags,
-      receiver(self, handler, spec.streamed))
-    if not ok then return nil, errors.new(name, text) end
-  end
+  slot = { endpoint = self, handler = handler, generation = self.generation,
+    default = default_code[method] }
+  local ok, text, name = core.serve(self.handle, method, path, flags,
+    receiver(slot, is_streamed))
+  if not ok then return nil, errors.new(name, text) end
+  resource[method] = slot
+  resources[path] = resource
+  return true
+end
+
+local function describe(self, path, spec, attributes)
   for _, key in ipairs(attributes) do
     local v = spec[key]
     if v ~= false then
@@ -270,6 +276,58 @@ function M.serve(self, path, spec)
       end
       local ok, text, name = core.describe(self.handle, path, key, v)
       if not ok then return nil, errors.new(name, text) end
+    end
+  end
+  return true
+end
+
+function M.serve(self, path, spec)
+  if type(spec) == "function" then spec = { get = spec } end
+  if type(spec) ~= "table" then
+    error("copal: serve: a function or a table expected, got " .. type(spec), 2)
+  end
+  local methods, flags, attributes = sorted_out(spec)
+  self.resources = self.resources or {}
+  local before = self.resources[path]
+  if before and before.flags ~= flags and self.generation then
+    M.unserve(self, path)
+    before = nil
+  end
+  for method, handler in pairs(methods) do
+    local ok, err = serve_method(self, path, method, handler, flags, spec.streamed)
+    if not ok then return nil, err end
+  end
+  if before and self.generation then return true end
+  return describe(self, path, spec, attributes)
+end
+
+function M.unserve(self, path)
+  if self.resources then self.resources[path] = nil end
+  return errors.check(core.unserve(self.handle, path))
+end
+
+---- Reloading -----------------------------------------------------------------
+
+-- load() serves everything anew. Resources it serves again keep their
+-- observers, who are told; what it no longer serves is gone. If load() fails,
+-- what it did not get to stays as it was.
+function M.reload(self, load)
+  self.generation = (self.generation or 0) + 1
+  local ok, e = load()
+  if not ok then return nil, e end
+  for path, resource in pairs(self.resources or {}) do
+    local stale, kept = {}, false
+    for method, slot in pairs(resource) do
+      if method ~= "flags" then
+        if slot.generation == self.generation then kept = true
+        else stale[#stale + 1] = slot end
+      end
+    end
+    if not kept then
+      M.unserve(self, path)
+    else
+      for _, slot in ipairs(stale) do slot.handler = not_served end
+      if resource.flags % 2 == 1 then core.notify(self.handle, path) end
     end
   end
   return true

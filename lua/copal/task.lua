@@ -1,13 +1,14 @@
 -- Tasks: coroutines that wait for the loop. One primitive, await(); what waits
 -- is built on it. Outside a coroutine await() runs the loop itself.
+local compat = require "copal.compat"
 local core = require "copal_core"
 local errors = require "copal.error"
+local loop = require "copal.loop"
 
 local M = {}
 local create, resume = coroutine.create, coroutine.resume
 local running, status, yield = coroutine.running, coroutine.status, coroutine.yield
-local isyieldable = coroutine.isyieldable
-local unpack = table.unpack or unpack
+local isyieldable, unpack = compat.isyieldable, compat.unpack
 
 local function pack(...)
   return { n = select("#", ...), ... }
@@ -26,123 +27,6 @@ end
 core.on_error(function(e)
   M.on_error(e)
 end)
-
----- The loop ------------------------------------------------------------------
-
--- Endpoints alive in this Lua state, by their core handle. When there are
--- several they take turns, whichever of them is being waited on.
-local alive = setmetatable({}, { __mode = "v" })
-local driving   -- core handle inside core.run(), true inside core.wait()
-local kicked    -- somebody asked for a look at the conditions
-
-local function kick()
-  kicked = true
-  if driving and driving ~= true then
-    core.stop(driving)
-  end
-end
-
-function M.add_endpoint(endpoint)
-  alive[endpoint.handle] = endpoint
-  kick() -- whoever drives has one more to drive
-end
-
-function M.remove_endpoint(handle)
-  alive[handle] = nil
-  kick()
-end
-
-local function others(handle)
-  local list = { handle }
-  for h in pairs(alive) do
-    if h ~= handle then
-      list[#list + 1] = h
-    end
-  end
-  return list
-end
-
--- Whether nothing can happen on an endpoint by itself any more. The core's
--- own timers do not count: it keeps answers for repeats long after.
-local function is_idle(endpoint)
-  return endpoint.handle == nil or not endpoint.listening
-    and endpoint.timers == 0 and core.stats(endpoint.handle).exchanges_open == 0
-end
-M.is_idle = is_idle
-
-local function all_idle(list)
-  for _, h in ipairs(list) do
-    local endpoint = alive[h]
-    if endpoint and not is_idle(endpoint) then return false end
-  end
-  return true
-end
-
--- Tells those who wait for one of several endpoints to become idle.
-local function tell_idle(list)
-  for _, h in ipairs(list) do
-    local endpoint = alive[h]
-    local wake = endpoint and endpoint.idle_wake
-    if wake and is_idle(endpoint) then
-      endpoint.idle_wake = nil
-      wake()
-    end
-  end
-end
-
-local function turn(endpoint, rested)
-  local handle = endpoint.handle
-  local list = others(handle)
-  local ok, text, name
-
-  if #list == 1 then
-    driving = handle
-    ok, text, name = core.run(handle)
-    driving = nil
-    return ok, kicked and "more" or "idle", text, name
-  end
-  driving = true
-  ok, text, name = core.wait(-1, unpack(list))
-  driving = nil
-  if ok then tell_idle(list) end
-  if ok and not kicked and (all_idle(list)
-    or rested and is_idle(endpoint) and rested()) then
-    return ok, "idle"
-  end
-  return ok, "more", text, name
-end
-
--- Runs the loop of endpoint until done() is true, nothing is left to wait for,
--- the endpoint is closed or a signal comes. Returns "done", "idle", "closed",
--- or "signal", number. Other endpoints have their turns meanwhile; whether
--- these still wait for something does not matter once rested() is true.
-function M.drive(endpoint, done, rested)
-  if driving then
-    error("copal: cannot wait inside a callback; start a task with spawn(), "
-      .. "or give a function as the last argument", 3)
-  end
-  while true do
-    if done() then return "done" end
-    if endpoint.handle == nil then return "closed" end
-    kicked = false
-    local ok, more, text = turn(endpoint, rested)
-    local signal = core.caught()
-    if signal then return "signal", signal end
-    if not ok then error("copal: " .. tostring(text), 3) end
-    if more == "idle" and not done() and endpoint.handle ~= nil then
-      local wake = endpoint.idle_wake
-      if not wake then return "idle" end
-      endpoint.idle_wake = nil
-      wake()
-    end
-  end
-end
-
-M.kick = kick
-
-function M.is_driving()
-  return driving ~= nil
-end
 
 ---- Waiting -------------------------------------------------------------------
 
@@ -164,25 +48,27 @@ local function finish(task, ok, ...)
   tasks[task.co] = nil
   local waiters = task.waiters
   task.waiters = nil
-  if waiters then
+  if task.on_failure then
+    if not ok then task.on_failure(task, ...) end
+  elseif waiters then
     for i = 1, #waiters do waiters[i]() end
   elseif not ok then
     tell_failure(task)
   end
+  if task.joined then loop.kick(task.endpoint) end
 end
 
 local function after_resume(task, ok, ...)
+  if task.waiting or task.idle then return end
   if status(task.co) == "dead" then
     if not ok and type((...)) == "string" then
       task.traceback = debug.traceback(task.co, (...))
     end
     return finish(task, ok, ...)
   end
-  if not task.waiting then
-    -- Nobody would ever wake it.
-    finish(task, false, "copal: a task called coroutine.yield() itself; "
-      .. "use copal's own ways to wait")
-  end
+  -- Nobody would ever wake it.
+  finish(task, false, "copal: a task called coroutine.yield() itself; "
+    .. "use copal's own ways to wait")
 end
 
 local function step(task, ...)
@@ -243,10 +129,10 @@ local function await_in_main(endpoint, start)
   local abort = start(function(...)
     if not results then
       results = pack(...)
-      kick()
+      loop.kick(endpoint)
     end
   end)
-  local why, signal = M.drive(endpoint, function() return results ~= nil end)
+  local why, signal = loop.drive(endpoint, function() return results ~= nil end)
   if why == "done" then
     return unpack(results, 1, results.n)
   end
@@ -259,12 +145,36 @@ local function await_in_main(endpoint, start)
   error("copal: nothing is left to wait for", 3)
 end
 
+-- Waiting on a simulated endpoint moves the clock, in a coroutine as well;
+-- not for those who live in the simulation.
+local function waits_inline(endpoint)
+  if not isyieldable() then return true end
+  local sim = endpoint.sim
+  if not sim or sim.running then return false end
+  local task = tasks[running()]
+  return not (task and task.endpoint.sim == sim)
+end
+M.waits_inline = waits_inline
+
+-- Set by copal.cqueues: waits in coroutines that somebody else resumes, or
+-- returns nil for those that are none of its own.
+M.elsewhere = nil
+
 -- endpoint: whose loop to run when there is no coroutine to suspend.
 function M.await(endpoint, start)
-  if isyieldable() then
-    return await_in_coroutine(running(), start)
+  if waits_inline(endpoint) then
+    return await_in_main(endpoint, start)
   end
-  return await_in_main(endpoint, start)
+  local co = running()
+  if M.elsewhere and not tasks[co] then
+    local wait = M.elsewhere(endpoint)
+    if wait then return wait(start) end
+  end
+  if not compat.can_wait then
+    error("copal: callback style only on Lua 5.1: a coroutine cannot wait; "
+      .. "give a function as the last argument", 3)
+  end
+  return await_in_coroutine(co, start)
 end
 
 ---- Tasks ---------------------------------------------------------------------
@@ -304,6 +214,40 @@ function M.spawn_joined(endpoint, fn, ...)
   step(task, ...)
   return task
 end
+
+---- Handlers ------------------------------------------------------------------
+
+-- Coroutines of handlers that have returned, to be used again.
+local pool, pooled, POOL = {}, 0, 64
+
+local function work(task, fn, ...)
+  fn(...)
+  while pooled < POOL do
+    pooled = pooled + 1
+    pool[pooled] = task
+    task.idle, task.x = true, nil
+    local f, a, b, c, d = yield()
+    f(a, b, c, d)
+  end
+end
+
+-- Runs fn(a, b, c, d) as a task nobody knows. on_failure(task, error) is told
+-- should it throw; task.x is x.
+function M.handle(endpoint, on_failure, x, fn, a, b, c, d)
+  local task
+  if pooled > 0 then
+    task = pool[pooled]
+    pool[pooled], pooled = nil, pooled - 1
+    task.idle, task.endpoint = false, endpoint
+    task.on_failure, task.x = on_failure, x
+    return after_resume(task, resume(task.co, fn, a, b, c, d))
+  end
+  task = new_task(endpoint, work, false)
+  task.on_failure, task.x = on_failure, x
+  return after_resume(task, resume(task.co, task, fn, a, b, c, d))
+end
+
+---- Joining -------------------------------------------------------------------
 
 -- The task sees an error where it waits. False: over, or it runs right now.
 function Task:cancel()

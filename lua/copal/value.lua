@@ -117,6 +117,25 @@ function M.format(x)
   return number >= 0 and format_object(number) or nil
 end
 
+-- How a payload of this format is read and written: "text", "links", "json",
+-- "cbor", "cbor-seq", "senml+json", "senml+cbor"; nil: as it is. Those that a
+-- content coding was applied to ("@deflate") are taken as they are.
+function M.kind(f)
+  local name = f.name:match("^[^;]+")
+  if f.number == 0 then return "text" end
+  if f.number == 40 then return "links" end
+  if f.name:find("@", 1, true) then return nil end
+  local senml, syntax = name:match("^application/(sens?ml)%+(%a+)$")
+  if senml and (syntax == "json" or syntax == "cbor") then
+    return "senml+" .. syntax
+  elseif name:find("cbor%-seq$") then
+    return "cbor-seq"
+  elseif name:find("[/+]cbor$") then
+    return "cbor"
+  end
+  return name:find("[/+]json$") and "json" or nil
+end
+
 M.formats = { TEXT = 0, LINKS = 40, XML = 41, OCTETS = 42, JSON = 50, CBOR = 60 }
 
 ---- Options -------------------------------------------------------------------
@@ -160,14 +179,24 @@ function M.param(name, value)
   if value == true then value = 1 elseif value == false then value = 0 end
   if type(value) ~= "number" then
     error("copal: " .. name .. " is a number, got " .. type(value), 0)
+  elseif not (value > -2 ^ 53 and value < 2 ^ 53) then
+    error("copal: " .. name .. " is out of range: " .. tostring(value), 0)
   end
   if p.is_time then value = value * 1000 end
   value = math.floor(value + 0.5)
   return p.number, value
 end
 
+-- level: of whoever gave fn, as error() counts.
+function M.check_function(fn, level)
+  if type(fn) == "function" then return end
+  local meta = getmetatable(fn)
+  if type(meta) == "table" and meta.__call then return end
+  error("copal: a function expected, got " .. type(fn), level + 1)
+end
+
 function M.ms(seconds)
-  if type(seconds) ~= "number" or seconds < 0 or seconds ~= seconds then
+  if type(seconds) ~= "number" or not (seconds >= 0 and seconds < 2 ^ 43) then
     error("copal: a time is a number of seconds, got " .. tostring(seconds), 0)
   end
   return math.floor(seconds * 1000 + 0.5)

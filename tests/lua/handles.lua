@@ -95,7 +95,7 @@ end)
 
 test("integers are integers and exact", function()
   local c = core.endpoint()
-  equal(math.type(core.now(c)), "integer")
+  if math.type then equal(math.type(core.now(c)), "integer") end
   local m = core.msg_new(c, 3)
   core.msg_add_uint(m, 60, 4294967295)
   equal(core.msg_uint(m, 60), 4294967295)

@@ -1,6 +1,7 @@
 -- Client and server in one process, over loopback.
 local copal = require "copal"
 local check = require "support.check"
+check.needs_coroutines()
 local test, equal, eventually = check.test, check.equal, check.eventually
 
 local errors = {}
@@ -225,7 +226,8 @@ test("T23 observing gives every value; leaving the loop deregisters", function()
       coap:notify "/n"
     end)
     local seen = {}
-    for note in coap:observe(base .. "/n") do
+    local obs = coap:observe(base .. "/n")
+    for note in obs do
       -- A busy machine may leave values out, but never goes back.
       local v = tonumber(note.payload)
       assert(#seen == 0 or v > seen[#seen])
@@ -233,8 +235,24 @@ test("T23 observing gives every value; leaving the loop deregisters", function()
       if #seen == 4 then break end
     end
     equal(#seen, 4)
+    obs:cancel()
     eventually(coap, function() return coap:stats().observers == 0 end)
     timer:cancel()
+  end)
+end)
+
+-- Elsewhere it is collection that ends what was left.
+test("leaving the loop over an observation deregisters in the end", function()
+  with_server(function(coap, base)
+    coap:value("/v", 21.5)
+    for note in coap:observe(base .. "/v") do
+      equal(note.payload, "21.5")
+      break
+    end
+    eventually(coap, function()
+      if not check.has_close then collectgarbage() end
+      return coap:stats().observers == 0
+    end)
   end)
 end)
 

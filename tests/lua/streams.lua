@@ -1,6 +1,7 @@
 -- Bodies in pieces: files and functions, both ways, with progress.
 local copal = require "copal"
 local check = require "support.check"
+check.needs_coroutines()
 local test, equal = check.test, check.equal
 
 local SIZE = 1500000 -- over MAX_BODY: it has to stream

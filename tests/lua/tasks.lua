@@ -1,6 +1,7 @@
 -- Tasks, waiting and the loop.
 local copal = require "copal"
 local check = require "support.check"
+check.needs_coroutines()
 local test, equal, throws = check.test, check.equal, check.throws
 local eventually = check.eventually
 
@@ -72,6 +73,7 @@ test("a plain coroutine may wait, too", function()
   end)
 end)
 
+if coroutine.close then
 test("a coroutine closed while it waits is not woken", function()
   local errors = 0
   copal.on_error(function() errors = errors + 1 end)
@@ -85,6 +87,7 @@ test("a coroutine closed while it waits is not woken", function()
   end)
   equal(errors, 0)
 end)
+end
 
 test("a bare yield in a task is reported, not waited for", function()
   throws("coroutine.yield", copal.run, function() coroutine.yield() end)

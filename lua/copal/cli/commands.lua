@@ -14,8 +14,10 @@ return {
   { "ping", "ping", "URI", "is anybody there" },
   { "serve", "serve", "FILE.lua | --test", "offer resources" },
   { "run", "run", "FILE.lua [ARGS]", "a script with everything loaded" },
+  { "codec", "codec", "FORMAT [--to FORMAT]", "convert stdin: cbor diag json senml link" },
+  { "completion", "completion", "bash|zsh|fish", "what a shell needs to complete commands and flags" },
   { "help", "help", "[COMMAND]", "this" },
   { "find" }, { "shell" }, { "ui" }, { "top" }, { "proxy" }, { "tap" },
   { "trace" }, { "record" }, { "replay" }, { "bench" }, { "sim" }, { "fleet" },
-  { "check" }, { "creds" }, { "codec" }, { "doctor" }, { "completion" },
+  { "check" }, { "creds" }, { "doctor" },
 }

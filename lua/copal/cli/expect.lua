@@ -1,6 +1,7 @@
 -- --expect: a code, or 'json PATH', or 'json PATH OP VALUE'.
 local exit = require "copal.cli.exit"
 local json = require "copal.json"
+local payload = require "copal.cli.payload"
 
 local M = {}
 
@@ -38,6 +39,12 @@ local function walk(v, path)
   return v
 end
 
+-- CBOR is asked as if it were JSON, by the same names.
+local function decoded(res)
+  if res.payload == "" then return nil end
+  return (payload.for_json(res, function(m) return json.decode(m.payload) end))
+end
+
 local function json_test(text)
   local where, op, right = text:match("^(%S+)%s*([!=<>]=?)%s*(.-)%s*$")
   if not where then where = text:match("^(%S+)%s*$") end
@@ -49,7 +56,7 @@ local function json_test(text)
     if wanted == nil then wanted = right end
   end
   return function(res)
-    local v = walk(json.decode(res.payload), path)
+    local v = walk(decoded(res), path)
     if op then return v ~= nil and compare[op](v, wanted) end
     return v ~= nil and v ~= false and v ~= json.null
   end

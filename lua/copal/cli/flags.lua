@@ -12,7 +12,7 @@ local ALL = SEE .. " ls ping"
 -- list: may be given several times; count: how often it was given;
 -- param: sets this parameter; absent: not built in; kind: of the argument.
 local rows = {
-  { "f", "print", "FORMAT", SEE .. " ls", "auto json link hex raw none; auto: pretty on a terminal, exact bytes on a pipe" },
+  { "f", "print", "FORMAT", SEE .. " ls", "auto json cbor senml link hex raw none; auto: pretty on a terminal, exact bytes on a pipe" },
   { "p", "payload", "TEXT", SEE, "what to send" },
   { "t", "format", "CF", SEE, "Content-Format of the payload, number or name" },
   { "t", "tree", false, "ls", "as a tree" },
@@ -33,15 +33,18 @@ local rows = {
   { "o", "output", "FILE", ASK .. " ls", "write the payload to a file" },
   { "v", "verbose", false, ALL .. " serve", "messages on stderr; -vv options, -vvv bytes", count = true },
   { nil, "listen", "URI", "serve", "accept here; port 0: any free one", list = true },
+  { nil, "reload", false, "serve", "load FILE.lua again when it changes; observers stay" },
   { nil, "test", false, "serve", "the demo and plugtest resources" },
   { nil, "pcap", "FILE", ALL .. " serve", "pcapng of plaintext messages", absent = true },
   { nil, "keylog", "FILE", ALL .. " serve", "keys in NSS format", absent = true },
   { nil, "profile", "NAME", ALL, "device quirks", absent = true },
   { nil, "resume", false, ASK, "go on with a broken transfer", absent = true },
   { nil, "workers", "N", "serve", "as many threads", absent = true },
+  { "t", "to", "FORMAT", "codec", "cbor diag json senml link text: what to write" },
+  { "x", "hex", false, "codec", "CBOR is hexadecimal digits, read and written" },
   { nil, "no-color", false, ALL .. " serve", "no colour; so does NO_COLOR" },
   { "q", "quiet", false, ALL .. " serve", "nothing on stderr but errors of usage" },
-  { "h", "help", false, ALL .. " serve run", "this" },
+  { "h", "help", false, ALL .. " serve run codec", "this" },
 }
 
 local function belongs(row, command)
@@ -194,6 +197,28 @@ function M.help(command)
     end
   end
   return table.concat(lines, "\n")
+end
+
+-- The flags of a command that are built in, parameters last: { short =, long =, argument =,
+-- help =, list = }.
+function M.of(command)
+  local out = {}
+  for _, row in ipairs(rows) do
+    if belongs(row, command) and not row.absent then
+      out[#out + 1] = { short = row[1], long = row[2], argument = row[3] or nil,
+        help = row[5], list = row.list or row.count }
+    end
+  end
+  if (" " .. ALL .. " serve "):find(" " .. command .. " ", 1, true) then
+    for _, p in ipairs(require "copal.value".params()) do
+      local long = p.name:gsub("_", "-")
+      if p.name ~= "timeout" and p.name ~= "hops" and p.name ~= "interface"
+        and p.name ~= "ignore_icmp" then
+        out[#out + 1] = { long = long, argument = p.is_time and "TIME" or "N", help = p.what }
+      end
+    end
+  end
+  return out
 end
 
 -- Parameters as flags, with their defaults.

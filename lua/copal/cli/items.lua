@@ -93,11 +93,10 @@ function M.payload(flags, items)
   if items.body then
     payload = items.body
   elseif items.fields then
-    if number and number ~= 50 then
-      local name = tostring(require "copal".format(number))
-      if not name:find("json") then exit.not_built_in("fields as " .. name) end
-    end
-    payload, number = require "copal.json".encode(items.fields), number or 50
+    local found
+    payload, found = require "copal.build".encode(items.fields, number)
+    if not payload then exit.usage("fields as " .. found) end
+    number = found
   elseif payload and payload:sub(1, 1) == "@" then
     payload = M.read_file(payload:sub(2))
   end

@@ -19,6 +19,12 @@ end
 
 local function dispatch(argv)
   local first = argv[1]
+  if first == nil then
+    local host = require "copal.host"
+    if host.isatty(0) and host.isatty(1) then
+      return require "copal.cli.repl".main()
+    end
+  end
   if first == nil or first == "--help" or first == "-h" then
     run_command("help", {})
     return first == nil and exit.USAGE or exit.OK

@@ -3,21 +3,20 @@
 local copal = require "copal"
 local exit = require "copal.cli.exit"
 local host = require "copal.host"
+local payload = require "copal.cli.payload"
 local text = require "copal.cli.text"
 
 local M = {}
 local Output = {}
 Output.__index = Output
 
-local formats = { auto = true, json = true, link = true, links = true,
-  hex = true, raw = true, none = true }
+local formats = { auto = true, json = true, cbor = true, senml = true,
+  link = true, links = true, hex = true, raw = true, none = true }
 
 function M.new(flags)
   local wanted = flags.print or "auto"
-  if wanted == "cbor" or wanted == "senml" then
-    exit.not_built_in("-f " .. wanted)
-  elseif not formats[wanted] then
-    exit.usage("-f " .. wanted .. ": auto json link hex raw none")
+  if not formats[wanted] then
+    exit.usage("-f " .. wanted .. ": auto json cbor senml link hex raw none")
   end
   local self = setmetatable({ flags = flags, wanted = wanted,
     tty = host.isatty(1) and not flags.output, paint = text.painter(flags, 2),
@@ -64,59 +63,34 @@ end
 
 ---- Payloads ------------------------------------------------------------------
 
-local function link_lines(links)
-  local lines = {}
-  for _, link in ipairs(links) do
-    local words = { "<" .. link.href .. ">" }
-    for _, name in ipairs(link.names) do
-      local v = link[name]
-      words[#words + 1] = v == true and name or name .. "=" .. v
-    end
-    lines[#lines + 1] = table.concat(words, "  ")
-  end
-  return table.concat(lines, "\n")
-end
-
-local function link_table(links)
-  local out = {}
-  for i, link in ipairs(links) do
-    out[i] = copal.json.object { href = link.href }
-    for _, name in ipairs(link.names) do out[i][name] = link[name] end
-  end
-  return out
-end
-
 local function undecodable(why)
-  exit.fail(exit.DECODE, "the payload did not decode: " .. tostring(why))
-end
-
-local function is_links(m)
-  return m.format ~= nil and m.format.number == 40
-end
-
-local function is_json(m)
-  local f = m.format
-  return f ~= nil and (f.number == 50 or f.name:find("json", 1, true) ~= nil)
+  exit.fail(exit.DECODE, "the payload did not decode: " .. text.visible(tostring(why)))
 end
 
 local render = {}
 
 function render.json(m)
-  local v, why
-  if is_links(m) then
-    v, why = m:links()
-    v = v and link_table(v)
-  else
-    v, why = m:json()
-  end
+  local v, why = payload.for_json(m)
   if v == nil then undecodable(why) end
   return copal.json.encode(v, true) .. "\n"
+end
+
+function render.cbor(m)
+  local s, why = payload.diagnostic(m)
+  if not s then undecodable(why) end
+  return text.visible(s) .. "\n"
+end
+
+function render.senml(m)
+  local s, why = payload.senml(m)
+  if not s then undecodable(why) end
+  return s ~= "" and s .. "\n" or ""
 end
 
 function render.link(m)
   local links, why = m:links()
   if not links then undecodable(why) end
-  return #links > 0 and text.visible(link_lines(links)) .. "\n" or ""
+  return #links > 0 and payload.link_lines(links) .. "\n" or ""
 end
 render.links = render.link
 
@@ -130,13 +104,8 @@ end
 
 -- Pretty if it can be, for a terminal.
 local function pretty(m)
-  if is_json(m) then
-    local v = m:json()
-    if v ~= nil then return copal.json.encode(v, true) end
-  elseif is_links(m) then
-    local links = m:links()
-    if links then return text.visible(link_lines(links)) end
-  end
+  local s = payload.pretty(m)
+  if s then return s end
   if text.is_text(m.payload) then return text.visible(m.payload) end
   return text.dump(m.payload)
 end
@@ -176,18 +145,15 @@ local function expand(template, m, extra)
   end))
 end
 
+-- Text; a bare number as a number, so that jq can compare it.
+local function text_for_json(m)
+  if not text.is_text(m.payload) then return nil end
+  return m.payload:match("^%-?%d+%.?%d*$") and tonumber(m.payload) or m.payload
+end
+
 local function json_payload(event, m)
   if m.payload == "" then return end
-  local v
-  if is_json(m) then
-    v = m:json()
-  elseif is_links(m) then
-    v = m:links()
-    v = v and link_table(v)
-  elseif text.is_text(m.payload) then
-    -- A bare number as a number, so that jq can compare it.
-    v = m.payload:match("^%-?%d+%.?%d*$") and tonumber(m.payload) or m.payload
-  end
+  local v = payload.for_json(m, text_for_json)
   if v ~= nil then
     event.payload = v
   else

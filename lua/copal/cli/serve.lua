@@ -28,6 +28,12 @@ local function mount(coap, flags)
   end
   local path = flags[1]
   local chunk = require "copal.cli.run".load(path, flags)
+  if flags.reload then
+    local ok, why = require "copal.cli.reload".watch(coap, path,
+      function() return loadfile(path) end, table.unpack(flags, 2))
+    if not ok then exit.fail(exit.INTERNAL, tostring(why)) end
+    return
+  end
   local job = require "copal.task".spawn_joined(coap, chunk, coap,
     table.unpack(flags, 2))
   if job.done and not job.ok then

@@ -2,6 +2,25 @@
 -- the sentence and goes on. check.done() ends the file.
 local M = { count = 0, failures = 0 }
 
+-- Lua 5.4 tells an iterator that its loop was left.
+M.has_close = _VERSION == "Lua 5.4"
+
+-- For the rest of a file that needs a module which is not everywhere.
+function M.needs(module)
+  local ok, loaded = pcall(require, module)
+  if ok then return loaded end
+  print("skipped: no " .. module .. " for this Lua; examples/setup.sh installs it")
+  os.exit(77)
+end
+
+-- For the rest of a file where coroutines cannot wait: there is none.
+function M.needs_coroutines()
+  if not coroutine.isyieldable then
+    print("skipped: in Lua 5.1 coroutines cannot wait")
+    os.exit(77)
+  end
+end
+
 function M.test(sentence, fn)
   M.count = M.count + 1
   local ok, e = xpcall(fn, function(text)

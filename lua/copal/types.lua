@@ -1,0 +1,315 @@
+---@meta
+-- What editors with the Lua language server show for copal. Nothing loads this
+-- file.
+
+---@alias copal.Seconds number
+---@alias copal.FormatLike string|integer|copal.Format
+---@alias copal.CodeLike string|integer|copal.Code
+---@alias copal.Body string|number|boolean|table|file*|fun(offset: integer, want: integer): string?, boolean?
+
+---@class copal.Code
+---@field number integer
+---@field dotted string "2.05"
+---@field cls integer
+---@field detail integer
+---@field is_successful boolean
+---@field name string "2.05 Content"
+
+---@class copal.Format
+---@field number integer
+---@field name string
+
+---@class copal.Error
+---@field name string "ETIMEOUT"; of a failed check() "4.04"
+---@field code integer
+---@field message string
+---@field hint string
+---@field response copal.Message? of check()
+
+---@class copal.Address
+---@field uri string
+---@field scheme string
+---@field hostinfo string
+---@field host string
+---@field port integer?
+---@field is_multicast boolean
+
+---@class copal.Message
+---@field code copal.Code
+---@field payload string
+---@field text string
+---@field format copal.Format?
+---@field uri string
+---@field remote copal.Address
+---@field local_address copal.Address
+---@field identity string?
+---@field options { number: integer, name: string, value: string }[]
+---@field path string[]
+---@field query table<string|integer, string|true>
+---@field type "CON"|"NON"|"ACK"|"RST"|nil
+---@field mid integer?
+---@field token string?
+---@field is_multicast boolean
+---@field etag string?
+---@field max_age integer?
+---@field event "value"? of a watch
+local Message = {}
+---@param option string|integer
+---@param i? integer which of several, from 1
+---@return string?
+function Message:option(option, i) end
+---@param option string|integer
+---@return integer?
+function Message:uint(option) end
+---@param option string|integer
+---@param value string|integer|true|(string|integer)[]
+---@return true?, copal.Error?
+function Message:add(option, value) end
+---@return any, copal.Error?
+function Message:json() end
+---@return any, copal.Error?
+function Message:cbor() end
+---@param wanted? table<string, string|boolean>
+---@return table[]?, copal.Error?
+function Message:links(wanted) end
+---By Content-Format.
+---@return any, copal.Error?
+function Message:decode() end
+---Itself if it is a success.
+---@return copal.Message?, copal.Error?
+function Message:check() end
+---@return copal.Message
+function Message:copy() end
+
+---@class copal.Incoming : copal.Message a request to be answered
+---@field params table<string, string> the {name} segments of its path
+---@field chunks fun(self): fun(): string?, integer?, boolean? of a streamed resource
+
+---@class copal.Options parameters named as in copal.h, times in seconds, and:
+---@field format? copal.FormatLike
+---@field accept? copal.FormatLike
+---@field query? table<string|integer, string|number|true>
+---@field options? table<string|integer, string|integer|true|table>
+---@field non? boolean
+---@field from? string
+---@field etag? string
+---@field timeout? copal.Seconds
+---@field ack_timeout? copal.Seconds
+---@field max_retransmit? integer
+---@field silence? copal.Seconds
+---@field sink? fun(piece: string, offset: integer, last: boolean, response: copal.Message)
+---@field progress? fun(offset: integer, total: integer)
+---@field limit? integer of get_all
+
+---@class copal.Request
+local Request = {}
+---@return boolean
+function Request:cancel() end
+
+---@class copal.Timer
+local Timer = {}
+---@return boolean
+function Timer:cancel() end
+
+---@class copal.Task
+local Task = {}
+---@return boolean
+function Task:cancel() end
+---@return boolean ok, any ...
+function Task:wait() end
+---@return any ...
+function Task:join() end
+
+---@class copal.Note : copal.Message
+---@field event "value"|"silent"|"resumed"|"ended"|nil
+---@field reason string?
+---@field error copal.Error?
+
+---@class copal.Observation
+---@field error copal.Error? why it ended
+---@overload fun(): copal.Note?
+local Observation = {}
+---@return boolean
+function Observation:cancel() end
+
+---@class copal.Resource
+---@field get? fun(req: copal.Incoming): any, any, any
+---@field put? fun(req: copal.Incoming): any, any, any
+---@field post? fun(req: copal.Incoming): any, any, any
+---@field delete? fun(req: copal.Incoming): any, any, any
+---@field fetch? fun(req: copal.Incoming): any, any, any
+---@field patch? fun(req: copal.Incoming): any, any, any
+---@field ipatch? fun(req: copal.Incoming): any, any, any
+---@field any? fun(req: copal.Incoming): any, any, any
+---@field observable? boolean
+---@field streamed? boolean
+---@field unlisted? boolean
+---@field secure? boolean
+---@field group? boolean
+---@field per_peer? boolean
+---@field rt? string
+---@field ct? copal.FormatLike
+
+---@class copal.Value
+---@field value any to assign it tells every observer
+
+---@class copal.Endpoint
+local Endpoint = {}
+---@param uri string
+---@param opts? copal.Options
+---@return copal.Message?, copal.Error?
+---@overload fun(self, uri: string, opts: copal.Options?, fn: fun(res: copal.Message?, err: copal.Error?)): copal.Request?
+---@overload fun(self, uri: string, fn: fun(res: copal.Message?, err: copal.Error?)): copal.Request?
+function Endpoint:get(uri, opts) end
+---@param uri string
+---@param opts? copal.Options
+---@return copal.Message?, copal.Error?
+function Endpoint:delete(uri, opts) end
+---@param uri string
+---@param body? copal.Body
+---@param opts? copal.Options
+---@return copal.Message?, copal.Error?
+---@overload fun(self, uri: string, body: copal.Body?, opts: copal.Options?, fn: fun(res: copal.Message?, err: copal.Error?)): copal.Request?
+function Endpoint:put(uri, body, opts) end
+Endpoint.post, Endpoint.fetch = Endpoint.put, Endpoint.put
+Endpoint.patch, Endpoint.ipatch = Endpoint.put, Endpoint.put
+---@param code copal.CodeLike
+---@param uri? string
+---@param opts? copal.Options
+---@return copal.Message?, copal.Error?
+function Endpoint:message(code, uri, opts) end
+---@param m copal.Message|table
+---@return copal.Message?, copal.Error?
+function Endpoint:request(m) end
+---@param m copal.Message
+---@param to string
+---@return true?, copal.Error?
+function Endpoint:send(m, to) end
+---@param uri string
+---@return true?, copal.Error?
+function Endpoint:ping(uri) end
+---@param uris string[]
+---@param opts? copal.Options
+---@return fun(): string?, copal.Message?, copal.Error?
+function Endpoint:get_all(uris, opts) end
+---@param uri string
+---@param opts? copal.Options
+---@return copal.Observation
+function Endpoint:observe(uri, opts) end
+---@param uri string|string[]
+---@param opts? copal.Options
+---@return copal.Observation
+function Endpoint:watch(uri, opts) end
+---@return fun(): copal.Message?
+function Endpoint:strays() end
+---@param path string
+---@param spec copal.Resource|fun(req: copal.Incoming): any, any, any
+---@return true?, copal.Error?
+function Endpoint:serve(path, spec) end
+---@param path string
+---@param initial any
+---@param spec? copal.Resource
+---@return copal.Value?, copal.Error?
+function Endpoint:value(path, initial, spec) end
+---@param path string
+---@return true?, copal.Error?
+function Endpoint:unserve(path) end
+---@param path string
+---@return integer?, copal.Error?
+function Endpoint:notify(path) end
+---@param uri string
+---@param opts? { reuse_address: boolean?, reuse_port: boolean? }
+---@return true?, copal.Error?
+function Endpoint:listen(uri, opts) end
+---@return string[]
+function Endpoint:addresses() end
+---@param group string
+---@param interface? string
+---@return true?, copal.Error?
+function Endpoint:join(group, interface) end
+---@param scope string?
+---@param parameters table<string, number|boolean>
+---@return true?, copal.Error?
+function Endpoint:tune(scope, parameters) end
+---@param seconds copal.Seconds
+function Endpoint:sleep(seconds) end
+---@param seconds copal.Seconds
+---@param fn fun()
+---@return copal.Timer?, copal.Error?
+function Endpoint:after(seconds, fn) end
+---@param seconds copal.Seconds
+---@param fn fun()
+---@return copal.Timer?, copal.Error?
+function Endpoint:every(seconds, fn) end
+---@param fn function
+---@return copal.Task
+function Endpoint:spawn(fn, ...) end
+---@return "idle"|"stopped"|"closed"|nil, copal.Error?
+function Endpoint:run() end
+function Endpoint:stop() end
+function Endpoint:forever() end
+---@param seconds? copal.Seconds
+function Endpoint:close(seconds) end
+function Endpoint:free() end
+---@return table<string, integer>
+function Endpoint:stats() end
+---@return integer?, copal.Error?
+function Endpoint:pollfd() end
+---@return copal.Seconds?
+function Endpoint:timeout() end
+---@return true?, copal.Error?
+function Endpoint:step() end
+
+---@class copal.Sim
+---@field transcript string
+local Sim = {}
+---@param host string
+---@param parameters? table
+---@return copal.Endpoint?, copal.Error?
+function Sim:endpoint(host, parameters) end
+---@param path { from: string?, to: string?, delay: copal.Seconds?, jitter: copal.Seconds?, loss: integer?, duplication: integer?, reordering: integer? }
+---@return true?, copal.Error?
+function Sim:set_path(path) end
+---@param host string
+---@param count? integer
+---@return true?, copal.Error?
+function Sim:lose(host, count) end
+---@param host string
+---@return true?, copal.Error?
+function Sim:move(host) end
+---@param seconds copal.Seconds
+---@return integer underway
+function Sim:run(seconds) end
+---@return copal.Seconds
+function Sim:now() end
+function Sim:free() end
+
+---@class copal : copal.Endpoint
+---@field version string
+local copal = {}
+---@param parameters? table
+---@return copal.Endpoint?, copal.Error?
+function copal.endpoint(parameters) end
+---@param fn fun(coap: copal.Endpoint, ...): ...
+---@return any ...
+function copal.run(fn, ...) end
+---@return copal.Endpoint
+function copal.default() end
+---@param coap copal.Endpoint
+function copal.set_default(coap) end
+---@param code copal.CodeLike
+---@return copal.Code?
+function copal.code(code) end
+---@param format copal.FormatLike
+---@return copal.Format?
+function copal.format(format) end
+---@param fn fun(e: any)
+function copal.on_error(fn) end
+---@param which "luv"|"own"
+---@return true?, copal.Error?
+function copal.use_loop(which) end
+---@param options? { seed: integer?, delay: copal.Seconds?, jitter: copal.Seconds?, loss: integer?, duplication: integer?, reordering: integer? }
+---@return copal.Sim?, copal.Error?
+function copal.sim(options) end
+
+return copal

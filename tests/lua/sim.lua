@@ -1,0 +1,171 @@
+-- Simulated networks: virtual time, loss that is the same every time.
+local copal = require "copal"
+local check = require "support.check"
+local test, equal, throws = check.test, check.equal, check.throws
+
+local function pair(options)
+  local sim = assert(copal.sim(options))
+  return sim, assert(sim:endpoint "server"), assert(sim:endpoint "client")
+end
+
+test("an hour passes at once", function()
+  local sim, _, client = pair()
+  local began = os.time()
+  client:sleep(3600)
+  equal(sim:now(), 3600)
+  assert(os.time() - began < 60)
+  sim:run(1800)
+  equal(sim:now(), 5400)
+  sim:free()
+end)
+
+test("the same seed gives the same run", function()
+  local function transcript(seed)
+    local sim, server, client = pair { seed = seed, loss = 40, delay = 0.1, jitter = 0.2 }
+    server:serve("/t", function() return "t" end)
+    for _ = 1, 5 do client:get("coap://server/t") end
+    local text = sim.transcript
+    sim:free()
+    return text
+  end
+  local a = transcript(3)
+  equal(transcript(3), a)
+  assert(transcript(4) ~= a)
+end)
+
+test("a path, and what a host loses, may be set", function()
+  local sim, server, client = pair()
+  server:serve("/t", function() return "t" end)
+  assert(sim:set_path { from = "client", to = "server", delay = 0.5 })
+  assert(client:get "coap://server/t")
+  equal(sim:now(), 0.5)
+  assert(sim:lose("server", 1))
+  assert(client:get "coap://server/t")
+  assert(sim:now() > 3 and sim.transcript:find("(lost)", 1, true))
+  throws("unknown key", sim.set_path, sim, { lose = 3 })
+  local ok, err = sim:set_path { loss = 101 }
+  equal(ok, nil) equal(err.name, "EINVAL")
+  sim:free()
+end)
+
+test("a handler sees the address of a host that moved", function()
+  local sim, server, client = pair()
+  local seen = {}
+  server:serve("/who", function(req) seen[#seen + 1] = req.remote.uri return "" end)
+  client:get "coap://server/who"
+  assert(sim:move "client")
+  client:get "coap://server/who"
+  assert(seen[2] and seen[1] ~= seen[2], tostring(seen[2]))
+  sim:free()
+end)
+
+test("freeing an endpoint is a crash, making it anew a reboot", function()
+  local sim, server, client = pair()
+  server:serve("/t", function() return "first" end)
+  local again, err = sim:endpoint "server"
+  equal(again, nil) equal(err.name, "EEXIST")
+  server:free()
+  local r, failed = client:get("coap://server/t", { timeout = 10 })
+  equal(r, nil) assert(failed.name)
+  server = assert(sim:endpoint "server")
+  server:serve("/t", function() return "second" end)
+  equal(assert(client:get "coap://server/t").text, "second")
+  sim:free()
+end)
+
+test("what is freed is gone, and says so", function()
+  local sim, server, client = pair()
+  local ended
+  server:serve("/never", function() end)
+  sim:lose("client", 99)
+  client:get("coap://server/never", function(_, err) ended = err end)
+  sim:free()
+  sim:free()
+  equal(ended and ended.name, "ECLOSED")
+  throws("closed", client.get, client, "coap://server/t")
+  throws("expected", sim.run, sim, 1)
+end)
+
+test("a simulation nobody knows is collected with its endpoints", function()
+  for _ = 1, 5 do
+    local _, server, client = pair()
+    server:value("/v", 1)
+    client:get("coap://server/v", function() end)
+  end
+  collectgarbage() collectgarbage()
+end)
+
+test("callbacks come while time passes", function()
+  local sim, server, client = pair()
+  local seen
+  server:serve("/t", function() return "t" end)
+  client:get("coap://server/t", function(res) seen = res.text end)
+  equal(seen, nil)
+  sim:run(1)
+  equal(seen, "t")
+  sim:free()
+end)
+
+test("what cannot come is not waited for", function()
+  local sim, _, client = pair()
+  throws("nothing is left", client.forever, client)
+  sim:free()
+end)
+
+if coroutine.isyieldable then
+  test("tasks in a simulation take turns", function()
+    local sim, server, client = pair()
+    local order = {}
+    server:serve("/slow", function() server:sleep(3) return "slow" end)
+    local a = client:spawn(function()
+      local text = client:get("coap://server/slow").text
+      order[#order + 1] = text
+      return sim:now()
+    end)
+    local b = client:spawn(function()
+      client:sleep(1)
+      order[#order + 1] = "early"
+    end)
+    equal(a:join(), 3)
+    b:join()
+    equal(table.concat(order, " "), "early slow")
+    sim:free()
+  end)
+
+  test("a coroutine outside the simulation moves its clock", function()
+    local sim, server, client = pair()
+    server:serve("/t", function() return "t" end)
+    local text
+    copal.run(function() text = client:get("coap://server/t").text end)
+    equal(text, "t")
+    sim:free()
+  end)
+
+  test("time cannot be moved from inside", function()
+    local sim, _, client = pair()
+    local ok, e = client:spawn(function()
+      client:sleep(1)
+      sim:run(1)
+    end):wait()
+    equal(ok, false)
+    assert(tostring(e):find("inside the simulation", 1, true), tostring(e))
+    sim:free()
+  end)
+end
+
+test("the helper for busted gives every test its own", function()
+  local hooks = {}
+  local net = require "copal.busted"({ seed = 2 }, {
+    before_each = function(fn) hooks.before = fn end,
+    after_each = function(fn) hooks.after = fn end })
+  throws("only while a test runs", function() return net.transcript end)
+  for _ = 1, 2 do
+    hooks.before()
+    net:endpoint "server":serve("/t", function() return "21.5" end)
+    equal(net:endpoint "client":get("coap://server/t").text, "21.5")
+    equal(net:now(), 0)
+    hooks.after()
+  end
+end)
+
+check.done()
