@@ -1,0 +1,408 @@
+"""The endpoint for asyncio: what it asks and what it serves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar, overload
+
+from . import _copal, _values
+from ._ask import Feed, GetAll, Observation, Ping, Queue, Request
+from ._links import Links, parse_links
+from ._message import Message, build
+from ._passenger import Passenger, Timer
+from ._serve import FLAGS, METHODS, Handler, Resource, Value, method_of
+from ._stream import Source, is_stream
+from ._values import Code, CodeLike, FormatLike
+
+H = TypeVar("H", bound=Handler)
+
+
+class Stats(NamedTuple):
+    """Counters of an endpoint since its birth; the last four are what is now.
+    bytes_in, bytes_out and memory are bytes."""
+
+    datagrams_in: int
+    datagrams_out: int
+    bytes_in: int
+    bytes_out: int
+    retransmissions: int
+    duplicates: int
+    malformed: int
+    rejected: int
+    limited: int
+    exchanges: int
+    exchanges_open: int
+    peers: int
+    observers: int
+    memory: int
+
+
+class Endpoint(Passenger):
+    """Client and server in one, on the running asyncio loop::
+
+        async with copal.Endpoint() as coap:
+            res = await coap.get("coap://localhost/time")
+
+    listen: a URI to accept at, or a list: ``"coap://*"``.
+    parameters: rows of COPAL_PARAMS in lower case, times in seconds:
+    ``ack_timeout=2``, ``max_retransmit=4``, ``timeout=60``.
+    psk, cert, via: dicts by scope; store: a directory; credentials: a file.
+
+    An endpoint belongs to one loop and its thread; nothing here may be called
+    from another. TypeError: no such parameter. Invalid: a value out of range.
+    NotSupported: not built in.
+    """
+
+    def __init__(
+        self,
+        *,
+        listen: str | Iterable[str] | None = None,
+        psk: Any = None,
+        cert: Mapping[str, Mapping[str, str]] | None = None,
+        via: Mapping[str, str] | None = None,
+        store: str | None = None,
+        credentials: str | None = None,
+        **parameters: float,
+    ) -> None:
+        self._set_up(_copal.endpoint(), None)
+        if asyncio._get_running_loop() is not None:
+            self._attached()  # else: at first use
+        try:
+            self._configure(psk, cert, via, store, credentials, parameters)
+            for uri in [listen] if isinstance(listen, str) else listen or ():
+                self.listen(uri)
+        except BaseException:
+            self._free()
+            raise
+
+    @classmethod
+    def _in_sim(
+        cls, handle: _copal.Endpoint, loop: asyncio.AbstractEventLoop, parameters: Mapping[str, float]
+    ) -> Endpoint:
+        self = cls.__new__(cls)
+        self._set_up(handle, loop)
+        self._simulated = True
+        self._configure(None, None, None, None, None, parameters)
+        return self
+
+    def _configure(
+        self,
+        psk: Any,
+        cert: Mapping[str, Mapping[str, str]] | None,
+        via: Mapping[str, str] | None,
+        store: str | None,
+        credentials: str | None,
+        parameters: Mapping[str, float],
+    ) -> None:
+        h = self._alive()
+        if callable(psk):
+            _copal.use_lookup(h, "*", psk)
+        else:
+            for scope, (identity, key) in (psk or {}).items():
+                _copal.use_psk(h, scope, _as_bytes(identity), _as_bytes(key))
+        for scope, pem in (cert or {}).items():
+            _copal.use_cert(h, scope, pem.get("cert"), pem.get("key"), pem.get("trusted"))
+        for scope, proxy in (via or {}).items():
+            _copal.via(h, scope, proxy)
+        if store is not None:
+            _copal.store(h, store, None)
+        if credentials is not None:
+            _copal.use_file(h, credentials)
+        self.tune(None, **parameters)
+
+    def __repr__(self) -> str:
+        if self._handle is None or not _copal.is_alive(self._handle):
+            return "<copal.Endpoint (closed)>"
+        return f"<copal.Endpoint {' '.join(self.addresses) or 'not listening'}>"
+
+    # ---- Asking
+
+    def _ask(self, code: int, uri: str, body: Any, options: dict[str, Any]) -> Request:
+        handle = self._alive()
+        loop = self._attached()
+        if not isinstance(uri, str):
+            raise TypeError(f"a URI expected, got {type(uri).__name__}")
+        request = Request(self, loop, uri, str(Code(code)))
+        flags = 0
+        if is_stream(body):
+            request._source = Source(body)
+            body, flags = None, _copal.STREAM_OUT
+        if options:
+            request._progress = options.get("progress")
+            request._sink = options.get("sink")
+        return request._start(handle, build(handle, code, uri, body, options, flags, lenient=True))
+
+    def get(self, uri: str, **options: Any) -> Request:
+        """Asks for a representation: ``res = await c.get(uri)``.
+
+        options: ``accept=``, ``format=`` a Content-Format; ``query=`` a dict or
+        list; ``etag if_match if_none_match max_age observe hop_limit proxy_uri
+        proxy_scheme no_response size1 size2``; ``options={"ETag": b"x", 65000:
+        7}`` for any other; ``non=True``; ``sink=`` a file or function that takes
+        the body piece by piece, ``progress=fn(done, total)`` in bytes; and the
+        parameters of a message, times in seconds: ``timeout=60``,
+        ``ack_timeout=12``, ``max_retransmit=2``, ``block_size=512``.
+
+        Raises, when awaited: Timeout, Refused, BadURI, ... A 4.xx or 5.xx is a
+        response. TypeError, ValueError: an option or its value, at once.
+        """
+        return self._ask(_GET, uri, None, options)
+
+    def delete(self, uri: str, **options: Any) -> Request:
+        """Deletes what is there. options as for get()."""
+        return self._ask(_DELETE, uri, None, options)
+
+    def put(self, uri: str, body: Any = None, **options: Any) -> Request:
+        """Replaces what is there by body: bytes; str; a binary file, iterator
+        or async iterator of bytes, sent piece by piece; anything else as JSON.
+        options as for get()."""
+        return self._ask(_PUT, uri, body, options)
+
+    def post(self, uri: str, body: Any = None, **options: Any) -> Request:
+        """Hands body over to be processed. body as for put()."""
+        return self._ask(_POST, uri, body, options)
+
+    def fetch(self, uri: str, body: Any = None, **options: Any) -> Request:
+        """Asks with a body that says for what (RFC 8132). body as for put()."""
+        return self._ask(_FETCH, uri, body, options)
+
+    def patch(self, uri: str, body: Any = None, **options: Any) -> Request:
+        """Changes a part (RFC 8132). body as for put()."""
+        return self._ask(_PATCH, uri, body, options)
+
+    def ipatch(self, uri: str, body: Any = None, **options: Any) -> Request:
+        """Changes a part, idempotent (RFC 8132). body as for put()."""
+        return self._ask(_IPATCH, uri, body, options)
+
+    def request(self, message: Message) -> Request:
+        """Sends a message; it may be sent again afterwards, but not changed."""
+        handle = self._alive()
+        if not isinstance(message, Message):
+            raise TypeError(f"a copal.Message expected, got {type(message).__name__}")
+        request = Request(self, self._attached(), message.uri, str(message.code))
+        return request._start(handle, message)
+
+    def message(self, code: CodeLike, uri: str | None = None, payload: Any = None, **options: Any) -> Message:
+        """A message of this endpoint, to look at, change and request()."""
+        return build(self._alive(), Code(code), uri, payload, options)
+
+    def ping(self, uri: str) -> Ping:
+        """Is anybody there: True when the peer answered. Timeout, Refused."""
+        return Ping(self._attached(), self._alive(), uri)
+
+    def send(self, message: Message, to: str) -> None:
+        """Raw use: one message of any code to a base URI, no answer expected."""
+        self._attached()
+        _copal.send(self._alive(), message, to)
+
+    def get_all(self, uris: Iterable[str], *, limit: int = 8, **options: Any) -> GetAll:
+        """``async for uri, r in c.get_all(uris, limit=8, timeout=5)``: limit at
+        a time, as they finish; r is a response or the Error."""
+        self._alive()
+        return GetAll(self, uris, limit, options)
+
+    def _observe(self, uri: str | Iterable[str], watch: bool, options: dict[str, Any]) -> Observation:
+        handle = self._alive()
+        uris = [uri] if isinstance(uri, str) else list(uri)
+        feed = Feed(self._attached(), handle, watch)
+        flags = _copal.WATCH if watch else 0
+        if not watch:
+            options["observe"] = 0
+        code = Code(options.pop("code", "GET"))
+        body = options.pop("payload", None)
+        for one in uris:
+            feed.add(build(handle, code, one, body, options, flags, lenient=True), one)
+        return Observation(feed, uris, "watch" if watch else "observe")
+
+    def observe(self, uri: str | Iterable[str], **options: Any) -> Observation:
+        """``async for n in c.observe(uri)``: every notification (RFC 7641);
+        leaving the loop deregisters. options as for get(), and ``code="FETCH"``
+        with ``payload=``."""
+        return self._observe(uri, False, options)
+
+    def watch(self, uri: str | Iterable[str], **options: Any) -> Observation:
+        """``async for n in c.watch(uri, silence=90)``: never quiet without
+        telling. ``n.event`` is ``value`` (n is a Message), ``silent``,
+        ``resumed`` or ``ended``; ``n.reason`` says why. silence: seconds
+        without a notification that count as silent; not given: by Max-Age."""
+        return self._observe(uri, True, options)
+
+    async def strays(self) -> AsyncIterator[Message]:
+        """``async for m in c.strays()``: messages that nobody asked for."""
+        queue: Queue[Message] = Queue(self._attached())
+        _copal.strays(self._alive(), lambda kind, m=None: queue.push(m))
+        try:
+            while True:
+                yield await queue.pop()
+        finally:
+            if self._handle is not None:
+                _copal.strays(self._handle, None)
+
+    def understand(self, option: int | str) -> None:
+        """Accepts a critical option that copal does not know."""
+        _copal.understand(self._alive(), _values.option_number(option))
+
+    # ---- Serving
+
+    @overload
+    def serve(
+        self, path: str, fn: None = None, *, method: CodeLike | None = None, **spec: Any
+    ) -> Callable[[H], H]: ...
+    @overload
+    def serve(self, path: str, fn: H, *, method: CodeLike | None = None, **spec: Any) -> H: ...
+    def serve(self, path: str, fn: Any = None, *, method: CodeLike | None = None, **spec: Any) -> Any:
+        """Answers at path, which may hold ``{name}`` segments and end in ``*``::
+
+            @c.serve("/hello/{name}")
+            async def hello(req):
+                return "hello " + req.params["name"]
+
+            @c.serve("/note", method="PUT")
+            c.serve("/note", get=read, put=write, observable=True, rt="note")
+
+        A handler takes the request (a Message) and returns, or awaits and
+        returns: str (text/plain), bytes, None (no body), a dict or list (JSON),
+        a Code such as ``copal.NOT_FOUND``, a tuple (code, body),
+        (code, body, format) or (body, format), a binary file or iterator of
+        bytes, a Response with options, or a Message. An async handler runs at
+        once up to where it waits. One that raises is answered 5.00 without
+        text; the loop's exception handler hears of it.
+
+        method: ``"PUT"``, ``"0.30"``, ``copal.PUT``, ``"any"``; not given: GET.
+        spec: get put post delete fetch patch ipatch any, a handler each;
+        observable, streamed (see Message.chunks()), unlisted, secure, group,
+        per_peer; every other is a link attribute (``rt``, ``if_``, ``title``,
+        ``ct``, ``sz``).
+
+        Error EEXIST: served already. Invalid: the path.
+        """
+        if not isinstance(path, str):
+            raise TypeError(f"a path expected, got {type(path).__name__}")
+        handlers = {METHODS[key]: spec.pop(key) for key in list(spec) if key in METHODS}
+        if fn is not None:
+            handlers[1 if method is None else method_of(method)] = fn
+        elif not handlers:
+            wanted = "GET" if method is None else method
+
+            def decorate(handler: H) -> H:
+                self.serve(path, handler, method=wanted, **spec)
+                return handler
+
+            return decorate
+        for handler in handlers.values():
+            if not callable(handler):
+                raise TypeError(f"a handler is callable, got {type(handler).__name__}")
+        flags = 0
+        for key, bit in FLAGS.items():
+            if spec.pop(key, False):
+                flags |= bit
+        handle = self._alive()
+        for number, handler in handlers.items():
+            resource = Resource(self, handler, number, path, bool(flags & _copal.STREAMED))
+            _copal.serve(handle, number, path, flags, resource)
+        for key, value in spec.items():
+            if value is not False and value is not None:
+                self.describe(path, key.rstrip("_"), None if value is True else str(value))
+        return fn
+
+    def value(self, path: str, initial: Any = None, *, format: FormatLike | None = None, **spec: Any) -> Value:
+        """An observable resource that is one value: ``t = c.value("/temp",
+        21.5)``; ``t.value = 22`` tells everybody. spec as for serve()."""
+        value = Value(self, path, initial, format)
+        spec.setdefault("observable", True)
+        spec.setdefault("get", value._get)
+        self.serve(path, **spec)
+        return value
+
+    def unserve(self, path: str) -> None:
+        """Takes a path away; its observers get 4.04. Error ENOENT."""
+        _copal.unserve(self._alive(), path)
+
+    def describe(self, path: str, name: str, value: str | None = None) -> None:
+        """Adds a link attribute to a path."""
+        _copal.describe(self._alive(), path, name, value)
+
+    def notify(self, path: str) -> int:
+        """The representation at path changed. Returns how many observers will
+        be told."""
+        return _copal.notify(self._alive(), path)
+
+    @property
+    def links(self) -> Links:
+        """Everything listed in /.well-known/core."""
+        return parse_links(_copal.links(self._alive()).decode())
+
+    def listen(self, uri: str, *, reuse_address: bool = False, reuse_port: bool = False) -> None:
+        """Accepts at a URI without path: ``coap://*``, ``coap://[::1]:0``; port
+        0 is any free one. BadURI; NetworkError EINUSE; NotPermitted."""
+        flags = _copal.REUSE_ADDRESS if reuse_address else 0
+        _copal.listen(self._alive(), uri, flags | (_copal.REUSE_PORT if reuse_port else 0))
+
+    @property
+    def addresses(self) -> list[str]:
+        """The URIs bound by listen(), with their real ports."""
+        found: list[str] = []
+        while (uri := _copal.bound(self._alive(), len(found))) is not None:
+            found.append(uri)
+        return found
+
+    def join(self, group: str, interface: str | None = None) -> None:
+        """Hears a group's address, on one interface or on all."""
+        _copal.join(self._alive(), group, interface)
+
+    def leave(self, group: str, interface: str | None = None) -> None:
+        """Hears it no more."""
+        _copal.leave(self._alive(), group, interface)
+
+    # ---- Tuning and looking inside
+
+    def tune(self, scope: str | None = None, **parameters: float) -> None:
+        """``c.tune("coap://sleepy", ack_timeout=12)``: parameters for the peers
+        under a URI prefix; None: of the endpoint. Times in seconds. Invalid:
+        out of range, or not to be set there."""
+        for name, value in parameters.items():
+            row = _values.param(name, value)
+            if row is None:
+                raise TypeError(f"no such parameter: {name}")
+            _copal.tune(self._alive(), scope, row[0], row[1])
+
+    def disconnect(self, scope: str) -> None:
+        """Closes connections and associations under a URI prefix."""
+        _copal.disconnect(self._alive(), scope)
+
+    @property
+    def stats(self) -> Stats:
+        """Counters, now."""
+        return Stats(**_copal.stats(self._alive()))
+
+    def trace(self, what: str, fn: Callable[[dict[str, Any]], object] | None) -> None:
+        """Calls fn with each event of the groups in what (``wire``, ``state``,
+        ``security``, with spaces between); None: no more."""
+        groups = {"wire": _copal.TRACE_WIRE, "state": _copal.TRACE_STATE, "security": _copal.TRACE_SECURITY}
+        bits = 0
+        for word in what.split():
+            if word not in groups:
+                raise ValueError(f"trace: wire, state or security, not {word!r}")
+            bits |= groups[word]
+        if fn is None:
+            _copal.trace(self._alive(), 0, None)
+            return
+        tell = fn
+
+        def on_line(kind: int, text: str) -> None:
+            try:
+                tell(json.loads(text))
+            except Exception as e:
+                self._report("exception in copal trace", e)
+
+        _copal.trace(self._alive(), bits, on_line)
+
+
+_GET, _POST, _PUT, _DELETE = 1, 2, 3, 4
+_FETCH, _PATCH, _IPATCH = 5, 6, 7
+
+
+def _as_bytes(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else bytes(value)

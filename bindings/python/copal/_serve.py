@@ -1,0 +1,366 @@
+"""Serving: what a handler returns is the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import io
+from asyncio.tasks import _enter_task, _leave_task
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from functools import partial
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+from . import _copal
+from ._ask import Queue
+from ._errors import Error, failure
+from ._message import Message, build, encode
+from ._stream import Source, is_stream
+from ._values import Code, CodeLike, FormatLike
+
+if TYPE_CHECKING:
+    from ._endpoint import Endpoint
+
+Handler = Callable[[Message], Any]
+"""Takes a request; returns, or awaits and returns, the answer."""
+
+_REQUEST = _copal.REQUEST
+_CONTENT, _CHANGED, _DELETED, _FAILED, _UNAVAILABLE = 69, 68, 66, 160, 163
+
+# The answer's code when a handler does not name one.
+_DEFAULTS = {1: _CONTENT, 2: _CHANGED, 3: _CHANGED, 4: _DELETED, 5: _CONTENT, 6: _CHANGED, 7: _CHANGED}
+
+FLAGS = {
+    "observable": _copal.OBSERVABLE, "streamed": _copal.STREAMED,
+    "unlisted": _copal.UNLISTED, "secure": _copal.SECURE,
+    "group": _copal.GROUP, "per_peer": _copal.PER_PEER,
+}  # fmt: skip
+
+METHODS = {"any": 0, "get": 1, "post": 2, "put": 3, "delete": 4, "fetch": 5, "patch": 6, "ipatch": 7}
+
+
+class Response:
+    """An answer with options: ``Response(body, copal.CONTENT, max_age=5)``.
+
+    payload: as a handler may return it; code: None is the method's usual one;
+    options: as the keywords of ``Endpoint.get()``: etag, location_path, ...
+    """
+
+    __slots__ = ("payload", "code", "format", "options")
+
+    def __init__(
+        self,
+        payload: Any = None,
+        code: CodeLike | None = None,
+        *,
+        format: FormatLike | None = None,
+        **options: Any,
+    ) -> None:
+        self.payload = payload
+        self.code = None if code is None else Code(code)
+        self.format = format
+        self.options = options
+
+    def __repr__(self) -> str:
+        return f"<copal.Response {self.code or ''} {self.payload!r}>"
+
+
+def method_of(method: CodeLike) -> int:
+    """The number of a method: ``"PUT"``, ``"0.30"``, ``copal.PUT``, ``"any"``."""
+    if isinstance(method, str) and method.lower() in METHODS:
+        return METHODS[method.lower()]
+    code = Code(method)
+    if code.cls != 0:
+        raise ValueError(f"not a method: {code}; methods are of class 0")
+    return code.number
+
+
+# ---- Running a handler in place ------------------------------------------------
+
+
+class _InPlace:
+    """Stands for the current task while a coroutine runs in place: one that
+    asks for more than that there is one (asyncio.timeout(), TaskGroup) gets a
+    real task at that moment, one that does not never pays for it."""
+
+    __slots__ = ("loop", "coro", "context", "first", "is_over", "real", "__weakref__")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any]) -> None:
+        self.loop = loop
+        self.coro = coro
+        self.context = contextvars.copy_context()
+        self.first: Any = None
+        self.is_over = False
+        self.real: asyncio.Task[Any] | None = None
+
+    def task(self) -> asyncio.Task[Any]:
+        if self.real is None:
+            self.real = asyncio.Task(_Rest(self), loop=self.loop, context=self.context)  # type: ignore[call-arg]
+        return self.real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.task(), name)
+
+
+class _Rest(Coroutine[Any, Any, Any]):
+    """A coroutine that has already run up to its first wait, for a Task to go
+    on with."""
+
+    def __init__(self, here: _InPlace) -> None:
+        self._here = here
+        self._coro = here.coro
+
+    def send(self, value: Any) -> Any:
+        if self._here.is_over:
+            raise StopIteration
+        first, self._here.first = self._here.first, None
+        return self._coro.send(value) if first is None else first
+
+    def throw(self, *args: Any) -> Any:
+        self._here.first = None
+        if self._here.is_over:
+            raise args[1] if len(args) > 1 and args[1] is not None else args[0]
+        return self._coro.throw(*args)
+
+    def close(self) -> None:
+        self._coro.close()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        raise RuntimeError("only a task goes on with this")
+
+
+def run_in_place(
+    loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any]
+) -> tuple[asyncio.Task[Any] | None, Any]:
+    """Runs coro up to where it really waits. Gives the task that goes on from
+    there, or None and what it returned. What it raises before, this raises."""
+    here = _InPlace(loop, coro)
+    before = asyncio.current_task(loop)
+    if before is not None:
+        _leave_task(loop, before)
+    _enter_task(loop, here)  # type: ignore[arg-type]
+    try:
+        here.first = here.context.run(coro.send, None)
+    except StopIteration as e:
+        here.is_over = True
+        return None, e.value
+    except BaseException:
+        here.is_over = True
+        raise
+    finally:
+        _leave_task(loop, here)  # type: ignore[arg-type]
+        if before is not None:
+            _enter_task(loop, before)
+    return here.task(), None
+
+
+async def _awaited(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
+
+
+# ---- Resources -----------------------------------------------------------------
+
+
+class Chunks:
+    """A request's body piece by piece; the peer is held back while nobody
+    takes them."""
+
+    _HELD = 16
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, x: _copal.Exchange) -> None:
+        self._queue: Queue[bytes] = Queue(loop)
+        self._x = x
+        self._paused = False
+
+    def _add(self, piece: bytes, last: bool) -> None:
+        if piece or not last:
+            self._queue.push(piece)
+        if last:
+            self._queue.close()
+        elif len(self._queue.items) >= self._HELD and not self._paused:
+            self._paused = True
+            _copal.pause(self._x)
+
+    def _close(self, error: BaseException) -> None:
+        self._queue.close(error)
+
+    def __aiter__(self) -> Chunks:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await self._queue.pop()
+        if self._paused and not self._queue.items:
+            self._paused = False
+            try:
+                _copal.resume(self._x)
+            except Error:
+                pass  # the peer has left
+        return piece
+
+
+class Resource:
+    """The callback of one handler at one path."""
+
+    def __init__(self, coap: Endpoint, handler: Handler, method: int, path: str, streamed: bool) -> None:
+        self._coap = coap
+        self._handler = handler
+        self._default = _DEFAULTS.get(method, 0 if method == 0 else _CONTENT)
+        self._names = tuple(s[1:-1] for s in path.split("/") if s[:1] == "{" and s[-1:] == "}")
+        self._streamed = streamed
+        self._tasks: dict[int, asyncio.Task[Any]] = {}
+        self._sources: dict[int, Source] = {}
+        self._chunks: dict[int, Chunks] = {}
+
+    def __call__(self, kind: int, a: Any = None, b: Any = None, c: Any = None, d: Any = None) -> None:
+        if kind == _REQUEST:
+            self._on_request(a, b, c)
+        elif kind == _copal.PULL:
+            if (source := self._sources.get(b)) is not None:
+                source.pull(self._coap, a, c, d, self._broken)
+                if source.is_done:
+                    del self._sources[b]
+        elif kind == _copal.CHUNK:
+            if (chunks := self._chunks.get(b)) is not None:
+                chunks._add(a.payload, d)
+                if d:
+                    del self._chunks[b]
+        elif kind == _copal.END:
+            self._on_end(a, b, c)
+
+    def _on_end(self, name: str | None, text: str | None, key: int) -> None:
+        """The asker left, or a streamed answer is over."""
+        self._sources.pop(key, None)
+        if (chunks := self._chunks.pop(key, None)) is not None:
+            chunks._close(failure(name or "ECLOSED", text))
+        if (task := self._tasks.pop(key, None)) is not None and name is not None:
+            task.cancel()
+
+    def _on_request(self, req: Message, x: _copal.Exchange, key: int) -> None:
+        default = self._default or _DEFAULTS.get(_copal.msg_code(req), _CONTENT)
+        if self._names:
+            req._exchange, req._names = x, self._names
+        if self._streamed:
+            req._chunks = self._chunks[key] = Chunks(self._coap._attached(), x)
+        try:
+            result = self._handler(req)
+            kind = type(result)
+            if kind is CoroutineType:
+                self._go_on(x, key, default, result)
+            elif kind is bytes or kind is str or not hasattr(result, "__await__"):
+                self._answer(x, key, default, result)
+            else:
+                self._go_on(x, key, default, _awaited(result))
+        except Exception as e:
+            self._failed(x, e)
+
+    def _go_on(self, x: _copal.Exchange, key: int, default: int, coro: Coroutine[Any, Any, Any]) -> None:
+        task, result = run_in_place(self._coap._attached(), coro)
+        if task is None:
+            self._answer(x, key, default, result)
+            return
+        self._tasks[key] = task
+        self._coap._keep(task)
+        task.add_done_callback(partial(self._finish, x, key, default))
+
+    def _finish(self, x: _copal.Exchange, key: int, default: int, task: asyncio.Task[Any]) -> None:
+        self._tasks.pop(key, None)
+        try:
+            if task.cancelled():
+                self._reply(x, _UNAVAILABLE, -1, b"")
+            else:
+                self._answer(x, key, default, task.result())
+        except Exception as e:
+            self._failed(x, e)
+
+    def _failed(self, x: _copal.Exchange, e: Exception) -> None:
+        """Why is nobody's business but ours."""
+        self._reply(x, _FAILED, -1, b"")
+        self._coap._report(f"exception in copal handler {getattr(self._handler, '__qualname__', '')}", e)
+
+    def _broken(self, e: BaseException) -> None:
+        self._coap._report("exception in the body of an answer", e)
+
+    def _reply(self, x: _copal.Exchange, code: int, format: int, body: Any) -> None:
+        try:
+            _copal.reply(x, code, format, body)
+        except Error as e:
+            if e.name not in ("ESTATE", "ECLOSED"):  # else: the asker left
+                raise
+
+    def _answer(self, x: _copal.Exchange, key: int, code: int, r: Any) -> None:
+        if type(r) is bytes:
+            self._reply(x, code, 42 if r else -1, r)
+        elif type(r) is str:
+            self._reply(x, code, 0 if r else -1, r.encode())
+        elif r is None:
+            self._reply(x, code, -1, b"")
+        elif isinstance(r, Code):
+            self._reply(x, r, -1, b"")
+        elif isinstance(r, Message):
+            self._respond(x, r)
+        elif isinstance(r, Response):
+            self._build(x, key, code, r)
+        elif type(r) is tuple:
+            self._answer_tuple(x, key, code, r)
+        elif is_stream(r):
+            self._build(x, key, code, Response(r))
+        else:
+            data, number = encode(r, None)
+            self._reply(x, code, 42 if number is None else number, data)
+
+    def _answer_tuple(self, x: _copal.Exchange, key: int, code: int, r: tuple[Any, ...]) -> None:
+        """(code, body), (code, body, format) or (body, format)"""
+        if r and isinstance(r[0], Code):
+            code, r = r[0].number, r[1:]
+        if not 1 <= len(r) <= 2:
+            raise TypeError("an answer is body, code, (code, body), (code, body, format) or (body, format)")
+        if len(r) == 1:
+            self._answer(x, key, code, r[0])
+        else:
+            self._build(x, key, code, Response(r[0], format=r[1]))
+
+    def _build(self, x: _copal.Exchange, key: int, default: int, r: Response) -> None:
+        body, flags, options = r.payload, 0, dict(r.options)
+        if is_stream(body):
+            if isinstance(body, io.TextIOBase):
+                raise TypeError("a body is made of bytes; open the file in binary mode")
+            self._sources[key] = Source(body)
+            body, flags = None, _copal.STREAM_OUT
+        if r.format is not None:
+            options["format"] = r.format
+        elif isinstance(body, (bytes, bytearray, memoryview)) and len(body) > 0:
+            options["format"] = 42
+        handle = self._coap._handle
+        if handle is not None:
+            self._respond(x, build(handle, default if r.code is None else r.code, None, body, options, flags))
+
+    def _respond(self, x: _copal.Exchange, m: Message) -> None:
+        try:
+            _copal.respond(x, m)
+        except Error as e:
+            if e.name not in ("ESTATE", "ECLOSED"):
+                raise
+
+
+class Value:
+    """A resource that is one value: assigning ``value`` tells every observer."""
+
+    def __init__(self, coap: Endpoint, path: str, value: Any, format: FormatLike | None) -> None:
+        self._coap, self._path, self._value, self._format = coap, path, value, format
+
+    @property
+    def value(self) -> Any:
+        """What GET answers."""
+        return self._value
+
+    @value.setter
+    def value(self, new: Any) -> None:
+        self._value = new
+        if self._coap._handle is not None:
+            self._coap.notify(self._path)
+
+    def _get(self, req: Message) -> Any:
+        return self._value if self._format is None else (self._value, self._format)
+
+    def __repr__(self) -> str:
+        return f"<copal.Value {self._path} {self._value!r}>"

@@ -1,0 +1,275 @@
+/* Callbacks, and the functions that run the core. Part of python_bridge.h. */
+
+/* ---- Events ------------------------------------------------------------- */
+
+enum {
+    MAX_ARGS = 6
+};
+
+static PyObject *to_name(int status)
+{
+    return status == 0 ? Py_NewRef(Py_None) : to_text(copal_errname(status));
+}
+
+static PyObject *to_sentence(const copal_event *ev)
+{
+    const char *text = ev->text;
+
+    if (ev->status != 0 && (text == NULL || *text == '\0'))
+        text = copal_strerror(ev->status);
+    return to_text(text);
+}
+
+/* The arguments after kind, by kind. Many objects may stand for one exchange:
+ * where it is to be known again its address comes along as a key. */
+static size_t fill_args(const copal_event *ev, PyObject **args)
+{
+    switch (ev->kind) {
+    case COPAL_REQUEST:
+        args[0] = show_message(ev->msg);
+        args[1] = show_exchange(ev->exchange);
+        args[2] = PyLong_FromVoidPtr(ev->exchange);
+        args[3] = to_text(ev->text);
+        return 4;
+    case COPAL_RESPONSE:
+    case COPAL_STRAY: args[0] = show_message(ev->msg); return 1;
+    case COPAL_CHUNK:
+        args[0] = show_message(ev->msg);
+        args[1] = PyLong_FromVoidPtr(ev->exchange);
+        args[2] = PyLong_FromUnsignedLongLong(ev->offset);
+        args[3] = PyBool_FromLong(ev->last);
+        return 4;
+    case COPAL_PULL:
+        args[0] = show_exchange(ev->exchange);
+        args[1] = PyLong_FromVoidPtr(ev->exchange);
+        args[2] = PyLong_FromUnsignedLongLong(ev->offset);
+        args[3] = PyLong_FromSize_t(ev->want);
+        return 4;
+    case COPAL_PROGRESS:
+        args[0] = PyLong_FromUnsignedLongLong(ev->offset);
+        args[1] = PyLong_FromUnsignedLongLong(ev->total);
+        return 2;
+    case COPAL_SILENT:
+    case COPAL_END:
+        args[0] = to_name(ev->status);
+        args[1] = to_sentence(ev);
+        args[2] = PyLong_FromVoidPtr(ev->exchange);
+        return 3;
+    case COPAL_TRACE: args[0] = to_text(ev->text); return 1;
+    case COPAL_RESUMED:
+    case COPAL_TIMER: return 0;
+    }
+    return 0;
+}
+
+/* What the package could not handle itself. */
+static void report(PyObject *fn)
+{
+    PyObject *type, *value, *traceback;
+
+    if (!PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) &&
+        !PyErr_ExceptionMatches(PyExc_SystemExit)) {
+        PyErr_WriteUnraisable(fn);
+        return;
+    }
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL)
+        (void)PyException_SetTraceback(value, traceback);
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    if (parked == NULL)
+        parked = value;
+    else
+        Py_XDECREF(value);
+}
+
+static bool call(PyObject *fn, const copal_event *ev)
+{
+    PyObject *args[1 + MAX_ARGS] = {NULL};
+    PyObject *result = NULL;
+    size_t n = 1;
+    bool complete = true;
+
+    args[1] = PyLong_FromLong(ev->kind);
+    n += fill_args(ev, args + 2);
+    for (size_t i = 1; i <= n; i++)
+        complete = complete && args[i] != NULL;
+    if (complete)
+        result = PyObject_Vectorcall(fn, args + 1,
+                                     n | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    for (size_t i = 1; i <= n; i++)
+        Py_XDECREF(args[i]);
+    Py_XDECREF(result);
+    return result != NULL;
+}
+
+static void on_event(const copal_event *ev, void *user)
+{
+    struct cell *cell = user;
+    PyGILState_STATE gil;
+    PyObject *fn;
+
+    if (mute > 0)
+        return;
+    gil = PyGILState_Ensure();
+    delivered++;
+    fn = Py_NewRef(cell->fn);
+    if (!call(fn, ev)) {
+        /* Whoever asked learns it now, not when the exchange is collected. */
+        if (ev->kind == COPAL_REQUEST && ev->exchange != NULL)
+            copal_reply(ev->exchange, COPAL_INTERNAL_ERROR, COPAL_NO_FORMAT,
+                        (copal_bytes){NULL, 0});
+        report(fn);
+    }
+    Py_DECREF(fn);
+    PyGILState_Release(gil);
+}
+
+/* None: nobody wants to be told. owner: the endpoint that will drop it. */
+static bool check_callback(PyObject *owner, PyObject *fn, copal_cb *cb)
+{
+    struct endpoint_box *box = (struct endpoint_box *)owner;
+    struct cell *cell;
+
+    *cb = (copal_cb){NULL, NULL, NULL};
+    if (fn == Py_None)
+        return true;
+    if (!PyCallable_Check(fn))
+        return wrong_type("callable", fn) != NULL;
+    cell = PyMem_RawMalloc(sizeof(*cell));
+    if (cell == NULL) {
+        PyErr_NoMemory();
+        return false;
+    }
+    *cell = (struct cell){Py_NewRef(fn), box, box->cells, &box->cells};
+    if (cell->next != NULL)
+        cell->next->link = &cell->next;
+    box->cells = cell;
+    alive.cells++;
+    *cb = (copal_cb){on_event, cell, drop_cell};
+    return true;
+}
+
+/* ---- Running ------------------------------------------------------------ */
+
+static PyObject *new_endpoint(copal *c)
+{
+    struct endpoint_box *box;
+
+    if (c == NULL)
+        return PyErr_NoMemory();
+    box = (struct endpoint_box *)endpoint_type->tp_alloc(endpoint_type, 0);
+    if (box == NULL) {
+        copal_free(c);
+        return NULL;
+    }
+    box->ptr = c;
+    box->generation = generation;
+    alive.endpoints++;
+    return (PyObject *)box;
+}
+
+/* endpoint() -> Endpoint */
+static PyObject *py_endpoint(PyObject *self, PyObject *args)
+{
+    (void)self;
+    (void)args;
+    return new_endpoint(copal_new(NULL));
+}
+
+/* free(endpoint): END reaches the callbacks, unlike when it is collected.
+ * Freeing twice is no mistake. */
+static PyObject *py_free(PyObject *self, PyObject *args)
+{
+    PyObject *o;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "O", &o))
+        return NULL;
+    if (Py_TYPE(o) != endpoint_type)
+        return wrong_type("endpoint", o);
+    close_endpoint((struct endpoint_box *)o);
+    return let_pass() ? Py_NewRef(Py_None) : NULL;
+}
+
+/* pump(endpoint) -> ms: one turn, and how long there is nothing to do until
+ * the descriptor becomes readable; -1: for ever, None: closed meanwhile. */
+static PyObject *py_pump(PyObject *self, PyObject *args)
+{
+    struct endpoint_box *box;
+    PyObject *o;
+    copal *c;
+    int err;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "O", &o))
+        return NULL;
+    c = check_endpoint(o);
+    if (c == NULL)
+        return NULL;
+    box = (struct endpoint_box *)o;
+    err = copal_step(c);
+    if (!let_pass())
+        return NULL;
+    if (err < 0) {
+        fail(err, o);
+        return NULL;
+    }
+    if (box->ptr == NULL)
+        return Py_NewRef(Py_None);
+    return PyLong_FromLong(copal_timeout(box->ptr));
+}
+
+/* post(endpoint, fn), from any thread: fn(TIMER) on the endpoint's own. */
+static PyObject *py_post(PyObject *self, PyObject *args)
+{
+    PyObject *o, *fn;
+    copal_cb cb;
+    copal *c;
+    int err;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OO", &o, &fn))
+        return NULL;
+    c = check_endpoint(o);
+    if (c == NULL || !check_callback(o, fn, &cb))
+        return NULL;
+    err = copal_post(c, cb);
+    if (err < 0) {
+        raise_error(err, NULL);
+        return NULL;
+    }
+    return Py_NewRef(Py_None);
+}
+
+/* is_alive(endpoint) -> bool, of anything at all. */
+static PyObject *py_is_alive(PyObject *self, PyObject *args)
+{
+    PyObject *o;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "O", &o))
+        return NULL;
+    return PyBool_FromLong(Py_TYPE(o) == endpoint_type &&
+                           ((struct endpoint_box *)o)->ptr != NULL &&
+                           ((struct endpoint_box *)o)->generation ==
+                               generation);
+}
+
+/* set_classes(message class, failure): the class derives from Message and is what
+ * every message is shown as; failure(NAME, text) makes the exception that is
+ * raised. */
+static PyObject *py_set_classes(PyObject *self, PyObject *args)
+{
+    PyObject *cls, *fn;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "O!O", &PyType_Type, &cls, &fn))
+        return NULL;
+    if (!PyType_IsSubtype((PyTypeObject *)cls, message_type))
+        return wrong_type("a class derived from Message", cls);
+    Py_SETREF(message_class, (PyTypeObject *)Py_NewRef(cls));
+    Py_XSETREF(failure, Py_NewRef(fn));
+    return Py_NewRef(Py_None);
+}

@@ -1,0 +1,204 @@
+/* What has no shape in Python that a map could give it: options, what the wire
+ * showed, counters, the tables of names. Part of python_bridge.h. */
+
+/* options(message) -> [(number, value), ...] in wire order */
+static PyObject *py_options(PyObject *self, PyObject *args)
+{
+    PyObject *o, *list;
+    const copal_msg *m;
+    copal_bytes value;
+    int number;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "O", &o))
+        return NULL;
+    m = check_message(o);
+    list = m == NULL ? NULL : PyList_New(0);
+    for (size_t i = 0;
+         list != NULL && (number = copal_msg_option(m, i, &value)) >= 0; i++) {
+        PyObject *pair = Py_BuildValue("(iN)", number, to_bytes(value));
+
+        if (pair == NULL || PyList_Append(list, pair) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(pair);
+    }
+    return list;
+}
+
+/* msg_value(message, option, i) -> bytes; None past the last */
+static PyObject *py_msg_value(PyObject *self, PyObject *args)
+{
+    PyObject *o;
+    copal_bytes value;
+    const copal_msg *m;
+    Py_ssize_t i;
+    int option;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "Oin", &o, &option, &i))
+        return NULL;
+    m = check_message(o);
+    if (m == NULL)
+        return NULL;
+    if (i < 0 || copal_msg_value(m, option, (size_t)i, &value) < 0)
+        return Py_NewRef(Py_None);
+    return to_bytes(value);
+}
+
+/* msg_uint(message, option) -> int; None: not there */
+static PyObject *py_msg_uint(PyObject *self, PyObject *args)
+{
+    PyObject *o;
+    const copal_msg *m;
+    int64_t n;
+    int option;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "Oi", &o, &option))
+        return NULL;
+    m = check_message(o);
+    if (m == NULL)
+        return NULL;
+    n = copal_msg_uint(m, option);
+    return n < 0 ? Py_NewRef(Py_None) : PyLong_FromLongLong(n);
+}
+
+/* msg_wire(message) -> (type, mid, multicast, interface, token) or None */
+static PyObject *py_msg_wire(PyObject *self, PyObject *args)
+{
+    copal_wire wire = {.size = sizeof(wire)};
+    PyObject *o;
+    const copal_msg *m;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "O", &o))
+        return NULL;
+    m = check_message(o);
+    if (m == NULL)
+        return NULL;
+    if (copal_msg_wire(m, &wire) < 0)
+        return Py_NewRef(Py_None);
+    return Py_BuildValue("(iiOIN)", wire.type, wire.mid,
+                         wire.multicast ? Py_True : Py_False, wire.if_index,
+                         to_bytes(wire.token));
+}
+
+/* why(endpoint) -> str: about the last call that failed */
+static PyObject *py_why(PyObject *self, PyObject *args)
+{
+    PyObject *o;
+    copal *c;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "O", &o))
+        return NULL;
+    c = check_endpoint(o);
+    return c == NULL ? NULL : to_text(copal_why(c));
+}
+
+/* key(exchange) -> int: the same for every object that stands for it */
+static PyObject *py_key(PyObject *self, PyObject *args)
+{
+    PyObject *o;
+    copal_exchange *x;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "O", &o))
+        return NULL;
+    x = check_exchange(o);
+    return x == NULL ? NULL : PyLong_FromVoidPtr(x);
+}
+
+/* stats(endpoint) -> {name: count} */
+static PyObject *py_stats(PyObject *self, PyObject *args)
+{
+    copal_stats s = {.size = sizeof(s)};
+    PyObject *o;
+    copal *c;
+    int err;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "O", &o))
+        return NULL;
+    c = check_endpoint(o);
+    if (c == NULL)
+        return NULL;
+    err = copal_get_stats(c, &s);
+    if (err < 0) {
+        fail(err, o);
+        return NULL;
+    }
+#define COUNT(name) #name, (unsigned long long)s.name
+    return Py_BuildValue(
+        "{sKsKsKsKsKsKsKsKsKsKsKsKsKsK}", COUNT(datagrams_in),
+        COUNT(datagrams_out), COUNT(bytes_in), COUNT(bytes_out),
+        COUNT(retransmissions), COUNT(duplicates), COUNT(malformed),
+        COUNT(rejected), COUNT(limited), COUNT(exchanges),
+        COUNT(exchanges_open), COUNT(peers), COUNT(observers), COUNT(memory));
+#undef COUNT
+}
+
+static const struct param_row {
+    int number;
+    long long value;
+    const char *where, *what;
+} param_rows[] = {
+#define X(name, number, value, where, what) {number, value, where, what},
+    COPAL_PARAMS(X)
+#undef X
+};
+
+/* params() -> [(name, number, default, where, what), ...] in C's units */
+static PyObject *py_params(PyObject *self, PyObject *args)
+{
+    const size_t count = sizeof(param_rows) / sizeof(param_rows[0]);
+    PyObject *list = PyList_New((Py_ssize_t)count);
+
+    (void)self;
+    (void)args;
+    for (size_t i = 0; list != NULL && i < count; i++) {
+        const struct param_row *p = &param_rows[i];
+        PyObject *row =
+            Py_BuildValue("(siLss)", copal_name(COPAL_PARAMETERS, p->number),
+                          p->number, p->value, p->where, p->what);
+
+        if (row == NULL)
+            Py_CLEAR(list);
+        else
+            PyList_SET_ITEM(list, (Py_ssize_t)i, row);
+    }
+    return list;
+}
+
+static bool put_integer(PyObject *dict, const char *name, long n)
+{
+    PyObject *number = PyLong_FromLong(n);
+    bool ok = number != NULL && PyDict_SetItemString(dict, name, number) == 0;
+
+    Py_XDECREF(number);
+    return ok;
+}
+
+/* errors() -> {"ETIMEOUT": -9, ...} */
+static PyObject *py_errors(PyObject *self, PyObject *args)
+{
+    PyObject *all = PyDict_New();
+
+    (void)self;
+    (void)args;
+#define X(name, number, text) \
+    if (all != NULL && !put_integer(all, #name, -(number))) \
+        Py_CLEAR(all);
+    COPAL_ERRORS(X)
+#undef X
+    return all;
+}
+
+/* live() -> (endpoints, messages, exchanges, callbacks) not yet collected */
+static PyObject *py_live(PyObject *self, PyObject *args)
+{
+    (void)self;
+    (void)args;
+    return Py_BuildValue("(LLLL)", alive.endpoints, alive.messages,
+                         alive.exchanges, alive.cells);
+}

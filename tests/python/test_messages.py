@@ -1,0 +1,179 @@
+"""Messages, codes, formats, errors: without a network."""
+
+import pickle
+
+import pytest
+
+import copal
+
+
+def test_a_message_prints_as_one_documented_line():
+    m = copal.Message("GET", "coap://localhost/other/separate")
+    assert str(m) == "GET coap://localhost/other/separate"
+    assert repr(m) == "<copal.Message GET coap://localhost/other/separate>"
+
+
+def test_options_print_a_line_each():
+    m = copal.Message("GET", "coap://localhost/other/separate", accept="text")
+    assert "Uri-Path: other / separate\n" in str(m.options)
+    assert "Accept: 0 text/plain;charset=utf-8" in str(m.options)
+    assert m.options[-1] == (17, "Accept", b"")
+
+
+def test_the_path_is_a_tuple_that_may_be_assigned():
+    m = copal.Message("GET", "coap://localhost/other/separ%61te/")
+    assert m.path == ("other", "separate", "")
+    m.path = ("a b", "c/d")
+    assert m.path == ("a b", "c/d")
+    m.path = "/x/y"
+    assert m.path == ("x", "y")
+    m.path = "/"
+    assert m.path == ()
+    assert copal.Message("GET", "coap://localhost").path == ()
+
+
+def test_the_query_is_read_in_order_and_by_name():
+    m = copal.Message("GET", "coap://localhost/?rt=x&obs&n=1")
+    assert list(m.query) == ["rt=x", "obs", "n=1"]
+    assert m.query["rt"] == "x" and m.query["obs"] == "" and "zz" not in m.query
+    assert m.query.get("zz") is None and m.query.get("zz", "-") == "-"
+    with pytest.raises(KeyError):
+        m.query["zz"]
+    m.query = {"a": 1, "b": True}
+    assert m.query == ["a=1", "b"] and m.query[0] == "a=1"
+
+
+@pytest.mark.parametrize("text", ["2.05", "2.05 Content", 69, copal.CONTENT])
+def test_a_code_is_made_from_number_or_text(text):
+    code = copal.Code(text)
+    assert code is copal.CONTENT
+    assert (str(code), f"{code}", code.number, code.dotted) == ("2.05 Content", "2.05 Content", 69, "2.05")
+    assert (code.cls, code.detail, code.is_successful) == (2, 5, True)
+
+
+def test_unknown_codes_print_too():
+    assert str(copal.Code("0.30")) == "0.30" and copal.Code("0.30") == 30
+    assert str(copal.Code(255)) == "7.31"
+    assert copal.Code("get") is copal.GET and not copal.GET.is_successful
+    for wrong in ("8.00", "1.32", "nonsense", 256, -1):
+        with pytest.raises(ValueError):
+            copal.Code(wrong)
+
+
+def test_a_format_is_a_number_with_a_name():
+    m = copal.Message("PUT", "coap://h/", "x")
+    assert m.format == 0 and str(m.format) == "text/plain;charset=utf-8"
+    assert copal.Format("cbor") == 60 == copal.Format("application/cbor") == copal.CBOR
+    assert str(copal.Format(65000)) == "65000"
+    with pytest.raises(ValueError, match="Content-Format"):
+        copal.Format("application/nonsense")
+
+
+@pytest.mark.parametrize(
+    "body, format, payload, number",
+    [
+        (b"\0x", None, b"\0x", None),
+        (bytearray(b"a"), 42, b"a", 42),
+        (memoryview(b"ab"), None, b"ab", None),
+        ("é", None, "é".encode(), 0),
+        ({"on": True}, None, b'{"on":true}', 50),
+        ([1, 2], "application/senml-etch+json", b"[1,2]", 320),
+        (21.5, None, b"21.5", 0),
+        (True, None, b"true", 0),
+        (True, "json", b"true", 50),
+    ],
+)
+def test_bodies_become_bytes_and_a_format(body, format, payload, number):
+    m = copal.Message("PUT", "coap://h/", body, format=format)
+    assert m.payload == payload and m.format == number
+
+
+def test_a_body_that_cannot_be_sent_is_a_type_error():
+    with pytest.raises(TypeError, match="object"):
+        copal.Message("PUT", "coap://h/", object())
+    with pytest.raises(TypeError, match="octet-stream"):
+        copal.Message("PUT", "coap://h/", {}, format="octets")
+
+
+def test_decode_goes_by_the_content_format():
+    def decoded(body, format):
+        return copal.Message("PUT", "coap://h/", body, format=format).decode()
+
+    assert decoded(b'{"t": 1}', "json") == {"t": 1}
+    assert decoded(b"caf\xc3\xa9", "text") == "café"
+    assert decoded(b"\xff", "octets") == b"\xff" == decoded(b"\xff", None)
+    links = decoded(b'</t>;rt="a b";obs,</x>;ct=40', "links")
+    assert [k.href for k in links] == ["/t", "/x"]
+    assert links.filter(rt="b")[0]["obs"] is True
+    with pytest.raises(ValueError):
+        decoded(b"{", "json")
+    with pytest.raises(copal.Invalid):
+        decoded(b"nonsense", "links")
+
+
+def test_the_payload_is_seen_without_a_copy_and_kept():
+    m = copal.Message("PUT", "coap://h/", b"x" * 100)
+    view = memoryview(m)
+    del m
+    assert view.readonly and view.nbytes == 100 and bytes(view) == b"x" * 100
+    with pytest.raises(TypeError):
+        view[0] = 1
+
+
+def test_options_by_name_number_and_keyword():
+    m = copal.Message("GET", "coap://h/", etag=b"\1", options={"ETag": b"\2", 65000: 7, "If-Match": [b"a", b"b"]})
+    assert m.etag == b"\1" and m.option("etag", 1) == b"\2" and m.option("ETag", 2) is None
+    assert m.uint(65000) == 7 and m.option("If-Match", 1) == b"b"
+    m.add("Max-Age", 300)
+    assert m.max_age == 300
+    m.remove("max_age")
+    assert m.max_age is None
+    with pytest.raises(ValueError, match="no option"):
+        m.option("Nonsense")
+    with pytest.raises(TypeError, match="nonsense"):
+        copal.Message("GET", "coap://h/", nonsense=1)
+    with pytest.raises(TypeError):
+        copal.Message("GET", "coap://h/", ack_timeout="long")
+
+
+def test_remote_tells_a_group():
+    for host in ("[ff02::fd]", "224.0.1.187"):
+        remote = copal.Message("GET", f"coap://{host}/.well-known/core").remote
+        assert remote.is_multicast and remote.hostinfo == host and str(remote) == f"coap://{host}"
+    other = copal.Message("GET", "coap://[::1]:61616/x").remote
+    assert not other.is_multicast and (other.host, other.port, other.scheme) == ("::1", 61616, "coap")
+    assert other == copal.Address("coap://[::1]:61616") and other
+    none = copal.Message("GET").remote
+    assert not none and str(none) == none.hostinfo == none.scheme == "" and not none.is_multicast
+
+
+@pytest.mark.parametrize("uri", ["no-scheme", "coap://", "coap://h:99999/", "coap://h/%zz", "coap://h/#f", "http://h/"])
+def test_a_bad_uri_is_a_value_error_with_a_sentence(uri):
+    with pytest.raises(copal.BadURI) as e:
+        copal.Message("GET", uri)
+    assert isinstance(e.value, ValueError) and e.value.name == "EURI" and e.value.code == -3
+    assert len(str(e.value)) > len("URI not understood") and e.value.hint
+
+
+def test_errors_have_builtin_bases():
+    assert issubclass(copal.Timeout, TimeoutError) and issubclass(copal.Closed, ConnectionError)
+    assert issubclass(copal.Refused, ConnectionRefusedError) and issubclass(copal.Reset, ConnectionResetError)
+    assert issubclass(copal.Invalid, ValueError) and issubclass(copal.NetworkError, OSError)
+    e = copal.Timeout("ETIMEOUT", "no answer; try again")
+    assert (e.name, e.code, e.hint, str(e)) == ("ETIMEOUT", -9, "try again", "no answer; try again")
+    copied = pickle.loads(pickle.dumps(e))
+    assert type(copied) is copal.Timeout and str(copied) == str(e)
+
+
+def test_text_with_a_zero_and_lone_surrogates_are_refused():
+    with pytest.raises(ValueError, match="zero byte"):
+        copal.Message("GET", "coap://h/\0")
+    with pytest.raises(UnicodeEncodeError):
+        copal.Message("GET", "coap://h/\udc00")
+
+
+def test_a_copy_may_be_changed():
+    m = copal.Message("GET", "coap://h/a", etag=b"x")
+    c = m.copy()
+    c.path = ("b",)
+    assert m.path == ("a",) and c.path == ("b",) and c.etag == b"x"
