@@ -93,18 +93,23 @@ void cp_ask_answered(copal_exchange *x, copal_msg *m)
 
 static void pass_up(copal_exchange *x, copal_msg **m)
 {
-    struct cp_ask *a = cp_ask_of(x);
     int verdict;
 
     (*m)->request = copal_msg_ref(x->request);
-    verdict = a->is_farewell && cp_msg_has(*m, COPAL_OPT_OBSERVE)
-                  ? CP_KEPT /* told before it heard the farewell */
-                  : cp_pass_in(x->engine->stages, x, m);
+    verdict = cp_pass_in(x->engine->stages, x, m);
     if (verdict == CP_PASS)
         cp_ask_answered(x, *m);
     else if (verdict < 0)
         cp_exchange_fail(x, verdict, "%s: %s", copal_msg_uri(x->request),
                          copal_strerror(verdict));
+}
+
+/* A notification that left before the server heard the farewell: no answer to
+ * it, so it goes on being sent. */
+static bool crosses_farewell(const struct cp_token *t, const copal_msg *m)
+{
+    return cp_ask_of(t->x)->is_farewell && m->type != CP_ACK &&
+           cp_msg_has(m, COPAL_OPT_OBSERVE);
 }
 
 void cp_ask_hear(struct cp_engine *e, struct cp_link *link, copal_msg **m,
@@ -120,6 +125,10 @@ void cp_ask_hear(struct cp_engine *e, struct cp_link *link, copal_msg **m,
     }
     if (t == NULL) {
         reject(e, link, *m, seen);
+        return;
+    }
+    if (bad == 0 && crosses_farewell(t, *m)) {
+        answer_empty(e, link, *m, seen, CP_ACK);
         return;
     }
     x = cp_exchange_hold(t->x);

@@ -220,6 +220,18 @@ static int refused_amid(copal_exchange *x, const copal_msg *m)
     return CP_KEPT;
 }
 
+/* The user wants just this part of the body. Nobody else may be told that a
+ * part is all. */
+static bool asked_for(const copal_msg *request, struct cp_block b)
+{
+    const struct cp_option *o = cp_msg_find(request, COPAL_OPT_BLOCK2);
+    struct cp_block wanted;
+
+    return o != NULL &&
+           cp_block_decode(cp_msg_option_value(request, o), &wanted) == 0 &&
+           cp_block_offset(wanted) == cp_block_offset(b);
+}
+
 int cp_block_in_response(copal_exchange *x, copal_msg **m)
 {
     const struct cp_option *o = cp_msg_find(*m, COPAL_OPT_BLOCK2);
@@ -250,7 +262,7 @@ int cp_block_in_response(copal_exchange *x, copal_msg **m)
     if (b.num == 0)
         return begin(x, m, b, streams);
     if (x->transfer == NULL || x->transfer->head == NULL)
-        return CP_PASS; /* the user asked for this very block */
+        return asked_for(x->request, b) ? CP_PASS : COPAL_EFORMAT;
     if (!same_etag(x->transfer, *m))
         return changed(x);
     return take_block(x, m, b);

@@ -38,16 +38,6 @@ void cp_dedup_clear(struct cp_dedup *d)
     cp_map_clear(&d->map);
 }
 
-uint64_t cp_dedup_hash(const struct cp_dedup *d,
-                       const struct cp_address *remote, uint16_t mid)
-{
-    uint8_t key[sizeof(*remote) + 2];
-
-    memcpy(key, remote, sizeof(*remote));
-    memcpy(key + sizeof(*remote), &mid, 2);
-    return cp_map_hash(&d->map, key, sizeof(key));
-}
-
 /* Enough of a token to tell two apart, those that only end in zeroes too. */
 static uint64_t token_of(const struct cp_dedup *d, copal_bytes token)
 {
@@ -60,6 +50,19 @@ static uint64_t token_of(const struct cp_dedup *d, copal_bytes token)
         memcpy(id, token.data, token.len);
     memcpy(&number, id, sizeof(number));
     return number;
+}
+
+uint64_t cp_dedup_hash(const struct cp_dedup *d,
+                       const struct cp_address *remote,
+                       const struct cp_header *h)
+{
+    uint8_t key[sizeof(*remote) + 8 + 2];
+    uint64_t token = token_of(d, h->token);
+
+    memcpy(key, remote, sizeof(*remote));
+    memcpy(key + sizeof(*remote), &token, 8);
+    memcpy(key + sizeof(*remote) + 8, &h->mid, 2);
+    return cp_map_hash(&d->map, key, sizeof(key));
 }
 
 static struct cp_seen *find(struct cp_dedup *d, struct cp_link *link,

@@ -48,9 +48,11 @@ struct cp_seen {
 void cp_dedup_init(struct cp_dedup *d, struct cp_engine *e);
 void cp_dedup_clear(struct cp_dedup *d);
 
-/* Where a message from remote with that id is to be found. */
+/* Where a message from remote with that id and token is to be found: by all
+ * that find() compares, or one source could make one chain of them. */
 uint64_t cp_dedup_hash(const struct cp_dedup *d,
-                       const struct cp_address *remote, uint16_t mid);
+                       const struct cp_address *remote,
+                       const struct cp_header *h);
 
 /* NULL: not seen within its lifetime. */
 struct cp_seen *cp_dedup_find(struct cp_dedup *d, struct cp_link *link,

@@ -359,7 +359,7 @@ void cp_engine_datagram(struct cp_engine *e, struct cp_link *link,
         return;
     }
     if (h.type != CP_ACK) { /* an ACK is a repeat where nothing waits for it */
-        uint64_t hash = cp_dedup_hash(&e->dedup, &path->remote, h.mid);
+        uint64_t hash = cp_dedup_hash(&e->dedup, &path->remote, &h);
 
         seen = cp_dedup_find(&e->dedup, link, &path->remote, &h, hash);
         if (seen != NULL) {

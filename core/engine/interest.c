@@ -1,7 +1,12 @@
 #include "engine/observe_core.h"
 #include "base/buf.h"
 #include "engine/core.h"
+#include "engine/transfer.h"
 #include "wire/message_text.h"
+
+enum {
+    SMALL = 256 /* bytes of a request that are not charged */
+};
 
 /* Handler, cache key and identity as 64 bits of SipHash under this map's random
  * key, which are taken for the thing itself: nobody can aim at a collision, and
@@ -30,13 +35,66 @@ static uint64_t interest_key(struct cp_engine *e, struct cp_handler *h,
     return hash;
 }
 
-uint64_t cp_interest_topic(struct cp_engine *e, struct cp_handler *h,
+static uint64_t topic_hash(struct cp_engine *e, const struct cp_handler *h,
                            const char *path)
 {
     uint64_t part[2] = {(uint64_t)(uintptr_t)h,
                         cp_map_hash(&e->observing.topics, path, strlen(path))};
 
     return cp_map_hash(&e->observing.topics, part, sizeof(part));
+}
+
+struct cp_topic *cp_interest_topic(struct cp_engine *e, struct cp_handler *h,
+                                   const char *path)
+{
+    struct cp_map_node *n =
+        cp_map_first(&e->observing.topics, topic_hash(e, h, path));
+
+    for (; n != NULL; n = cp_map_next(n)) {
+        struct cp_topic *t = cp_container_of(n, struct cp_topic, node);
+
+        if (t->handler == h && strcmp(t->path, path) == 0)
+            return t;
+    }
+    return NULL;
+}
+
+static struct cp_topic *topic_get(struct cp_engine *e, struct cp_handler *h,
+                                  const char *path)
+{
+    struct cp_topic *t = cp_interest_topic(e, h, path);
+    size_t len = strlen(path);
+
+    if (t != NULL)
+        return t;
+    t = cp_zalloc(e->mem, sizeof(*t) + len + 1);
+    if (t == NULL)
+        return NULL;
+    t->handler = h;
+    memcpy(t->path, path, len + 1);
+    cp_list_init(&t->interests);
+    cp_map_put(&e->observing.topics, &t->node, topic_hash(e, h, path));
+    return t;
+}
+
+static void topic_free_idle(struct cp_engine *e, struct cp_topic *t)
+{
+    if (t == NULL || !cp_list_empty(&t->interests))
+        return;
+    cp_map_remove(&e->observing.topics, &t->node);
+    cp_free(e->mem, t);
+}
+
+bool cp_interest_charge(struct cp_engine *e, const copal_msg *m,
+                        uint64_t *charged)
+{
+    uint64_t size = m->data_cap + m->payload.len;
+    uint64_t more = size > SMALL ? size - SMALL : 0;
+
+    if (!cp_bodies_take(e, more))
+        return false;
+    *charged = more;
+    return true;
 }
 
 /* What the handler is asked when it is for many: nobody's address, ETags or
@@ -50,38 +108,11 @@ static copal_msg *shared_request(struct cp_handler *h, copal_msg *request)
     if (m != NULL) {
         cp_msg_remove(m, COPAL_OPT_ETAG);
         cp_msg_remove(m, COPAL_OPT_BLOCK2);
+        if (m->code != COPAL_FETCH) /* elsewhere a body means nothing */
+            cp_msg_borrow_payload(m, NULL, (copal_bytes){0});
         m->frozen = true;
     }
     return m;
-}
-
-struct cp_interest *cp_interest_get(struct cp_engine *e, struct cp_handler *h,
-                                    copal_msg *request)
-{
-    bool failed;
-    uint64_t key = interest_key(e, h, request, &failed);
-    struct cp_map_node *n = cp_map_first(&e->observing.interests, key);
-    struct cp_interest *i;
-
-    if (failed)
-        return NULL;
-    if (n != NULL)
-        return cp_container_of(n, struct cp_interest, node);
-    i = cp_zalloc(e->mem, sizeof(*i));
-    if (i == NULL)
-        return NULL;
-    i->request = shared_request(h, request);
-    if (i->request == NULL) {
-        cp_free(e->mem, i);
-        return NULL;
-    }
-    i->engine = e;
-    i->handler = cp_handler_ref(h);
-    cp_list_init(&i->observers);
-    cp_map_put(&e->observing.interests, &i->node, key);
-    cp_map_put(&e->observing.topics, &i->of_topic,
-               cp_interest_topic(e, h, copal_msg_path(request)));
-    return i;
 }
 
 static void interest_free(struct cp_interest *i)
@@ -90,10 +121,49 @@ static void interest_free(struct cp_interest *i)
     struct cp_handler *h = i->handler;
 
     cp_map_remove(&e->observing.interests, &i->node);
-    cp_map_remove(&e->observing.topics, &i->of_topic);
+    cp_list_remove(&i->place);
+    topic_free_idle(e, i->topic);
+    cp_bodies_give_back(e, i->charged);
     copal_msg_unref(i->request);
     cp_free(e->mem, i);
     cp_handler_unref(h);
+}
+
+static struct cp_interest *interest_new(struct cp_engine *e,
+                                        struct cp_handler *h,
+                                        copal_msg *request, uint64_t key)
+{
+    struct cp_interest *i = cp_zalloc(e->mem, sizeof(*i));
+
+    if (i == NULL)
+        return NULL;
+    i->engine = e;
+    i->handler = cp_handler_ref(h);
+    cp_list_init(&i->observers);
+    cp_list_init(&i->place);
+    i->request = shared_request(h, request);
+    i->topic = topic_get(e, h, copal_msg_path(request));
+    if (i->request == NULL || i->topic == NULL ||
+        !cp_interest_charge(e, i->request, &i->charged)) {
+        interest_free(i);
+        return NULL;
+    }
+    cp_list_append(&i->topic->interests, &i->place);
+    cp_map_put(&e->observing.interests, &i->node, key);
+    return i;
+}
+
+struct cp_interest *cp_interest_get(struct cp_engine *e, struct cp_handler *h,
+                                    copal_msg *request)
+{
+    bool failed;
+    uint64_t key = interest_key(e, h, request, &failed);
+    struct cp_map_node *n = cp_map_first(&e->observing.interests, key);
+
+    if (failed)
+        return NULL;
+    return n != NULL ? cp_container_of(n, struct cp_interest, node)
+                     : interest_new(e, h, request, key);
 }
 
 void cp_interest_free_idle(struct cp_interest *i)

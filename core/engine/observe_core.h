@@ -12,14 +12,25 @@ enum {
     CP_UNKNOWN_FORMAT
 };
 
+/* What a handler gives at one path, whatever the query: what copal_notify()
+ * names. */
+struct cp_topic {
+    struct cp_map_node node; /* in topics, by handler and path */
+    struct cp_handler *handler;
+    struct cp_list interests;
+    char path[];
+};
+
 /* Observers who may share one representation: the same handler, cache key and
  * identity. */
 struct cp_interest {
-    struct cp_map_node node;     /* in interests */
-    struct cp_map_node of_topic; /* in topics */
+    struct cp_map_node node; /* in interests */
+    struct cp_list place;    /* in topic->interests */
+    struct cp_topic *topic;
     struct cp_engine *engine;
     struct cp_handler *handler;
     copal_msg *request; /* what the handler is asked */
+    uint64_t charged;   /* bytes of BODY_MEMORY that request takes */
     struct cp_list observers;
     bool asking; /* the handler owes an answer */
     bool dirty;  /* it changed again meanwhile */
@@ -31,7 +42,8 @@ struct cp_observer {
     struct cp_list place;       /* in interest->observers */
     struct cp_interest *interest;
     struct cp_link *link;
-    copal_msg *request; /* the registration: its token, its path */
+    copal_msg *request; /* the registration without its body */
+    uint64_t charged;   /* bytes of BODY_MEMORY that request takes */
     struct cp_flight flight;
     copal_msg *next; /* the newest state, while an older one is under way */
     uint64_t con_at;
@@ -46,9 +58,15 @@ struct cp_observer {
 struct cp_interest *cp_interest_get(struct cp_engine *e, struct cp_handler *h,
                                     copal_msg *request);
 
-/* Where the interests in path are found. */
-uint64_t cp_interest_topic(struct cp_engine *e, struct cp_handler *h,
-                           const char *path);
+/* NULL: nobody is interested in path of h. */
+struct cp_topic *cp_interest_topic(struct cp_engine *e, struct cp_handler *h,
+                                   const char *path);
+
+/* Takes from BODY_MEMORY what keeping m needs beyond a small request, into
+ * *charged; false: it is spent. What strangers make us keep is bounded in
+ * bytes, not only in number. */
+bool cp_interest_charge(struct cp_engine *e, const copal_msg *m,
+                        uint64_t *charged);
 
 /* Frees it if nobody has it any more, and no answer is awaited. */
 void cp_interest_free_idle(struct cp_interest *i);

@@ -145,18 +145,16 @@ static void on_answer(void *user, const copal_msg *answer)
 int cp_observe_notify(struct cp_engine *e, struct cp_handler *h,
                       const char *path)
 {
-    struct cp_map_node *n, *after;
+    struct cp_topic *t = cp_interest_topic(e, h, path);
     int count = 0;
 
-    n = cp_map_first(&e->observing.topics, cp_interest_topic(e, h, path));
-    for (; n != NULL; n = after) {
+    if (t == NULL)
+        return 0;
+    list_each (place, after, &t->interests) {
         struct cp_interest *i =
-            cp_container_of(n, struct cp_interest, of_topic);
+            cp_container_of(place, struct cp_interest, place);
 
-        after = cp_map_next(n);
-        if (i->handler != h || strcmp(copal_msg_path(i->request), path) != 0)
-            continue;
-        list_each (place, next, &i->observers)
+        list_each (observer, next, &i->observers)
             count++;
         if (i->asking)
             i->dirty = true;

@@ -1,5 +1,6 @@
 #include "engine/observe_core.h"
 #include "engine/core.h"
+#include "engine/transfer.h"
 
 enum {
     CON_EVERY = 20,         /* one notification in so many is confirmable */
@@ -44,6 +45,7 @@ void cp_observer_free(struct cp_observer *o)
     cp_map_remove(&e->observing.by_peer, &o->of_peer);
     cp_list_remove(&o->place);
     copal_msg_unref(o->next);
+    cp_bodies_give_back(e, o->charged);
     copal_msg_unref(o->request);
     cp_free(e->mem, o);
     cp_interest_free_idle(i);
@@ -138,6 +140,18 @@ static bool has_room(struct cp_answer *a, uint64_t peer_hash)
     return false;
 }
 
+/* What of a registration is kept: a FETCH's body is the interest's. */
+static copal_msg *registration_of(const copal_msg *request)
+{
+    copal_msg *m = cp_msg_derive(request);
+
+    if (m == NULL)
+        return NULL;
+    cp_msg_borrow_payload(m, NULL, (copal_bytes){0});
+    m->frozen = true;
+    return m;
+}
+
 bool cp_observer_add(struct cp_answer *a, const copal_msg *first)
 {
     struct cp_engine *e = a->x.engine;
@@ -158,7 +172,13 @@ bool cp_observer_add(struct cp_answer *a, const copal_msg *first)
     }
     o->interest = i;
     o->link = a->link;
-    o->request = copal_msg_ref(a->wire);
+    o->request = registration_of(a->wire);
+    if (o->request == NULL || !cp_interest_charge(e, o->request, &o->charged)) {
+        copal_msg_unref(o->request);
+        cp_free(e->mem, o);
+        cp_interest_free_idle(i);
+        return false;
+    }
     o->con_at = e->now;
     o->format = cp_observer_format_of(first);
     cp_flight_init(&o->flight, e, on_flight_over);

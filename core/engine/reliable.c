@@ -3,7 +3,8 @@
 #include "engine/trace.h"
 
 enum {
-    MAX_LATENCY = 100000
+    MAX_LATENCY = 100000,    /* ms: RFC 7252 4.8.2 */
+    MAX_QUEUED_ANSWERS = 128 /* to one peer: twice PEER_OBSERVERS */
 };
 
 static uint64_t hash_of(const struct cp_engine *e,
@@ -59,6 +60,7 @@ static int launch(struct cp_flight *f)
     int err = transmit(f);
 
     f->state = f->is_con ? CP_OPEN : f->is_request ? CP_HOLDS : CP_SENT;
+    f->peer->queued--;
     cp_list_remove(&f->place);
     cp_list_append(&f->peer->flying, &f->place);
     if (f->state != CP_SENT) {
@@ -106,6 +108,8 @@ void cp_flight_stop(struct cp_flight *f)
     if (f->state == CP_IDLE)
         return;
     give_up_place(f);
+    if (f->state == CP_QUEUED)
+        peer->queued--;
     f->state = CP_IDLE;
     f->peer = NULL;
     cp_list_remove(&f->place);
@@ -121,6 +125,35 @@ void cp_flight_finish(struct cp_flight *f, int status)
     f->over(f, status);
 }
 
+static struct cp_flight *first_answer(const struct cp_peer *peer)
+{
+    list_each (place, after, &peer->queue) {
+        struct cp_flight *f = cp_container_of(place, struct cp_flight, place);
+
+        if (!f->is_request)
+            return f;
+    }
+    return NULL;
+}
+
+/* Who does not acknowledge this will not acknowledge what waits behind it: the
+ * answers queued to a peer go together, or a flood of requests from a forged
+ * address would hold them for a round of retransmissions each. Requests of ours
+ * are somebody's here, and get their own chance. */
+static void give_up_on(struct cp_flight *f)
+{
+    struct cp_engine *e = f->engine;
+    struct cp_peer *peer = f->peer;
+    struct cp_flight *behind;
+
+    peer->users++; /* stays while its flights end */
+    while ((behind = first_answer(peer)) != NULL)
+        cp_flight_finish(behind, COPAL_ETIMEOUT);
+    if (f->state != CP_IDLE)
+        cp_flight_finish(f, COPAL_ETIMEOUT);
+    cp_peer_put(e, peer);
+}
+
 /* RFC 7252 4.2: sends again with twice the wait until the count is reached,
  * then one more wait for the last one's answer. */
 static void on_wait_over(struct cp_timer *t)
@@ -132,7 +165,7 @@ static void on_wait_over(struct cp_timer *t)
     } else if (f->state == CP_HOLDS) {
         give_up_place(f);
     } else if (f->sent >= f->max_sent) {
-        cp_flight_finish(f, COPAL_ETIMEOUT);
+        give_up_on(f);
     } else {
         f->wait = f->wait > UINT32_MAX / 2 ? UINT32_MAX : f->wait * 2;
         f->engine->stats.retransmissions++;
@@ -196,6 +229,12 @@ int cp_flight_start(struct cp_flight *f, const struct cp_flight_plan *plan,
         return e->peers.count < (size_t)e->params.value[COPAL_P_MAX_PEERS]
                    ? COPAL_ENOMEM
                    : COPAL_ELIMIT;
+    if (!plan->is_request && f->peer->queued >= MAX_QUEUED_ANSWERS) {
+        cp_engine_limited(e, "queued_answers");
+        cp_peer_put(e, f->peer);
+        f->peer = NULL;
+        return COPAL_ELIMIT;
+    }
     f->is_con = plan->is_con;
     f->is_request = plan->is_request;
     f->ignores_icmp = plan->ignores_icmp;
@@ -207,6 +246,7 @@ int cp_flight_start(struct cp_flight *f, const struct cp_flight_plan *plan,
     err = encode(f, plan, m);
     f->state = CP_QUEUED;
     cp_list_append(&f->peer->queue, &f->place);
+    f->peer->queued++;
     cp_map_put(&e->by_mid, &f->node, hash_of(e, &plan->path->remote, f->mid));
     if (err == 0 &&
         (f->peer->open < plan->nstart || (!f->is_con && !f->is_request)))

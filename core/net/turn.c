@@ -129,7 +129,9 @@ static void on_timer(uv_timer_t *timer)
     struct cp_loop *l = timer->data;
 
     l->armed = UINT64_MAX;
-    cp_turn_run(l);
+    if (cp_turn_enter(l) && cp_turn_end(l) && !l->is_shared &&
+        !cp_turn_is_alive(l))
+        uv_stop(l->uv); /* or libuv would go on to wait for nothing */
 }
 
 /* The loop's own thread may touch its handles: a shared loop that is not

@@ -498,6 +498,25 @@ static void a_run_ends_when_nothing_is_left(void **state)
     assert_int_equal(w->timers, 1);
 }
 
+static void dawdle(const copal_event *ev, void *user)
+{
+    struct world *w = user;
+
+    note(ev, user);
+    copal_after(w->client, 1, COPAL_CB(note, w));
+    usleep(5000);
+}
+
+/* libuv waits for descriptors after timers that are due at once. */
+static void a_last_timer_that_is_late_already_ends_the_run(void **state)
+{
+    struct world *w = *state;
+
+    copal_after(w->client, 5, COPAL_CB(dawdle, w));
+    assert_int_equal(copal_run(w->client), 0);
+    assert_int_equal(w->timers, 2);
+}
+
 static void free_client(const copal_event *ev, void *user)
 {
     struct world *w = user;
@@ -637,6 +656,7 @@ int main(void)
         TEST(what_another_thread_let_go_of_is_answered),
         TEST(a_stop_before_a_run_is_kept_for_it),
         TEST(a_run_ends_when_nothing_is_left),
+        TEST(a_last_timer_that_is_late_already_ends_the_run),
         TEST(a_callback_may_free_its_running_endpoint),
         TEST(a_callback_may_free_its_stepped_endpoint),
         TEST(a_shared_loop_runs_until_its_endpoint_is_done),

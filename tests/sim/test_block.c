@@ -1356,12 +1356,40 @@ static void both_ways_survive_every_failed_allocation(void **state)
     bodies_with_failed_allocations(both_ways_once);
 }
 
+static void answer_with_a_later_block(const copal_event *ev, void *user)
+{
+    copal *c = copal_exchange_endpoint(ev->exchange);
+    copal_msg *m = copal_msg_new(c, COPAL_CONTENT);
+
+    (void)user;
+    copal_msg_add_uint(m, COPAL_OPT_BLOCK2, 3 << 4 | 8 | 0); /* 3/more/16 */
+    copal_msg_set_payload(
+        m, COPAL_TEXT, (copal_bytes){(const uint8_t *)"0123456789abcdef", 16});
+    copal_respond(ev->exchange, m);
+    copal_msg_unref(m);
+}
+
+/* Taken as it comes, a part would pass for the whole. */
+static void a_later_block_that_nobody_asked_for_is_no_answer(void **state)
+{
+    struct world *w = *state;
+    struct record *r;
+
+    copal_serve(w->server, COPAL_GET, "/part", 0,
+                COPAL_CB(answer_with_a_later_block, NULL));
+    r = get(w, "coap://server/part");
+    copal_sim_run(w->sim, 1000);
+    assert_ended(r, COPAL_EFORMAT);
+    assert_int_equal(r->responses, 0);
+}
+
 #define TEST(name) \
     cmocka_unit_test_setup_teardown(name, build_bodies, tear_down_bodies)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(a_later_block_that_nobody_asked_for_is_no_answer),
         cmocka_unit_test(the_server_answers_as_the_sequences_of_the_rfc),
         TEST(a_long_answer_comes_in_blocks),
         TEST(an_asker_with_small_blocks_says_so_at_once),

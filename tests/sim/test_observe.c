@@ -342,6 +342,54 @@ static void a_lost_farewell_is_repeated(void **state)
     assert_int_equal(observers(w), 0);
 }
 
+/* The notification carries the farewell's token, and is no answer to it. */
+static void a_notification_that_crosses_the_farewell_does_not_hold_it(
+    void **state)
+{
+    struct world *w = *state;
+    struct party *s = serve_state(w, 0, 20), *p;
+    copal_stats stats = {.size = sizeof(stats)};
+
+    p = observe_body(w, "coap://server/t");
+    run(w, 10);
+    copal_sim_set_path(w->sim, NULL, NULL, (copal_sim_path){.delay = 50});
+    change(w, s);
+    run(w, 10);
+    copal_sim_lose(w->sim, "client", 1); /* the farewell */
+    copal_cancel(p->x);
+    run(w, 300000);
+    copal_get_stats(w->client, &stats);
+    assert_int_equal(stats.exchanges_open, 0);
+    assert_int_equal(observers(w), 0);
+}
+
+/* Else who registers with long requests makes us keep as much as it likes. */
+static void what_observers_make_us_keep_is_bounded_in_bytes(void **state)
+{
+    struct world *w = *state;
+    char uri[320] = "coap://server/t?";
+    uint64_t before;
+    copal_stats stats = {.size = sizeof(stats)};
+
+    serve_state(w, 0, 20);
+    tune(w->server, COPAL_P_BODY_MEMORY, 4096);
+    tune(w->client, COPAL_P_NSTART, 64);
+    copal_get_stats(w->server, &stats);
+    before = stats.memory;
+    for (int i = 0; i < 60; i++) {
+        memset(uri + 16, 'a' + i % 26, 250);
+        uri[16 + i] = '0';
+        uri[266] = '&';
+        memset(uri + 267, 'x', 50);
+        observe_body(w, uri);
+        run(w, 10);
+    }
+    copal_get_stats(w->server, &stats);
+    assert_in_range(observers(w), 1, 59);
+    assert_true(stats.limited > 0);
+    assert_true(stats.memory - before < 512 * 1024);
+}
+
 /* The client is gone and knows nothing of it: it resets. */
 static void a_reset_removes_the_observer(void **state)
 {
@@ -951,6 +999,8 @@ int main(void)
         TEST(cancelling_deregisters_under_the_same_token),
         TEST(who_leaves_does_not_fetch_the_whole_body_for_it),
         TEST(a_lost_farewell_is_repeated),
+        TEST(a_notification_that_crosses_the_farewell_does_not_hold_it),
+        TEST(what_observers_make_us_keep_is_bounded_in_bytes),
         TEST(a_reset_removes_the_observer),
         TEST(a_reset_to_a_non_confirmable_removes_the_observer),
         TEST(silence_removes_the_observer),

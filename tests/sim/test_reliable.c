@@ -511,6 +511,30 @@ static void a_non_confirmable_request_without_answer_lets_others_go(
 
 /* ---- Separate answers, RFC 7252 5.2.2 ---- */
 
+/* Else a flood from an address that nobody has would hold every exchange for a
+ * round of retransmissions, one after the other. */
+static void who_acknowledges_no_answer_gets_no_others(void **state)
+{
+    struct world *w = *state;
+    copal_stats stats = {.size = sizeof(stats)};
+
+    serve_after(w, "/slow", 1000, "x");
+    for (unsigned i = 0; i < 200; i++) {
+        uint8_t get_slow[] = {0x40,       0x01, (uint8_t)(i >> 8),
+                              (uint8_t)i, 0xb4, 's',
+                              'l',        'o',  'w'};
+
+        copal_sim_inject(w->sim, "nobody", "server",
+                         (copal_bytes){get_slow, sizeof(get_slow)});
+    }
+    copal_sim_run(w->sim, 2000);
+    copal_get_stats(w->server, &stats);
+    assert_in_range(stats.exchanges_open, 1, 130);
+    copal_sim_run(w->sim, 100000);
+    copal_get_stats(w->server, &stats);
+    assert_int_equal(stats.exchanges_open, 0);
+}
+
 static void a_slow_answer_goes_separately(void **state)
 {
     struct world *w = *state;
@@ -696,6 +720,7 @@ int main(void)
         TEST(a_reset_ends_a_non_confirmable_request),
         TEST(a_non_confirmable_request_holds_its_place_until_answered),
         TEST(a_non_confirmable_request_without_answer_lets_others_go),
+        TEST(who_acknowledges_no_answer_gets_no_others),
         TEST(a_slow_answer_goes_separately),
         TEST(an_answer_before_separate_after_is_piggybacked),
         TEST(separate_after_can_be_set),
