@@ -1,10 +1,11 @@
 #!/bin/sh
 # The guided tour: builds copal, starts the demo server and shows what copal
-# does, step by step, with the copal program and in C.
+# does, step by step, with the copal program, in C, in Lua and in Python.
 #
 #   sh examples/tour.sh           all of it
 #   sh examples/tour.sh shell     with the program only
-#   sh examples/tour.sh c         in C only
+#   sh examples/tour.sh c         in C only; so with lua, python, and any of
+#                                 them together
 #
 # Exits with 0 if everything was as it says. COPAL_BUILD in the environment
 # names a folder where copal is built already.
@@ -12,7 +13,7 @@ set -u
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
 root=$(dirname "$here")
-parts=${1:-shell c}
+parts=${*:-shell c lua python}
 broken=0
 server=
 others=
@@ -132,12 +133,18 @@ says_soon() { # STATUS TEXT
 
 # ---- Before it begins --------------------------------------------------------
 
+# The modules for Lua and Python that can be built here.
+modules() {
+    cmake --build "$root/build" --target help 2>/dev/null |
+        grep -oE 'copal_(lua[0-9]*_module|python(_sources)?)' | sort -u
+}
+
 build() {
     sh "$here/setup.sh" || give_up "what is needed could not be installed"
     echo "tour: building in $root/build"
     cmake -S "$root" -B "$root/build" -DCOPAL_LUA=ON >"$work/cmake.log" 2>&1 &&
-        cmake --build "$root/build" -j "$(nproc)" \
-            --target copal_program example-tour >"$work/build.log" 2>&1 ||
+        cmake --build "$root/build" -j "$(nproc)" >"$work/build.log" 2>&1 \
+            --target copal_program example-tour $(modules) ||
         give_up "it does not build"
     COPAL_BUILD=$root/build
 }
@@ -489,6 +496,32 @@ t28_shutdown() {
 
 # ---- The tour ----------------------------------------------------------------
 
+# heading WHERE: of a part.
+heading() {
+    printf '\nThe guided tour %s\n' "$1"
+}
+
+lua_tour() {
+    heading 'in Lua: copal run examples/lua/tour.lua'
+    "$copal" run "$here/lua/tour.lua" "$uri" $uri6 || broken=$((broken + 1))
+}
+
+# By the interpreter that the package was built for.
+python_tour() {
+    python=$(sed -n 's/^_\{0,1\}Python3_EXECUTABLE:[A-Z]*=//p' \
+        "$COPAL_BUILD/CMakeCache.txt" | tail -n 1)
+    set -- "$COPAL_BUILD"/python/copal/_copal.*.so
+    if [ ! -f "$1" ] || [ -z "$python" ]; then
+        heading 'in Python'
+        echo "   not built in: there is no $COPAL_BUILD/python/copal/_copal.*.so;"
+        echo '   it needs Python 3.11 or later with its headers, and SWIG'
+        return
+    fi
+    heading "in Python: $python examples/python/tour.py"
+    PYTHONPATH=$COPAL_BUILD/python PYTHONDONTWRITEBYTECODE=1 \
+        "$python" "$here/python/tour.py" "$uri" $uri6 || broken=$((broken + 1))
+}
+
 shell_tour() {
     t1_server
     t2_links
@@ -509,20 +542,27 @@ shell_tour() {
     t25_whoami
 }
 
+for part in $parts; do
+    case $part in
+    shell | c | lua | python) ;;
+    *) give_up "no part called '$part': shell, c, lua, python" ;;
+    esac
+done
 [ -n "${COPAL_BUILD:-}" ] || build
 copal=$COPAL_BUILD/copal
 start_server
 for part in $parts; do
     case $part in
     shell)
-        printf '\nThe guided tour with the copal program\n'
+        heading 'with the copal program'
         shell_tour
         ;;
     c)
-        printf '\nThe guided tour in C: examples/c/tour/\n'
+        heading 'in C: examples/c/tour/'
         "$COPAL_BUILD/examples/tour" "$uri" $uri6 || broken=$((broken + 1))
         ;;
-    *) give_up "no part called '$part': shell, c" ;;
+    lua) lua_tour ;;
+    python) python_tour ;;
     esac
 done
 case $parts in
