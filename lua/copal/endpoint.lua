@@ -121,18 +121,32 @@ function Endpoint:__tostring()
   return "copal endpoint" .. (self.handle and "" or " (closed)")
 end
 
+-- Waits in a task until nothing is owed any more, within seconds. Its own
+-- timers say nothing of that, so it looks again and again.
+local function rest_until_done(self, seconds)
+  local deadline = core.now(self.handle) + value.ms(seconds)
+  while self.handle and core.open_exchanges(self.handle) > 0
+    and core.now(self.handle) < deadline do
+    self:sleep(0.02)
+  end
+end
+
 -- In an orderly way, within seconds (1): observations are given up, answers
--- owed are sent.
+-- owed are sent; what is still under way then ends with ECLOSED.
 function Endpoint:close(seconds)
   if not self.handle or self.closing then return end
+  seconds = seconds or 1
   self.closing = true
-  core.close(self.handle, value.ms(seconds or 1))
+  core.close(self.handle, value.ms(seconds))
   self.listening = nil
   if self.shared then -- run by whoever runs that loop
-    core.after(self.handle, value.ms(seconds or 1), function() self:free() end)
+    core.after(self.handle, value.ms(seconds), function() self:free() end)
+  elseif not task.waits_inline(self) then
+    rest_until_done(self, seconds)
+    self:free()
   elseif not loop.is_driving(self) then
     if self.sim then
-      self.sim:run(seconds or 1)
+      self.sim:run(seconds)
     else
       core.run(self.handle)
     end

@@ -345,6 +345,23 @@ test("T28 closing ends what is pending with an error", function()
   equal(failed.name, "ECLOSED")
 end)
 
+test("T28 closing in a task waits for what is owed, so long and no longer", function()
+  local coap, failed, took = copal.endpoint {}, nil, nil
+  copal.run(function(main)
+    assert(coap:listen "coap://127.0.0.1:0")
+    coap:serve("/never", function() coap:sleep(100) end)
+    coap:get(coap:addresses()[1] .. "/never", function(_, err) failed = err end)
+    main:sleep(0.05)
+    local before = main:now()
+    coap:close(0.3)
+    took = main:now() - before
+  end)
+  -- Inside a callback, freeing takes effect after it.
+  eventually(copal.default(), function() return failed end)
+  equal(failed.name, "ECLOSED")
+  assert(took >= 0.25 and took < 2, took)
+end)
+
 test("a listening address in use is an error that names it", function()
   local a, b = copal.endpoint {}, copal.endpoint {}
   assert(a:listen "coap://127.0.0.1:0")
