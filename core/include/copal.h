@@ -676,7 +676,8 @@ COPAL_API int copal_unserve(copal *c, const char *path);
 COPAL_API int copal_describe(copal *c, const char *path, const char *name,
                              const char *value);
 
-/* Everything listed, in link format (RFC 6690). Good until the next change.
+/* Everything listed, in link format (RFC 6690); a {name} stands there as
+ * "%7Bname%7D", what a "*" takes does not. Good until the next change.
  * {NULL, 0}: out of memory. */
 COPAL_API copal_bytes copal_links(copal *c);
 

@@ -279,12 +279,22 @@ int cp_place_set_params(const struct cp_place *p, const copal_msg *m,
     return 0;
 }
 
-bool cp_place_is_pattern(const struct cp_place *p)
+bool cp_place_is_open(const struct cp_place *p)
 {
-    for (; p != NULL; p = p->parent)
-        if (p->kind != CP_PLACE_LITERAL)
-            return true;
-    return false;
+    return p->kind == CP_PLACE_REST;
+}
+
+/* "{name}" as a segment of its own. */
+static void put_named(const struct cp_place *p, struct cp_buf *out)
+{
+    struct cp_buf segment = cp_buf_new(out->mem);
+
+    cp_put_u8(&segment, '{');
+    cp_put_bytes(&segment, cp_bytes(p->text, p->len));
+    cp_put_u8(&segment, '}');
+    cp_uri_put_segment(out, cp_bytes(segment.data, segment.len));
+    out->failed |= segment.failed;
+    cp_buf_free(&segment);
 }
 
 static void put_segments(const struct cp_place *p, struct cp_buf *out)
@@ -292,7 +302,10 @@ static void put_segments(const struct cp_place *p, struct cp_buf *out)
     if (p->parent == NULL)
         return;
     put_segments(p->parent, out);
-    cp_uri_put_segment(out, cp_bytes(p->text, p->len));
+    if (p->kind == CP_PLACE_NAMED)
+        put_named(p, out);
+    else
+        cp_uri_put_segment(out, cp_bytes(p->text, p->len));
 }
 
 void cp_place_put_path(const struct cp_place *p, struct cp_buf *out)

@@ -65,10 +65,11 @@ struct cp_place *cp_tree_find(const struct cp_tree *t, const copal_msg *m);
 int cp_place_set_params(const struct cp_place *p, const copal_msg *m,
                         copal_exchange *x);
 
-/* Is there a {name} or "*" on the way to p? Such a path is no link. */
-bool cp_place_is_pattern(const struct cp_place *p);
+/* Is p what a "*" stands for? Such a path is no link. */
+bool cp_place_is_open(const struct cp_place *p);
 
-/* The path of p, percent-encoded. */
+/* The path of p, percent-encoded: "/hello/%7Bname%7D" for "/hello/{name}", as
+ * whoever asks for just that gets an answer, too. */
 void cp_place_put_path(const struct cp_place *p, struct cp_buf *out);
 
 /* The handler for method at p, the exact one before that of any; or NULL. */

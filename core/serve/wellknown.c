@@ -108,7 +108,7 @@ bool cp_wellknown_allows(const struct cp_place *p, uint64_t format)
 
 static bool is_listed(const struct cp_place *p)
 {
-    if (cp_place_is_pattern(p))
+    if (cp_place_is_open(p))
         return false;
     list_each (node, after, &p->methods) {
         struct cp_method *m = cp_container_of(node, struct cp_method, node);

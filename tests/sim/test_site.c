@@ -512,21 +512,24 @@ static void served_paths_are_listed_with_what_is_said_of_them(void **state)
     serve_text(w, c, "/p/{name}", 0, "x");
     serve_text(w, c, "/q/*", 0, "x");
     serve_text(w, c, "/a%2Fb", 0, "x");
-    assert_links(w, OWN ",</time>;obs,</a%2Fb>");
+    assert_links(w, OWN ",</time>;obs,</p/%7Bname%7D>,</a%2Fb>");
     assert_int_equal(copal_describe(c, "/time", "rt", "clock"), 0);
     assert_int_equal(copal_describe(c, "/time", "ct", "0"), 0);
     assert_int_equal(copal_describe(c, "/time", "x", NULL), 0);
-    assert_links(w, OWN ",</time>;rt=\"clock\";ct=0;x;obs,</a%2Fb>");
+    assert_links(w, OWN
+                 ",</time>;rt=\"clock\";ct=0;x;obs,</p/%7Bname%7D>,</a%2Fb>");
     assert_int_equal(copal_describe(c, "/time", "rt", "a \"b\""), 0);
-    assert_links(w, OWN ",</time>;rt=\"a \\\"b\\\"\";ct=0;x;obs,</a%2Fb>");
+    assert_links(
+        w,
+        OWN ",</time>;rt=\"a \\\"b\\\"\";ct=0;x;obs,</p/%7Bname%7D>,</a%2Fb>");
     assert_int_equal(copal_describe(c, "/time", "href", "/x"), COPAL_EINVAL);
     assert_int_equal(copal_describe(c, "/time", "r t", "x"), COPAL_EINVAL);
     assert_int_equal(copal_describe(c, "/none", "rt", "x"), COPAL_ENOENT);
     copal_unserve(c, "/time");
-    assert_links(w, OWN ",</a%2Fb>");
+    assert_links(w, OWN ",</p/%7Bname%7D>,</a%2Fb>");
     /* What was said of it went with it. */
     serve_text(w, c, "/time", 0, "12:00");
-    assert_links(w, OWN ",</a%2Fb>,</time>");
+    assert_links(w, OWN ",</p/%7Bname%7D>,</a%2Fb>,</time>");
 }
 
 static void a_list_of_ones_own_replaces_the_built_in_one(void **state)

@@ -291,7 +291,7 @@ static void a_path_is_written_percent_encoded(void **state)
         b.len = 0;
         cp_place_put_path(s.place, &b);
         assert_string_equal(cp_buf_text(&b), paths[i]);
-        assert_false(cp_place_is_pattern(s.place));
+        assert_false(cp_place_is_open(s.place));
         unserve(&s);
     }
     cp_buf_free(&b);
