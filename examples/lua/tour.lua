@@ -345,8 +345,8 @@ step("T26", "Write a server", function()
   ok(seen == 2, "and tells of changes")
   local list = coap:get(base .. "/.well-known/core").payload
   print(list)
-  ok(list:find('</time>;rt="clock";obs', 1, true),
-    "what has a path of its own is listed")
+  ok(list:find('</time>;rt="clock";obs', 1, true)
+    and list:find("</hello/%7Bname%7D>", 1, true), "both are listed")
   server:free()
 end)
 

@@ -409,7 +409,10 @@ async def serve() -> None:
         ok(seen == 2, "and tells of changes")
         listed = (await coap.get(f"{base}/.well-known/core")).text
         show(listed)
-        ok('</time>;rt="clock";obs' in listed, "what has a path of its own is listed")
+        ok(
+            '</time>;rt="clock";obs' in listed and "</hello/%7Bname%7D>" in listed,
+            "both are listed",
+        )
 
 
 @step("T28", "Shut down")
