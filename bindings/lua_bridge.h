@@ -246,8 +246,17 @@ static void make_type(lua_State *L, struct box_type *type, lua_CFunction gc)
 
 static lua_Integer check_integer(lua_State *L, int i, int64_t min, int64_t max)
 {
-    lua_Integer n = luaL_checkinteger(L, i);
+    lua_Integer n;
 
+#if LUA_VERSION_NUM < 503 /* where a fraction would be cut off */
+    lua_Number given = luaL_checknumber(L, i);
+
+    luaL_argcheck(L,
+                  given >= -0x1p53 && given <= 0x1p53 &&
+                      (lua_Number)(int64_t)given == given,
+                  i, "number has no integer representation");
+#endif
+    n = luaL_checkinteger(L, i);
     luaL_argcheck(L, n >= min && n <= max, i, "number out of range");
     return n;
 }

@@ -1,16 +1,18 @@
-# Shared by the tests against libcoap's programs. A test is a list of
-# behaviours, each a function run in a subshell of its own: the first thing in
-# it that is not so ends it with fail, and the next one runs.
+# Shared by the tests against others' programs. A test is a list of behaviours,
+# each a function run in a subshell of its own: the first thing in it that is
+# not so ends it with fail, and the next one runs.
 #
 #   behaviour "GET" gets        a line of output, and of the table
+#   in_column NAME              of the table, from here on; at first the test's
 #   finish                      exits with 1 if one failed
 #
-# Whatever runs has a time limit, and is ended by its process id.
+# Whatever runs has a time limit, and is ended by its process id. Without
+# libcoap's programs a test is skipped, unless it says needs= before.
 COPAL_BIN=${COPAL_BIN:-$(dirname "$0")/../../build/copal}
 limit=60 # seconds a program may take
 unset NO_COLOR
 
-for program in coap-client-notls coap-server-notls; do
+for program in ${needs-coap-client-notls coap-server-notls}; do
     command -v $program >/dev/null || {
         echo "skipped: no $program (Debian: libcoap3-bin)"
         exit 77
@@ -20,13 +22,15 @@ done
 work=$(mktemp -d) || exit 1
 pids=
 failures=0
-column=$(basename "$0" .sh)
-results=/dev/null
-if [ -n "${COPAL_BUILD:-}" ]; then
+
+in_column() {
+    results=/dev/null
+    [ -n "${COPAL_BUILD:-}" ] || return 0
     mkdir -p "$COPAL_BUILD/interop"
-    results=$COPAL_BUILD/interop/$column
+    results=$COPAL_BUILD/interop/$1
     : >"$results"
-fi
+}
+in_column "$(basename "$0" .sh)"
 
 end_processes() {
     for pid in $pids; do

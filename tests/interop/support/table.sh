@@ -1,19 +1,35 @@
 # sh table.sh DIR: what the interop tests wrote there, a row a behaviour, a
-# column a direction. Nothing if they did not run.
-[ -s "$1/client" ] || [ -s "$1/server" ] || exit 0
-for column in client server; do
-    [ -f "$1/$column" ] && sed "s/^/$column	/" "$1/$column"
-done | awk -F '\t' '
-    !($2 in known) { known[$2] = 1; row[++rows] = $2 }
-    { verdict[$1, $2] = $3; if (length($2) > wide) wide = length($2) }
-    function cell(column, name) {
-        return (column, name) in verdict ? verdict[column, name] : "-"
-    }
-    END {
-        line = "  %-" wide "s  %-15s  %s\n"
-        print "\nWith libcoap 4.3.1:"
-        printf line, "", "copal asks", "copal serves"
-        for (i = 1; i <= rows; i++)
-            printf line, row[i], cell("client", row[i]), cell("server", row[i])
-        print ""
-    }'
+# column a direction. Nothing of those that did not run.
+dir=$1
+
+# table TITLE FILE=HEAD...
+table() {
+    title=$1
+    shift
+    for column in "$@"; do
+        [ -s "$dir/${column%%=*}" ] &&
+            sed "s/^/${column#*=}	/" "$dir/${column%%=*}"
+    done | awk -F '\t' -v title="$title" -v heads="$(printf '%s\t' "$@")" '
+        !($2 in known) { known[$2] = 1; row[++rows] = $2 }
+        { verdict[$1, $2] = $3; if (length($2) > wide) wide = length($2) }
+        function cell(column, name) {
+            return (column, name) in verdict ? verdict[column, name] : "-"
+        }
+        END {
+            if (rows == 0) exit
+            columns = split(heads, head, "\t") - 1
+            for (i = 1; i <= columns; i++) sub(/^[^=]*=/, "", head[i])
+            printf "\n%s:\n  %-" wide "s", title, ""
+            for (i = 1; i <= columns; i++) printf "  %-12s", head[i]
+            for (r = 1; r <= rows; r++) {
+                printf "\n  %-" wide "s", row[r]
+                for (i = 1; i <= columns; i++)
+                    printf "  %-12s", cell(head[i], row[r])
+            }
+            print "\n"
+        }'
+}
+
+table "With libcoap 4.3.1" "client=copal asks" "server=copal serves"
+table "With aiocoap 0.4.17" "aiocoap-copal=copal asks" "aiocoap-lua=Lua asks" \
+    "aiocoap-python=Python asks" "aiocoap-server=copal serves"
