@@ -20,6 +20,7 @@ start_bench() {
 
 # observed: two values of /obs with a PUT between them, and how they came.
 observed() {
+    : >"$work/run.out" # or what was there before would be taken for a value
     "$copal" observe -v -C 2 -W 5s "$uri/obs" >"$work/run.out" 2>"$work/run.err" &
     asked=$!
     for _ in $(seq 50); do
