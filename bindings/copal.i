@@ -48,11 +48,9 @@ enum {
 enum {
     COPAL_TRACE_WIRE = 1, COPAL_TRACE_STATE = 2, COPAL_TRACE_SECURITY = 4
 };
-enum { COPAL_LOG_CAPTURE = 1, COPAL_LOG_KEYS, COPAL_LOG_RECORDING };
 /* clang-format on */
 
 const char *copal_strerror(int error);
-const char *copal_errname(int error);
 const char *copal_version(void);
 const char *copal_name(copal_registry r, int number);
 int copal_number(copal_registry r, const char *name);
@@ -82,7 +80,6 @@ int copal_msg_code(copal_msg *m);
 copal_bytes copal_msg_payload(copal_msg *m);
 int copal_msg_format(copal_msg *m);
 const char *copal_msg_path(copal_msg *m);
-const char *copal_msg_query(copal_msg *m, const char *key);
 const char *copal_msg_uri(copal_msg *m);
 const char *copal_msg_remote(copal_msg *m);
 const char *copal_msg_local(copal_msg *m);
@@ -95,7 +92,6 @@ copal_rc copal_msg_set_from(copal_msg *m, const char *local_uri);
 copal_rc copal_msg_set_payload(copal_msg *m, int format, copal_bytes body);
 copal_rc copal_msg_add(copal_msg *m, int option, copal_bytes value);
 copal_rc copal_msg_add_uint(copal_msg *m, int option, uint32_t value);
-copal_rc copal_msg_add_text(copal_msg *m, int option, const char *value);
 copal_rc copal_msg_remove(copal_msg *m, int option);
 copal_rc copal_msg_resume(copal_msg *m, uint64_t offset, copal_bytes etag);
 
@@ -103,8 +99,6 @@ copal_rc copal_msg_resume(copal_msg *m, uint64_t offset, copal_bytes etag);
 
 copal_exchange *copal_request(copal *c, copal_msg *m, copal_cb cb);
 copal_exchange *copal_get(copal *c, const char *uri, copal_cb cb);
-copal_exchange *copal_observe(copal *c, const char *uri, copal_cb cb);
-copal_exchange *copal_watch(copal *c, const char *uri, copal_cb cb);
 copal_exchange *copal_ping(copal *c, const char *uri, copal_cb cb);
 copal_rc copal_cancel(copal_exchange *x);
 copal_rc copal_disconnect(copal *c, const char *scope);
@@ -124,7 +118,6 @@ copal_count copal_notify(copal *c, const char *path);
 copal_rc copal_respond(copal_exchange *x, copal_msg *m);
 copal_rc copal_reply(copal_exchange *x, int code, int format,
                      copal_bytes body);
-copal_rc copal_reply_text(copal_exchange *x, int code, const char *text);
 
 /* ---- Exchanges ---------------------------------------------------------- */
 
@@ -142,8 +135,6 @@ copal_rc copal_use_cert(copal *c, const char *scope, const char *optional,
                         const char *optional, const char *optional);
 copal_rc copal_use_file(copal *c, const char *path);
 copal_rc copal_use_lookup(copal *c, const char *scope, copal_cb cb);
-copal_rc copal_forget(copal *c, const char *scope);
 copal_rc copal_via(copal *c, const char *scope, const char *proxy_uri);
 copal_rc copal_store(copal *c, const char *optional, copal_cb cb);
 copal_rc copal_trace(copal *c, unsigned what, copal_cb cb);
-copal_rc copal_log_to(copal *c, copal_log what, const char *optional);

@@ -191,13 +191,14 @@ static int step_all(lua_State *L, const struct pollfd *fds, int n)
  * after true. */
 static int l_wait(lua_State *L)
 {
-    struct pollfd fds[16];
     int timeout = (int)check_integer(L, 1, -1, INT32_MAX);
     int n = lua_gettop(L) - 1, err;
+    struct pollfd *fds;
     copal *first = NULL;
     struct watched w;
 
-    luaL_argcheck(L, n >= 1 && n <= 16, 2, "1 to 16 endpoints expected");
+    luaL_argcheck(L, n >= 1, 2, "endpoint expected");
+    fds = lua_newuserdata(L, (size_t)n * sizeof(*fds));
     for (int i = 0; i < n; i++) {
         wait_for(L, i + 2, &fds[i], &timeout);
         if (first == NULL && lua_type(L, i + 2) != LUA_TNUMBER)

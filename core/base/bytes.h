@@ -43,6 +43,18 @@ static inline uint64_t cp_bytes_uint(copal_bytes value)
     return n;
 }
 
+/* The shortest form of n, which is written into storage; 0 has no bytes. RFC
+ * 7252 3.2. */
+static inline copal_bytes cp_bytes_of_uint(uint64_t n, uint8_t storage[8])
+{
+    size_t len = 0;
+
+    for (int shift = 56; shift >= 0; shift -= 8)
+        if (len > 0 || n >> shift != 0)
+            storage[len++] = (uint8_t)(n >> shift);
+    return cp_bytes(storage, len);
+}
+
 /* Reads from left to right. A read past the end gives zeroes and sets failed,
  * so a row of reads needs one check. */
 struct cp_cursor {

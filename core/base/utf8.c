@@ -39,3 +39,10 @@ bool cp_utf8_is_valid(copal_bytes text)
         i += cp_utf8_length(text, i, &valid);
     return valid;
 }
+
+bool cp_utf8_is_control(copal_bytes c)
+{
+    if (c.len == 1)
+        return c.data[0] < 0x20 || c.data[0] == 0x7f;
+    return c.data[0] == 0xc2 && c.data[1] < 0xa0;
+}

@@ -1,4 +1,5 @@
 #include "net/ladder.h"
+#include "base/utf8.h"
 #include "wire/block.h"
 #include "wire/datagram.h"
 #include "wire/uri.h"
@@ -196,42 +197,19 @@ static void put_options(struct cp_buf *b, const copal_msg *m)
     }
 }
 
-/* Bytes of the UTF-8 character at c; 0: there is none, or one that moves the
- * cursor instead of leaving a mark. RFC 3629 4. */
-static size_t character(const struct cp_cursor *c)
-{
-    const uint8_t *p = c->at;
-    size_t left = cp_cursor_left(c), n;
-
-    if (p[0] < 0x80)
-        return p[0] >= 0x20 && p[0] != 0x7f;
-    if (p[0] < 0xc2 || p[0] > 0xf4)
-        return 0;
-    n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    if (n > left)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((p[0] == 0xc2 && p[1] < 0xa0) || (p[0] == 0xe0 && p[1] < 0xa0) ||
-        (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-        (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return n;
-}
-
 /* Is all of it printable? *shown: how much of it fits the line. */
 static bool is_printable(copal_bytes text, copal_bytes *shown)
 {
-    struct cp_cursor c = cp_cursor_of(text);
+    size_t characters = 0, n;
 
-    for (size_t i = 0; cp_cursor_left(&c) > 0; i++) {
-        size_t n = character(&c);
-        if (n == 0)
+    for (size_t i = 0; i < text.len; i += n) {
+        bool valid;
+
+        n = cp_utf8_length(text, i, &valid);
+        if (!valid || cp_utf8_is_control(cp_bytes(text.data + i, n)))
             return false;
-        cp_take(&c, n);
-        if (i < SHOWN_CHARACTERS)
-            *shown = cp_bytes(text.data, (size_t)(c.at - text.data));
+        if (characters++ < SHOWN_CHARACTERS)
+            *shown = cp_bytes(text.data, i + n);
     }
     return true;
 }

@@ -152,10 +152,9 @@ static int add_ways(struct cp_net *net, struct cp_route *r,
  * the address they went to, which must be known to match them. */
 static struct cp_address reachable(const struct cp_address *a)
 {
-    static const uint8_t nowhere[16];
     struct cp_address here = *a;
 
-    if (memcmp(a->ip, nowhere, sizeof(nowhere)) != 0)
+    if (!cp_sockaddr_is_any(a))
         return here;
     if (a->family == CP_IPV4)
         memcpy(here.ip, (const uint8_t[]){127, 0, 0, 1}, 4);

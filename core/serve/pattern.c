@@ -1,20 +1,12 @@
 #include "serve/pattern.h"
 #include "serve/tree.h"
 #include "wire/message.h"
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-        return (c | 0x20) - 'a' + 10;
-    return -1;
-}
+#include "wire/uri_chars.h"
 
 static bool is_escape(copal_bytes s)
 {
-    return s.len >= 3 && s.data[0] == '%' && hex_digit((char)s.data[1]) >= 0 &&
-           hex_digit((char)s.data[2]) >= 0;
+    return s.len >= 3 && s.data[0] == '%' && cp_char_hex(s.data[1]) >= 0 &&
+           cp_char_hex(s.data[2]) >= 0;
 }
 
 /* Decodes into out and returns the length; beyond CP_MAX_SEGMENT it only
@@ -23,16 +15,11 @@ static size_t decode(copal_bytes raw, char out[CP_MAX_SEGMENT])
 {
     size_t len = 0;
 
-    for (size_t i = 0; i < raw.len; i++, len++) {
-        uint8_t c = raw.data[i];
+    for (; raw.len > 0; len++) {
+        char c = (char)cp_char_take(&raw);
 
-        if (is_escape(cp_bytes(raw.data + i, raw.len - i))) {
-            c = (uint8_t)(hex_digit((char)raw.data[i + 1]) << 4 |
-                          hex_digit((char)raw.data[i + 2]));
-            i += 2;
-        }
         if (len < CP_MAX_SEGMENT)
-            out[len] = (char)c;
+            out[len] = c;
     }
     return len;
 }

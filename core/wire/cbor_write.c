@@ -176,10 +176,9 @@ static int compare(const void *left, const void *right)
 {
     const struct pair *a = left, *b = right;
     size_t least = a->key.len < b->key.len ? a->key.len : b->key.len;
-    int order = memcmp(a->key.data, b->key.data, least);
 
-    /* No encoded item is the beginning of another. */
-    return order;
+    /* No encoded item is the beginning of another, so this decides. */
+    return memcmp(a->key.data, b->key.data, least);
 }
 
 static const uint8_t *item_end(struct cp_cbor_reader *r)

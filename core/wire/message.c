@@ -196,12 +196,8 @@ int cp_msg_add(copal_msg *m, unsigned option, copal_bytes value)
 int cp_msg_add_uint(copal_msg *m, unsigned option, uint64_t value)
 {
     uint8_t bytes[8];
-    size_t len = 0;
 
-    for (int shift = 56; shift >= 0; shift -= 8)
-        if (len > 0 || value >> shift != 0)
-            bytes[len++] = (uint8_t)(value >> shift);
-    return cp_msg_add(m, option, cp_bytes(bytes, len));
+    return cp_msg_add(m, option, cp_bytes_of_uint(value, bytes));
 }
 
 void cp_msg_remove(copal_msg *m, unsigned option)

@@ -232,13 +232,9 @@ int copal_msg_add(copal_msg *m, int option, copal_bytes value)
 
 int copal_msg_add_uint(copal_msg *m, int option, uint32_t value)
 {
-    uint8_t bytes[4];
-    size_t len = 0;
+    uint8_t bytes[8];
 
-    for (int shift = 24; shift >= 0; shift -= 8)
-        if (len > 0 || value >> shift != 0)
-            bytes[len++] = (uint8_t)(value >> shift);
-    return copal_msg_add(m, option, cp_bytes(bytes, len));
+    return copal_msg_add(m, option, cp_bytes_of_uint(value, bytes));
 }
 
 int copal_msg_add_text(copal_msg *m, int option, const char *value)

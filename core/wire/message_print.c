@@ -1,4 +1,5 @@
 #include "wire/message_print.h"
+#include "base/utf8.h"
 #include "wire/block.h"
 #include "wire/datagram.h"
 #include "wire/message_text.h"
@@ -6,48 +7,27 @@
 
 /* ---- Strangers' text ---- */
 
-/* The length of the UTF-8 character that text, which is not empty, begins
- * with; 0: it begins with none. RFC 3629 4. */
-static size_t character(copal_bytes text)
+/* Control characters, and the backslash that escapes begin with. */
+static bool needs_escape(copal_bytes c)
 {
-    uint8_t first = text.data[0];
-    size_t len = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    uint8_t second;
-
-    if ((first >= 0x80 && first < 0xc2) || first > 0xf4 || len > text.len)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((text.data[i] & 0xc0) != 0x80)
-            return 0;
-    second = len > 1 ? text.data[1] : 0;
-    /* Overlong forms, surrogates, what is beyond U+10FFFF. */
-    if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
-        (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f))
-        return 0;
-    return len;
-}
-
-/* C0, DEL and C1 control characters, and the backslash that escapes begin
- * with. len is that of the character at c. */
-static bool needs_escape(const uint8_t *c, size_t len)
-{
-    if (len == 1)
-        return c[0] < 0x20 || c[0] == 0x7f || c[0] == '\\';
-    return c[0] == 0xc2 && c[1] < 0xa0;
+    return c.data[0] == '\\' || cp_utf8_is_control(c);
 }
 
 void cp_put_visible(struct cp_buf *b, copal_bytes text)
 {
-    while (text.len > 0) {
-        size_t len = character(text);
-        copal_bytes taken = cp_bytes(text.data, len > 0 ? len : 1);
+    size_t n;
 
-        if (len > 0 && !needs_escape(text.data, len))
-            cp_put_bytes(b, taken);
+    for (size_t i = 0; i < text.len; i += n) {
+        bool valid;
+        copal_bytes c;
+
+        n = cp_utf8_length(text, i, &valid);
+        c = cp_bytes(text.data + i, n);
+        if (valid && !needs_escape(c))
+            cp_put_bytes(b, c);
         else
-            for (size_t i = 0; i < taken.len; i++)
-                cp_put_format(b, "\\x%02x", taken.data[i]);
-        text = cp_bytes(text.data + taken.len, text.len - taken.len);
+            for (size_t k = 0; k < n; k++)
+                cp_put_format(b, "\\x%02x", c.data[k]);
     }
 }
 

@@ -1,4 +1,5 @@
 #include "wire/uri_check.h"
+#include "base/utf8.h"
 #include "wire/uri_chars.h"
 #include <stdio.h>
 
@@ -74,61 +75,26 @@ int cp_uri_check_characters(const struct cp_uri_work *w, copal_bytes part,
     return 0;
 }
 
-/* How many bytes follow the first of a character in UTF-8, 0 where none can;
- * *least is what the character must be at least. RFC 3629 3. */
-static int utf8_tail(uint8_t first, uint32_t *least)
-{
-    int tail = 0;
-
-    if (first >= 0xc2 && first <= 0xdf)
-        tail = 1;
-    else if (first >= 0xe0 && first <= 0xef)
-        tail = 2;
-    else if (first >= 0xf0 && first <= 0xf4)
-        tail = 3;
-    *least = tail == 1 ? 0x80 : tail == 2 ? 0x800 : 0x10000;
-    return tail;
-}
-
-/* An encoded part is UTF-8 once it is decoded. RFC 7252 3.2, 6.4. */
-static bool is_utf8(copal_bytes part)
-{
-    while (part.len > 0) {
-        uint8_t first = cp_char_take(&part);
-        uint32_t least, c;
-        int tail = utf8_tail(first, &least);
-
-        if (first < 0x80)
-            continue;
-        if (tail == 0)
-            return false;
-        for (c = first & (0x3fu >> tail); tail > 0; tail--) {
-            uint8_t next = part.len > 0 ? cp_char_take(&part) : 0;
-
-            if ((next & 0xc0) != 0x80)
-                return false;
-            c = c << 6 | (next & 0x3f);
-        }
-        if (c < least || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-            return false;
-    }
-    return true;
-}
-
 int cp_uri_check_part(const struct cp_uri_work *w, copal_bytes part,
                       const char *what)
 {
+    uint8_t decoded[MAX_PART];
     copal_bytes rest = part;
     size_t len = 0;
 
-    for (; rest.len > 0; len++)
-        cp_char_take(&rest);
+    for (; rest.len > 0; len++) {
+        uint8_t c = cp_char_take(&rest);
+
+        if (len < MAX_PART)
+            decoded[len] = c;
+    }
     if (len > MAX_PART)
         return cp_uri_say(w,
                           "the %s at character %d has %zu bytes; make it %d "
                           "at most",
                           what, cp_uri_place(w, part.data), len, MAX_PART);
-    if (!is_utf8(part))
+    /* An encoded part is UTF-8 once it is decoded. RFC 7252 3.2, 6.4. */
+    if (!cp_utf8_is_valid(cp_bytes(decoded, len)))
         return cp_uri_say(w,
                           "the %s at character %d is not UTF-8 once decoded; "
                           "percent-encode the bytes of its UTF-8 form",

@@ -178,13 +178,16 @@ function Endpoint:ping(uri, fn)
   check_uri(uri)
   local handle = handle_of(self)
   local function begin(finish)
+    local request = setmetatable({ uri = uri }, Request)
     local x, text, name = core.ping(handle, uri, function(kind, failed, sentence)
       if kind ~= core.END then return end
+      request.done = true
       if failed then finish(nil, errors.new(failed, sentence))
       else finish(true) end
     end)
     if not x then return nil, errors.new(name, text) end
-    return setmetatable({ x = x, uri = uri }, Request)
+    request.x = x
+    return request
   end
   if fn then return begin(fn) end
   return task.await(self, function(wake)
@@ -210,19 +213,16 @@ function Endpoint:get_all(uris, opts)
   local limit = opts and opts.limit or 8
   local queue = task.queue(self)
   local next_uri, open, left = 1, 0, #uris
-  local pending = {}
 
   local function fill()
     while open < limit and next_uri <= #uris do
       local uri = uris[next_uri]
       next_uri, open = next_uri + 1, open + 1
-      local request = self:get(uri, opts, function(res, err)
+      self:get(uri, opts, function(res, err)
         open = open - 1
-        pending[uri] = nil
         queue:push({ uri, res, err })
         fill()
       end)
-      pending[uri] = request
     end
   end
 

@@ -50,19 +50,32 @@ function setup.options(handle, v)
   return true
 end
 
-function setup.query(handle, v)
-  for i, item in ipairs(v) do
-    local ok, text, name = core.msg_add(handle, 15, v[i] and item)
+-- The values of an option that may be there several times.
+function M.add_list(handle, option, list)
+  for _, v in ipairs(list) do
+    local ok, text, name = core.msg_add(handle, option, tostring(v))
     if not ok then return nil, text, name end
   end
+  return true
+end
+
+-- v: { "obs", rt = "temperature" }
+function M.add_query(handle, v)
+  local list = {}
+  for i, item in ipairs(v) do list[i] = item end
   for key, item in pairs(v) do
     if type(key) == "string" then
-      local text = item == true and key or key .. "=" .. tostring(item)
-      local ok, why, name = core.msg_add(handle, 15, text)
-      if not ok then return nil, why, name end
+      list[#list + 1] = item == true and key or key .. "=" .. tostring(item)
     end
   end
-  return true
+  return M.add_list(handle, 15, list)
+end
+setup.query = M.add_query
+
+-- v: an offset, or { offset, etag }
+function setup.resume(handle, v)
+  if type(v) ~= "table" then v = { v } end
+  return core.msg_resume(handle, v[1], v[2] or "")
 end
 
 setup.from = core.msg_set_from
@@ -74,7 +87,7 @@ local plain = { etag = 4, if_match = 1, if_none_match = 5, max_age = 14,
 
 -- Used by those who send; they set no option of the message.
 local others = { format = true, flags = true, confirmable = true, non = true,
-  progress = true, sink = true, limit = true, resume = true, code = true,
+  progress = true, sink = true, limit = true, code = true,
   payload = true, uri = true, raw_blocks = true, any_port = true }
 
 local function flags_of(opts)
@@ -89,7 +102,10 @@ end
 
 local function apply_one(handle, key, v)
   if setup[key] then return setup[key](handle, v) end
-  if plain[key] then return M.add_option(handle, plain[key], v) end
+  if plain[key] then
+    if v == false then return true end
+    return M.add_option(handle, plain[key], v)
+  end
   if others[key] then return true end
   local number, n = value.param(key, v)
   if not number then

@@ -179,7 +179,7 @@ function M.wait_input(fd)
   while true do
     local list = {}
     for h, e in pairs(alive) do
-      if not e.shared and #list < 15 then list[#list + 1] = h end
+      if not e.shared then list[#list + 1] = h end
     end
     driving = true
     local ok, readable = core.wait(-1, fd, unpack(list))

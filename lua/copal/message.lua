@@ -267,11 +267,7 @@ end
 
 local function set_list(handle, option, list)
   core.msg_remove(handle, option)
-  for _, v in ipairs(list) do
-    local ok, text, name = core.msg_add(handle, option, tostring(v))
-    if not ok then return nil, text, name end
-  end
-  return true
+  return build.add_list(handle, option, list)
 end
 
 -- { "a", "b" } or "/a/b"
@@ -290,33 +286,32 @@ function setters.path(handle, v)
 end
 
 function setters.query(handle, v)
-  local list = {}
-  for i, item in ipairs(v) do list[i] = item end
-  for key, item in pairs(v) do
-    if type(key) == "string" then
-      list[#list + 1] = item == true and key or key .. "=" .. tostring(item)
-    end
-  end
-  return set_list(handle, 15, list)
+  core.msg_remove(handle, 15)
+  return build.add_query(handle, v)
 end
 
 ---- Methods -------------------------------------------------------------------
 
+local function option_number(option)
+  return value.option(option) or error("copal: no option " .. tostring(option), 3)
+end
+
 -- The i-th (from 1) value of an option, by number or name; nil: not there.
 function methods.option(m, option, i)
-  local number = value.option(option)
-  if not number then error("copal: no option " .. tostring(option), 2) end
-  return core.msg_value(m.handle, number, (i or 1) - 1)
+  return (core.msg_value(m.handle, option_number(option), (i or 1) - 1))
 end
 
 function methods.uint(m, option)
-  local number = value.option(option)
-  if not number then error("copal: no option " .. tostring(option), 2) end
-  return core.msg_uint(m.handle, number)
+  return (core.msg_uint(m.handle, option_number(option)))
 end
 
 function methods.add(m, option, v)
   return errors.check(build.add_option(m.handle, option, v))
+end
+
+-- Takes all values of an option away.
+function methods.remove(m, option)
+  return errors.check(core.msg_remove(m.handle, option_number(option)))
 end
 
 local function decoded(v, text)

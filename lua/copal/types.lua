@@ -65,10 +65,16 @@ function Message:uint(option) end
 ---@param value string|integer|true|(string|integer)[]
 ---@return true?, copal.Error?
 function Message:add(option, value) end
+---@param option string|integer
+---@return true?, copal.Error?
+function Message:remove(option) end
 ---@return any, copal.Error?
 function Message:json() end
+---@param opts? { exact: boolean?, sequence: boolean? }
 ---@return any, copal.Error?
-function Message:cbor() end
+function Message:cbor(opts) end
+---@return table[]?, copal.Error?
+function Message:senml() end
 ---@param wanted? table<string, string|boolean>
 ---@return table[]?, copal.Error?
 function Message:links(wanted) end
@@ -215,8 +221,18 @@ function Endpoint:value(path, initial, spec) end
 ---@return true?, copal.Error?
 function Endpoint:unserve(path) end
 ---@param path string
+---@param name string
+---@param value? string
+---@return true?, copal.Error?
+function Endpoint:describe(path, name, value) end
+---@param path string
 ---@return integer?, copal.Error?
 function Endpoint:notify(path) end
+---@return string link format
+function Endpoint:links() end
+---@param option string|integer
+---@return true?, copal.Error?
+function Endpoint:understand(option) end
 ---@param uri string
 ---@param opts? { reuse_address: boolean?, reuse_port: boolean? }
 ---@return true?, copal.Error?
@@ -227,10 +243,23 @@ function Endpoint:addresses() end
 ---@param interface? string
 ---@return true?, copal.Error?
 function Endpoint:join(group, interface) end
+---@param group string
+---@param interface? string
+---@return true?, copal.Error?
+function Endpoint:leave(group, interface) end
 ---@param scope string?
 ---@param parameters table<string, number|boolean>
 ---@return true?, copal.Error?
 function Endpoint:tune(scope, parameters) end
+---@param scope string
+---@return true?, copal.Error?
+function Endpoint:disconnect(scope) end
+---@param what string of "wire", "state" and "security", with spaces between
+---@param fn? fun(event: table, text: string)
+---@return true?, copal.Error?
+function Endpoint:trace(what, fn) end
+---@return copal.Seconds
+function Endpoint:now() end
 ---@param seconds copal.Seconds
 function Endpoint:sleep(seconds) end
 ---@param seconds copal.Seconds
@@ -277,6 +306,14 @@ function Sim:lose(host, count) end
 ---@param host string
 ---@return true?, copal.Error?
 function Sim:move(host) end
+---@param from string
+---@param host string
+---@param datagram string
+---@return true?, copal.Error?
+function Sim:inject(from, host, datagram) end
+---@param bytes integer
+---@return true?, copal.Error?
+function Sim:keep(bytes) end
 ---@param seconds copal.Seconds
 ---@return integer underway
 function Sim:run(seconds) end
@@ -305,6 +342,13 @@ function copal.code(code) end
 function copal.format(format) end
 ---@param fn fun(e: any)
 function copal.on_error(fn) end
+---@param e any
+---@param name? string "ETIMEOUT"
+---@return boolean
+function copal.is_error(e, name) end
+---@param x any
+---@return boolean
+function copal.is_message(x) end
 ---@param which "luv"|"own"
 ---@return true?, copal.Error?
 function copal.use_loop(which) end

@@ -42,7 +42,7 @@ local function code_object(number)
   return c
 end
 
--- x: a number, "0.30", "2.05 Content", "GET" in any case, or a code.
+-- x: a number, "0.30", "2.05 Content", "content", "GET", or a code.
 -- nil: none of these.
 function M.code(x)
   if getmetatable(x) == Code then return x end
@@ -50,15 +50,7 @@ function M.code(x)
     return code_object(math.tointeger and math.tointeger(x) or x)
   end
   if type(x) ~= "string" then return nil end
-  local cls, detail = x:match("^(%d)%.(%d%d)$")
-  if not cls then cls, detail = x:match("^(%d)%.(%d%d) ") end
-  if cls then
-    local number = tonumber(cls) * 32 + tonumber(detail)
-    if tonumber(cls) > 7 or tonumber(detail) > 31 then return nil end
-    return code_object(number)
-  end
   local number = core.number(core.CODES, x)
-  if number < 0 then number = core.number(core.CODES, x:upper()) end
   return number >= 0 and code_object(number) or nil
 end
 
@@ -102,8 +94,7 @@ local function format_object(number)
   return f
 end
 
-local nicknames = { text = 0, link = 40, links = 40, octets = 42, bytes = 42,
-  xml = 41, json = 50, cbor = 60 }
+local nicknames = { link = 40, bytes = 42 } -- besides those that C knows
 
 -- x: a number, "application/cbor", "cbor", or a format. nil: none of these.
 function M.format(x)
@@ -112,7 +103,6 @@ function M.format(x)
     return format_object(math.tointeger and math.tointeger(x) or x)
   end
   if type(x) ~= "string" then return nil end
-  if x:match("^%d+$") then return M.format(tonumber(x)) end
   local number = nicknames[x] or core.number(core.FORMATS, x)
   return number >= 0 and format_object(number) or nil
 end
@@ -145,12 +135,7 @@ function M.option(x)
   if type(x) == "number" then return x end
   if type(x) ~= "string" then return nil end
   if x:match("^%d+$") then return tonumber(x) end
-  local number = core.number(core.OPTIONS, x)
-  if number < 0 then
-    number = core.number(core.OPTIONS, (x:gsub("_", "-"):gsub("(%a)(%a*)",
-      function(first, rest) return first:upper() .. rest:lower() end)))
-  end
-  if number < 0 and x:lower() == "etag" then number = 4 end
+  local number = core.number(core.OPTIONS, (x:gsub("_", "-")))
   return number >= 0 and number or nil
 end
 

@@ -83,5 +83,7 @@ err_is_empty
 check 7 get --ignore-icmp -T 300ms coap://127.0.0.1:1/
 
 # A name that does not resolve.
+check 2 gte coap://localhost/
+err_has "unknown command 'gte'"
 check 3 get coap://no-label-of-a-name-in-the-dns-is-longer-than-sixty-three-characters/
 err_has 'no-label-of-a-name-in-the-dns-is-longer-than-sixty-three-characters'

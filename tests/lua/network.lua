@@ -362,6 +362,19 @@ test("T28 closing in a task waits for what is owed, so long and no longer", func
   assert(took >= 0.25 and took < 2, took)
 end)
 
+test("any number of endpoints take turns", function()
+  local servers, client = {}, assert(copal.endpoint())
+  for i = 1, 20 do
+    servers[i] = assert(copal.endpoint { listen = "coap://127.0.0.1:0" })
+    servers[i]:serve("/i", function() return tostring(i) end)
+  end
+  for i, server in ipairs(servers) do
+    equal(assert(client:get(server:addresses()[1] .. "/i")).text, tostring(i))
+  end
+  for _, server in ipairs(servers) do server:free() end
+  client:free()
+end)
+
 test("a listening address in use is an error that names it", function()
   local a, b = copal.endpoint {}, copal.endpoint {}
   assert(a:listen "coap://127.0.0.1:0")

@@ -142,6 +142,7 @@ def test_remote_tells_a_group():
         assert remote.is_multicast and remote.hostinfo == host and str(remote) == f"coap://{host}"
     other = copal.Message("GET", "coap://[::1]:61616/x").remote
     assert not other.is_multicast and (other.host, other.port, other.scheme) == ("::1", 61616, "coap")
+    assert not copal.Message("GET", "coap://224.example/").remote.is_multicast
     assert other == copal.Address("coap://[::1]:61616") and other
     none = copal.Message("GET").remote
     assert not none and str(none) == none.hostinfo == none.scheme == "" and not none.is_multicast

@@ -122,4 +122,5 @@ def failure(name: str, text: str | None = None) -> Error:
 
 
 def not_built_in(what: str) -> Error:
+    """The exception for what this version does not have."""
     return failure("ENOTSUP", f"{what}: not built in yet")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import ip_address
 from typing import Any, NamedTuple, Union, overload
 
 from . import _copal, _values, cbor, senml
@@ -52,10 +53,10 @@ class Address:
     @property
     def is_multicast(self) -> bool:
         """Whether it is a group's."""
-        first, _, rest = self.host.partition(".")
-        if rest:
-            return first.isdigit() and 224 <= int(first) <= 239
-        return self.host[:2].lower() == "ff" and ":" in self.host
+        try:
+            return ip_address(self.host.partition("%")[0]).is_multicast
+        except ValueError:
+            return False  # a name
 
     def __bool__(self) -> bool:
         return bool(self.uri)

@@ -49,6 +49,7 @@ class Timer:
         handle.cancel()
         return True
 
+
 class Passenger:
     """The part of Endpoint that has to do with the loop: attaching to it, turns,
     timers, the end."""

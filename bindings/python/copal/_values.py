@@ -65,15 +65,7 @@ class Code(int):
 
 
 def _parse_code(text: str) -> int:
-    head = text.split(" ", 1)[0]
-    if len(head) == 4 and head[1] == "." and (head[0] + head[2:]).isdigit():
-        cls, detail = int(head[0]), int(head[2:])
-        if cls > 7 or detail > 31:
-            raise ValueError(f"not a code: {text!r}; classes end at 7, details at 31")
-        return cls * 32 + detail
     number = _copal.number(_copal.CODES, text)
-    if number < 0:
-        number = _copal.number(_copal.CODES, text.upper())
     if number < 0:
         raise ValueError(f"not a code: {text!r}; use a name such as 'GET', or 'c.dd'")
     return number
@@ -97,8 +89,6 @@ class Format(int):
             return value
         if isinstance(value, str):
             number = _nicknames.get(value, -1)
-            if number < 0 and value.isdigit():
-                number = int(value)
             if number < 0:
                 number = _copal.number(_copal.FORMATS, value)
         else:
@@ -141,7 +131,7 @@ def kind(f: Format) -> str | None:
     return "json" if name.endswith(("/json", "+json")) else None
 
 
-_nicknames = {"text": 0, "link": 40, "links": 40, "xml": 41, "octets": 42, "bytes": 42, "json": 50, "cbor": 60}
+_nicknames = {"link": 40, "bytes": 42}  # besides those that C knows
 
 
 def option_number(option: int | str) -> int:
@@ -152,10 +142,7 @@ def option_number(option: int | str) -> int:
         raise TypeError(f"an option is a number or a name, got {type(option).__name__}")
     if option.isdigit():
         return int(option)
-    number = _copal.number(_copal.OPTIONS, option)
-    if number < 0:
-        title = "-".join(w.capitalize() for w in option.replace("_", "-").split("-"))
-        number = 4 if title == "Etag" else _copal.number(_copal.OPTIONS, title)
+    number = _copal.number(_copal.OPTIONS, option.replace("_", "-"))
     if number < 0:
         raise ValueError(f"no option {option!r}; use its number or its name")
     return number

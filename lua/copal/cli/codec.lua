@@ -106,7 +106,7 @@ local function from_hex(s)
   if #digits % 2 == 1 or digits:find("%X") then
     undecodable("not hexadecimal digits")
   end
-  return (digits:gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end))
+  return text.from_hex(digits)
 end
 
 local function convert(format, to, s)

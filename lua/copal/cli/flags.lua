@@ -199,8 +199,8 @@ function M.help(command)
   return table.concat(lines, "\n")
 end
 
--- The flags of a command that are built in, parameters last: { short =, long =, argument =,
--- help =, list = }.
+-- The flags of a command that are built in, parameters last:
+-- { short =, long =, argument =, help =, list = }.
 function M.of(command)
   local out = {}
   for _, row in ipairs(rows) do

@@ -6,8 +6,15 @@ local M = {}
 
 local items = [[
 Items: name=text  name:=json  Option:value  query==value  @file  0xHEX  -
+       copal put URI temp:=21 unit=Cel Accept:json room==kitchen
 Exit: 0 2.xx, 1 internal, 2 usage, 3 no route, 4 4.xx, 5 5.xx, 6 security,
       7 timeout, 8 refused, 9 --expect false, 10 not decoded, 130 interrupted
+]]
+
+local script = [[
+FILE.lua gets the endpoint, which listens at --listen or coap://*:
+  local coap = ...
+  coap:serve("/hello", function(req) return "hello" end)
 ]]
 
 local function commands()
@@ -25,6 +32,7 @@ function M.of(command)
         print("\nAny parameter, times like 500ms or 5s:\n" .. flags_table.help_params())
       end
       if row[2] == "request" then io.write("\n", items) end
+      if command == "serve" then io.write("\n", script) end
       return exit.OK
     end
   end
@@ -42,7 +50,8 @@ function M.main(_, argv)
       absent[#absent + 1] = row[1]
     end
   end
-  print("\nNot built in yet: " .. table.concat(absent, " "))
+  print("\nWithout any word, on a terminal: a Lua prompt with everything loaded.")
+  print("Not built in yet: " .. table.concat(absent, " "))
   print("Flags of a command: copal help COMMAND")
   return exit.OK
 end

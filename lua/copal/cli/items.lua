@@ -1,6 +1,7 @@
 -- Request items: name=str n:=42 Opt:value q==query @file 0xHEX -
 local exit = require "copal.cli.exit"
 local session = require "copal.cli.session"
+local text_of = require "copal.cli.text"
 
 local M = {}
 
@@ -25,11 +26,11 @@ function M.read_file(path)
   return text
 end
 
-function M.from_hex(digits, word)
+local function from_hex(digits, word)
   if #digits % 2 == 1 then
     exit.usage("odd number of hexadecimal digits in '" .. word .. "'")
   end
-  return (digits:gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end))
+  return text_of.from_hex(digits)
 end
 
 local function body(out, text, word)
@@ -75,7 +76,7 @@ function M.parse(words)
     elseif path then
       body(out, M.read_file(path), word)
     elseif digits then
-      body(out, M.from_hex(digits, word), word)
+      body(out, from_hex(digits, word), word)
     else
       named(out, word)
     end

@@ -39,6 +39,7 @@ local function dispatch(argv)
       table.remove(argv, i)
       return run_command(word, argv)
     elseif word:find("://", 1, true) then
+      if i > 1 and first:match("^%a+$") then break end -- a command misspelt
       return run_command("get", argv)
     end
   end

@@ -8,16 +8,12 @@ local session = require "copal.cli.session"
 
 local M = {}
 
--- The observation of uris, printed until it ends, -C or -W. each(note) prints
--- and returns an exit code. Returns the first of these that was not 0, and
--- the observation.
+-- Takes notes from obs until it ends, -C or -W. each(note) prints one and
+-- returns an exit code. Returns the first of these that was not 0.
 local function follow(coap, flags, obs, each)
   local status, seen = exit.OK, 0
   if flags.during then
-    coap:after(flags.during, function()
-      obs.timed_out = true
-      obs:cancel()
-    end)
+    coap:after(flags.during, function() obs:cancel() end)
   end
   while not flags.count or seen < flags.count do
     local note = obs()
@@ -29,7 +25,8 @@ local function follow(coap, flags, obs, each)
   return status
 end
 
--- Also when a signal ends it, the server is told.
+-- Observes or watches (kind) uris. Returns the status of follow() and the
+-- observation. Also when a signal ends it, the server is told.
 function M.follow(coap, flags, uris, opts, kind, each)
   local obs = coap[kind](coap, uris, opts)
   local ok, status = pcall(follow, coap, flags, obs, each)

@@ -29,7 +29,7 @@ end
 local function option_value(text)
   local hex = text:match("^0x(%x*)$")
   if hex and #hex % 2 == 0 then
-    return (hex:gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end))
+    return require "copal.cli.text".from_hex(hex)
   end
   local n = text:match("^=(%d+)$")
   if n then
@@ -79,12 +79,6 @@ function M.uri_and_items(command, flags)
   end
   if not uri then exit.usage("copal " .. command .. " wants a URI") end
   return uri, items
-end
-
--- Whatever the body of a command says is its status; a signal is 130.
-function M.finish(coap, status)
-  coap:free()
-  return status
 end
 
 return M

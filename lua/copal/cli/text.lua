@@ -33,6 +33,11 @@ function M.hex(s)
   return (s:gsub(".", function(c) return string.format("%02x", c:byte()) end))
 end
 
+-- The bytes of pairs of digits.
+function M.from_hex(digits)
+  return (digits:gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end))
+end
+
 -- 16 bytes a line: offset, hex, printable characters.
 function M.dump(s, indent)
   local lines = {}

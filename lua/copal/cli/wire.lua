@@ -6,12 +6,8 @@ local M = {}
 local methods = { ["0.01"] = "GET", ["0.02"] = "POST", ["0.03"] = "PUT",
   ["0.04"] = "DELETE", ["0.05"] = "FETCH", ["0.06"] = "PATCH", ["0.07"] = "iPATCH" }
 
-local function from_hex(s)
-  return (s:gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end))
-end
-
 local function payload_of(ev)
-  if ev.payload_hex then return from_hex(ev.payload_hex) end
+  if ev.payload_hex then return text.from_hex(ev.payload_hex) end
   return ev.payload or ""
 end
 
@@ -69,7 +65,7 @@ local function tell(ev, level, state, paint)
   if level >= 3 and payload ~= "" then
     io.stderr:write(text.dump(payload, "    "), "\n")
   elseif level >= 3 and ev.malformed then
-    io.stderr:write(text.dump(from_hex(ev.hex or ""), "    "), "\n")
+    io.stderr:write(text.dump(text.from_hex(ev.hex or ""), "    "), "\n")
   end
 end
 
