@@ -2,7 +2,7 @@
 # Builds copal in build/ and runs its tests.
 #
 #   sh tests/run.sh                   everything but the fuzzers and benchmarks
-#   sh tests/run.sh NAME...           parts: a label (unit sim net lua python cli interop
+#   sh tests/run.sh NAME...           parts: a label (unit sim net lua python cli tour interop
 #                                     corpus install style bench), or a test
 #                                     (sim.block, block)
 #   sh tests/run.sh asan              unit, sim, net, corpus, python under ASan and
