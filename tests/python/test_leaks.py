@@ -17,6 +17,8 @@ MANY = int(os.environ.get("COPAL_LEAKS", 20000))
 REST = 5000  # requests between pauses: message ids come back
 PAUSE = 300  # seconds: EXCHANGE_LIFETIME and some more
 GROWTH = 1 << 20  # bytes
+# AddressSanitizer keeps what was freed for a while: there a process grows.
+IS_QUARANTINED = "asan" in os.environ.get("LD_PRELOAD", "")
 T = "coap://server/t"
 
 
@@ -144,4 +146,4 @@ def test_nothing_is_left_behind(style):
         grown = resident() - held
         print(f"{style.__name__}: {MANY} requests, core {before[0]} + {before[1]} bytes, process {grown:+}",
               file=sys.stderr)  # fmt: skip
-        assert grown < GROWTH
+        assert IS_QUARANTINED or grown < GROWTH
