@@ -212,27 +212,36 @@ function Endpoint:get_all(uris, opts)
   handle_of(self)
   local limit = opts and opts.limit or 8
   local queue = task.queue(self)
-  local next_uri, open, left = 1, 0, #uris
+  local next_uri, left, pending, count = 1, #uris, {}, 0
 
+  -- Asks on only as answers are taken: a loop that was left asks no more.
   local function fill()
-    while open < limit and next_uri <= #uris do
-      local uri = uris[next_uri]
-      next_uri, open = next_uri + 1, open + 1
-      self:get(uri, opts, function(res, err)
-        open = open - 1
+    while count < limit and next_uri <= #uris do
+      local i, uri = next_uri, uris[next_uri]
+      next_uri, count = next_uri + 1, count + 1
+      pending[i] = self:get(uri, opts, function(res, err)
+        pending[i] = nil
         queue:push({ uri, res, err })
-        fill()
       end)
     end
   end
 
-  fill()
-  return function()
+  local function take()
     if left == 0 then return nil end
     left = left - 1
+    fill()
     local item = queue:pop()
+    count = count - 1
     return item[1], item[2], item[3]
   end
+
+  -- What is under way when the loop is left: Lua 5.4 tells of that.
+  local leaving = setmetatable({}, { __close = function()
+    left = 0
+    for _, request in pairs(pending) do request:cancel() end
+  end })
+  fill()
+  return take, nil, nil, leaving
 end
 
 return Endpoint

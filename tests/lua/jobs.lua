@@ -71,6 +71,18 @@ test("job 5: many devices at once, taken as they finish", function()
   end)
 end)
 
+test("job 5: a loop that was left asks no more", function()
+  with_server(function(c, host)
+    local asked, uris = 0, {}
+    c:serve("/{n}", function() asked = asked + 1 return "x" end)
+    for i = 1, 30 do uris[i] = host .. "/" .. i end
+
+    for _ in c:get_all(uris, { limit = 2 }) do break end
+    c:sleep(0.2)
+    assert(asked <= 2, asked)
+  end)
+end)
+
 test("job 6: a server", function()
   with_server(function(c, host)
     c:serve("/hello", function(q) return "hi " .. q.remote.hostinfo end)
