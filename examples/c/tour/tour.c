@@ -27,6 +27,7 @@ int main(int argc, char **argv)
     tour_whoami(c, uri, uri6);    /* T25 */
     done_asking();
     copal_free(c);
+    tour_serving();     /* T26 */
     tour_shutdown(uri); /* T28 */
     return facts_broken() != 0;
 }

@@ -44,6 +44,7 @@ void tour_errors(copal *c, const char *uri);
 void tour_observe(copal *c, const char *uri);
 void tour_blocks(copal *c, const char *uri);
 void tour_whoami(copal *c, const char *uri, const char *uri6);
+void tour_serving(void);
 void tour_shutdown(const char *uri);
 
 #endif
