@@ -75,6 +75,10 @@ void cp_random_bytes(struct cp_random *r, void *out, size_t n)
 {
     uint8_t *at = out;
 
+    if (r->seed == 0 && n > sizeof(r->pool)) { /* one call instead of many */
+        fill_from_system(out, n);
+        return;
+    }
     while (n > 0) {
         if (r->left == 0) {
             if (r->seed == 0)
