@@ -9,7 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 build=${COPAL_BUILD:-$here/../../build}
 python=${COPAL_PYTHON:-/usr/bin/python3}
 venv=$build/interop-venv
-wanted=aiocoap==0.4.17
+wanted="aiocoap[prettyprint,linkheader,ws]==0.4.17"
 
 # ---- aiocoap ---------------------------------------------------------------
 
