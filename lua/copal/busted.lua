@@ -33,7 +33,7 @@ return function(options, hooks)
     rawset(net, "sim", assert(copal.sim(options)))
   end)
   hooks.after_each(function()
-    rawget(net, "sim"):free()
+    rawget(net, "sim"):close()
     rawset(net, "sim", nil)
   end)
   return net

@@ -364,8 +364,12 @@ function Endpoint:notify(path)
   return checked(core.notify(handle_of(self), path))
 end
 
-function Endpoint:links()
-  return core.links(handle_of(self))
+-- What is listed in /.well-known/core; c:links { rt = "temperature" }: those
+-- that fit. tostring() of the list is the link format.
+function Endpoint:links(wanted)
+  local list, text = require "copal.links".parse(core.links(handle_of(self)))
+  if not list then return nil, errors.new("EFORMAT", text) end
+  return wanted and list:filter(wanted) or list
 end
 
 function Endpoint:listen(uri, opts)

@@ -46,6 +46,25 @@ local function read_link(s, i)
   end
 end
 
+-- The link format again: numbers as they are, other values quoted.
+local function link_text(link)
+  local parts = { "<" .. link.href .. ">" }
+  for _, name in ipairs(link.names) do
+    local v = link[name]
+    if v ~= true and not v:match("^%d+$") then
+      v = '"' .. v:gsub('[\\"]', "\\%0") .. '"'
+    end
+    parts[#parts + 1] = v == true and name or name .. "=" .. v
+  end
+  return table.concat(parts, ";")
+end
+
+function List:__tostring()
+  local out = {}
+  for i, link in ipairs(self) do out[i] = link_text(link) end
+  return table.concat(out, ",")
+end
+
 -- A list of { href = "/t", rt = "temperature", obs = true, names = { "rt",
 -- "obs" } }, or nil and what is wrong.
 function M.parse(text)

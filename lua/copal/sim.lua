@@ -21,7 +21,7 @@ function Sim.__index(sim, key)
 end
 
 function Sim:__tostring()
-  return "copal simulation" .. (self.handle and "" or " (freed)")
+  return "copal simulation" .. (self.handle and "" or " (closed)")
 end
 
 local function checked(result, text, name)
@@ -110,7 +110,7 @@ function Sim:is_idle()
 end
 
 -- Its endpoints with it.
-function Sim:free()
+function Sim:close()
   local handle = self.handle
   if not handle then return end
   local list = {}
@@ -119,7 +119,7 @@ function Sim:free()
   self.handle = nil
   core.sim_free(handle)
 end
-Sim.__close = Sim.free
+Sim.__close = Sim.close
 
 -- options: seed (1), and what set_path() takes for all paths.
 return function(options)

@@ -228,8 +228,10 @@ function Endpoint:describe(path, name, value) end
 ---@param path string
 ---@return integer?, copal.Error?
 function Endpoint:notify(path) end
----@return string link format
-function Endpoint:links() end
+---What is listed in /.well-known/core; tostring() gives the link format.
+---@param wanted? table<string, string|boolean>
+---@return table[]?, copal.Error?
+function Endpoint:links(wanted) end
 ---@param option string|integer
 ---@return true?, copal.Error?
 function Endpoint:understand(option) end
@@ -319,7 +321,7 @@ function Sim:keep(bytes) end
 function Sim:run(seconds) end
 ---@return copal.Seconds
 function Sim:now() end
-function Sim:free() end
+function Sim:close() end
 
 ---@class copal : copal.Endpoint
 ---@field version string

@@ -16,7 +16,7 @@ test("an hour passes at once", function()
   assert(os.time() - began < 60)
   sim:run(1800)
   equal(sim:now(), 5400)
-  sim:free()
+  sim:close()
 end)
 
 test("the same seed gives the same run", function()
@@ -25,7 +25,7 @@ test("the same seed gives the same run", function()
     server:serve("/t", function() return "t" end)
     for _ = 1, 5 do client:get("coap://server/t") end
     local text = sim.transcript
-    sim:free()
+    sim:close()
     return text
   end
   local a = transcript(3)
@@ -45,7 +45,7 @@ test("a path, and what a host loses, may be set", function()
   throws("unknown key", sim.set_path, sim, { lose = 3 })
   local ok, err = sim:set_path { loss = 101 }
   equal(ok, nil) equal(err.name, "EINVAL")
-  sim:free()
+  sim:close()
 end)
 
 test("a handler sees the address of a host that moved", function()
@@ -56,7 +56,7 @@ test("a handler sees the address of a host that moved", function()
   assert(sim:move "client")
   client:get "coap://server/who"
   assert(seen[2] and seen[1] ~= seen[2], tostring(seen[2]))
-  sim:free()
+  sim:close()
 end)
 
 test("freeing an endpoint is a crash, making it anew a reboot", function()
@@ -70,7 +70,19 @@ test("freeing an endpoint is a crash, making it anew a reboot", function()
   server = assert(sim:endpoint "server")
   server:serve("/t", function() return "second" end)
   equal(assert(client:get "coap://server/t").text, "second")
-  sim:free()
+  sim:close()
+end)
+
+test("an endpoint tells what it lists, parsed and filtered", function()
+  local sim, server = pair()
+  server:serve("/t", { rt = "temperature", ct = 0, get = function() end })
+  server:serve("/n", { rt = 'say "n"', observable = true, get = function() end })
+  equal(#server:links(), 3) -- with /.well-known/core
+  equal(server:links { rt = "temp*" }[1].href, "/t")
+  equal(#server:links { obs = true }, 1)
+  equal(tostring(server:links { href = "/n" }), [[</n>;rt="say \"n\"";obs]])
+  equal(tostring(server:links { href = "/t" }), [[</t>;rt="temperature";ct=0]])
+  sim:close()
 end)
 
 test("what is freed is gone, and says so", function()
@@ -79,8 +91,8 @@ test("what is freed is gone, and says so", function()
   server:serve("/never", function() end)
   sim:lose("client", 99)
   client:get("coap://server/never", function(_, err) ended = err end)
-  sim:free()
-  sim:free()
+  sim:close()
+  sim:close()
   equal(ended and ended.name, "ECLOSED")
   throws("closed", client.get, client, "coap://server/t")
   throws("expected", sim.run, sim, 1)
@@ -103,13 +115,13 @@ test("callbacks come while time passes", function()
   equal(seen, nil)
   sim:run(1)
   equal(seen, "t")
-  sim:free()
+  sim:close()
 end)
 
 test("what cannot come is not waited for", function()
   local sim, _, client = pair()
   throws("nothing is left", client.forever, client)
-  sim:free()
+  sim:close()
 end)
 
 if coroutine.isyieldable then
@@ -129,7 +141,7 @@ if coroutine.isyieldable then
     equal(a:join(), 3)
     b:join()
     equal(table.concat(order, " "), "early slow")
-    sim:free()
+    sim:close()
   end)
 
   test("a coroutine outside the simulation moves its clock", function()
@@ -138,7 +150,7 @@ if coroutine.isyieldable then
     local text
     copal.run(function() text = client:get("coap://server/t").text end)
     equal(text, "t")
-    sim:free()
+    sim:close()
   end)
 
   test("time cannot be moved from inside", function()
@@ -149,7 +161,7 @@ if coroutine.isyieldable then
     end):wait()
     equal(ok, false)
     assert(tostring(e):find("inside the simulation", 1, true), tostring(e))
-    sim:free()
+    sim:close()
   end)
 end
 

@@ -12,7 +12,7 @@ from ._ask import GetAll, Observation
 from ._endpoint import Endpoint, H, Stats
 from ._passenger import Timer
 from ._errors import Error, failure
-from ._links import Links
+from ._links import Links, Wanted
 from ._message import Message
 from ._serve import Value
 from ._values import CodeLike, FormatLike
@@ -311,10 +311,10 @@ class BlockingEndpoint:
         be told."""
         return self.aio.notify(path)
 
-    @property
-    def links(self) -> Links:
-        """Everything listed in /.well-known/core."""
-        return self.aio.links
+    def links(self, **wanted: Wanted) -> Links:
+        """What is listed in /.well-known/core, filtered:
+        ``links(rt="temperature")``."""
+        return self.aio.links(**wanted)
 
     def listen(self, uri: str, *, reuse_address: bool = False, reuse_port: bool = False) -> None:
         """Accepts at a URI without path, as Endpoint.listen()."""

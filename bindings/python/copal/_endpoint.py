@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar, overload
 
 from . import _copal, _values
 from ._ask import Feed, GetAll, Observation, Ping, Queue, Request
-from ._links import Links, parse_links
+from ._links import Links, Wanted, parse_links
 from ._message import Message, build
 from ._passenger import Passenger, Timer
 from ._serve import FLAGS, METHODS, Handler, Resource, Value, method_of
@@ -329,10 +329,10 @@ class Endpoint(Passenger):
         be told."""
         return _copal.notify(self._alive(), path)
 
-    @property
-    def links(self) -> Links:
-        """Everything listed in /.well-known/core."""
-        return parse_links(_copal.links(self._alive()).decode())
+    def links(self, **wanted: Wanted) -> Links:
+        """What is listed in /.well-known/core, filtered:
+        ``links(rt="temperature")``."""
+        return parse_links(_copal.links(self._alive()).decode()).filter(**wanted)
 
     def listen(self, uri: str, *, reuse_address: bool = False, reuse_port: bool = False) -> None:
         """Accepts at a URI without path: ``coap://*``, ``coap://[::1]:0``; port

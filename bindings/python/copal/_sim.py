@@ -108,7 +108,6 @@ class Sim:
             what = asyncio.sleep(_values.ms(what) / 1000)
         return self._loop.run_until_complete(what)
 
-    @property
     def now(self) -> float:
         """Virtual seconds since the beginning."""
         return _copal.sim_now(self._sim) / 1000
