@@ -2,6 +2,11 @@
 #include "engine/core.h"
 #include "engine/reliable.h"
 
+enum {
+    SHARE_OF_ALL = 16, /* one source has no more of the store than 1/16 */
+    LEAST_SHARE = 4096 /* bytes, or a small store would refuse too early */
+};
+
 void cp_dedup_init(struct cp_dedup *d, struct cp_engine *e)
 {
     d->engine = e;
@@ -9,6 +14,22 @@ void cp_dedup_init(struct cp_dedup *d, struct cp_engine *e)
     cp_map_init(&d->map, e->mem, &e->random);
     for (size_t i = 0; i < CP_WORTH_COUNT; i++)
         cp_list_init(&d->oldest[i]);
+    memset(d->shares, 0, sizeof(d->shares));
+}
+
+/* A host has many ports, and often a whole IPv6 /64. Most shares are never
+ * asked for, so each is made ready when it first is. */
+static struct cp_share *share_of(struct cp_dedup *d,
+                                 const struct cp_address *remote)
+{
+    size_t len = remote->family == CP_IPV6 ? 8 : sizeof(remote->ip);
+    uint64_t hash = cp_map_hash(&d->map, remote->ip, len);
+    struct cp_share *share = &d->shares[hash % CP_DEDUP_SHARES];
+
+    if (share->oldest[0].next == NULL)
+        for (size_t i = 0; i < CP_WORTH_COUNT; i++)
+            cp_list_init(&share->oldest[i]);
+    return share;
 }
 
 static size_t size_of(const struct cp_seen *s)
@@ -23,8 +44,10 @@ void cp_dedup_forget(struct cp_dedup *d, struct cp_seen *s)
     if (s->owner != NULL)
         *s->owner = NULL;
     d->used -= size_of(s);
+    s->share->used -= size_of(s);
     cp_map_remove(&d->map, &s->node);
     cp_list_remove(&s->place);
+    cp_list_remove(&s->of_share);
     if (s->reply != s->inline_reply)
         cp_free(d->engine->mem, s->reply);
     cp_free(d->engine->mem, s);
@@ -118,7 +141,39 @@ static void expire(struct cp_dedup *d)
         }
 }
 
-/* Makes room for need bytes; spared is not to give way. */
+/* A source's POSTs may have more than its share as long as half the store is
+ * free: nobody lacks it, and 5.03 is a high price. */
+static bool is_within_share(const struct cp_dedup *d,
+                            const struct cp_share *share, size_t need,
+                            int worth)
+{
+    uint64_t limit = (uint64_t)d->engine->params.value[COPAL_P_DEDUP_MEMORY];
+    uint64_t part = limit / SHARE_OF_ALL;
+
+    if (worth == CP_PRECIOUS && d->used + need <= limit / 2)
+        return true;
+    return share->used + need <= (part > LEAST_SHARE ? part : LEAST_SHARE);
+}
+
+/* Makes room by what is a source's own; spared is not to give way. */
+static bool make_room_in_share(struct cp_dedup *d, struct cp_share *share,
+                               size_t need, int needed_for,
+                               const struct cp_seen *spared)
+{
+    for (int worth = CP_CHEAP; worth < CP_PRECIOUS; worth++)
+        list_each (place, after, &share->oldest[worth]) {
+            struct cp_seen *s =
+                cp_container_of(place, struct cp_seen, of_share);
+
+            if (is_within_share(d, share, need, needed_for))
+                return true;
+            if (s != spared)
+                cp_dedup_forget(d, s);
+        }
+    return is_within_share(d, share, need, needed_for);
+}
+
+/* The same by anybody's. */
 static bool make_room(struct cp_dedup *d, size_t need,
                       const struct cp_seen *spared)
 {
@@ -153,18 +208,21 @@ int cp_dedup_add(struct cp_dedup *d, struct cp_link *link,
                  uint64_t hash, struct cp_seen **out)
 {
     struct cp_engine *e = d->engine;
+    struct cp_share *share = share_of(d, remote);
     int worth = worth_of(h);
     struct cp_seen *s = NULL;
 
     *out = NULL;
     expire(d);
-    if (make_room(d, sizeof(*s), NULL))
+    if (make_room_in_share(d, share, sizeof(*s), worth, NULL) &&
+        make_room(d, sizeof(*s), NULL))
         s = cp_alloc(e->mem, sizeof(*s));
     if (s == NULL) {
         cp_engine_limited(e, "dedup_memory");
         return worth == CP_PRECIOUS ? COPAL_ELIMIT : 0;
     }
     memset(s, 0, offsetof(struct cp_seen, inline_reply));
+    s->share = share;
     s->link = link;
     s->remote = *remote;
     s->mid = h->mid;
@@ -174,10 +232,40 @@ int cp_dedup_add(struct cp_dedup *d, struct cp_link *link,
     s->until = e->now + (h->type == CP_CON ? cp_reliable_lifetime(e)
                                            : cp_reliable_non_lifetime(e));
     cp_list_append(&d->oldest[worth], &s->place);
+    cp_list_append(&share->oldest[worth], &s->of_share);
     cp_map_put(&d->map, &s->node, hash);
     d->used += size_of(s);
+    share->used += size_of(s);
     *out = s;
     return 0;
+}
+
+static void let_reply_go(struct cp_dedup *d, struct cp_seen *s)
+{
+    if (s->reply != s->inline_reply) {
+        d->used -= s->reply_len;
+        s->share->used -= s->reply_len;
+        cp_free(d->engine->mem, s->reply);
+    }
+    s->reply = s->inline_reply;
+    s->reply_len = 0;
+}
+
+static uint8_t *room_for_reply(struct cp_dedup *d, struct cp_seen *s,
+                               size_t len)
+{
+    if (len <= sizeof(s->inline_reply))
+        return s->inline_reply;
+    if (!make_room_in_share(d, s->share, len, s->worth, s) ||
+        !make_room(d, len, s))
+        return NULL;
+    return cp_alloc(d->engine->mem, len);
+}
+
+/* To act upon it again would do no more than the first time did. */
+static bool did_nothing(copal_bytes reply)
+{
+    return cp_code_class(reply.data[1]) >= 4 || reply.data[1] == COPAL_CONTINUE;
 }
 
 /* A POST whose answer finds no room keeps its place without one: a repeat is
@@ -185,16 +273,10 @@ int cp_dedup_add(struct cp_dedup *d, struct cp_link *link,
 void cp_dedup_keep(struct cp_dedup *d, struct cp_seen *s, copal_bytes reply)
 {
     struct cp_engine *e = d->engine;
-    uint8_t *room = s->inline_reply;
+    uint8_t *room;
 
-    d->used -= size_of(s);
-    if (s->reply != s->inline_reply)
-        cp_free(e->mem, s->reply);
-    s->reply = s->inline_reply;
-    s->reply_len = 0;
-    d->used += size_of(s);
-    if (reply.len > sizeof(s->inline_reply))
-        room = make_room(d, reply.len, s) ? cp_alloc(e->mem, reply.len) : NULL;
+    let_reply_go(d, s);
+    room = room_for_reply(d, s, reply.len);
     if (room == NULL) {
         cp_engine_limited(e, "dedup_memory");
         if (s->worth != CP_PRECIOUS)
@@ -202,13 +284,17 @@ void cp_dedup_keep(struct cp_dedup *d, struct cp_seen *s, copal_bytes reply)
         return;
     }
     memcpy(room, reply.data, reply.len);
-    d->used -= size_of(s);
     s->reply = room;
     s->reply_len = (uint32_t)reply.len;
-    d->used += size_of(s);
-    if (s->worth != CP_CHEAP && cp_code_class(reply.data[1]) >= 4) {
+    if (room != s->inline_reply) {
+        d->used += reply.len;
+        s->share->used += reply.len;
+    }
+    if (s->worth != CP_CHEAP && did_nothing(reply)) {
         s->worth = CP_CHEAP;
         cp_list_remove(&s->place);
+        cp_list_remove(&s->of_share);
         cp_list_append(&d->oldest[CP_CHEAP], &s->place);
+        cp_list_append(&s->share->oldest[CP_CHEAP], &s->of_share);
     }
 }

@@ -20,11 +20,23 @@ enum cp_worth {
     CP_WORTH_COUNT
 };
 
+enum {
+    CP_DEDUP_SHARES = 256
+};
+
+/* What is kept of some sources: those whose addresses, ports aside, hash alike.
+ * A stranger who sends much pushes out what is his own. */
+struct cp_share {
+    struct cp_list oldest[CP_WORTH_COUNT]; /* in the order they came */
+    uint64_t used;                         /* bytes */
+};
+
 struct cp_dedup {
     struct cp_engine *engine;
     struct cp_map map;
     struct cp_list oldest[CP_WORTH_COUNT]; /* in the order they came */
     uint64_t used;                         /* bytes */
+    struct cp_share shares[CP_DEDUP_SHARES];
 };
 
 /* One message from one source. A repeat is one with the same source, message
@@ -32,7 +44,9 @@ struct cp_dedup {
  * and an answer under the old token would help nobody. */
 struct cp_seen {
     struct cp_map_node node;
-    struct cp_list place;
+    struct cp_list place;    /* among all of its worth */
+    struct cp_list of_share; /* among those of its share */
+    struct cp_share *share;
     struct cp_link *link;
     struct cp_address remote;
     uint64_t token;
@@ -65,7 +79,7 @@ int cp_dedup_add(struct cp_dedup *d, struct cp_link *link,
                  const struct cp_address *remote, const struct cp_header *h,
                  uint64_t hash, struct cp_seen **out);
 
-/* Keeps the answer to a repeat; an error is cheap from now on. */
+/* Keeps the answer to a repeat; an error or 2.31 is cheap from now on. */
 void cp_dedup_keep(struct cp_dedup *d, struct cp_seen *seen, copal_bytes reply);
 
 /* The message was not acted upon after all: a repeat shall be new. */

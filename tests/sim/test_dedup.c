@@ -353,6 +353,57 @@ static void memory_stays_flat_under_a_flood_of_ids(void **state)
     assert_true(after.memory <= before.memory + 4096);
 }
 
+/* One source may have half the store, as long as nobody else needs it: the
+ * others' POSTs are served all the same. */
+static void one_source_does_not_fill_the_store_for_others(void **state)
+{
+    struct world *w = *state;
+    struct record *served;
+    char from[32], hex[64];
+    int flooded;
+
+    copal_sim_keep(w->sim, 0);
+    copal_tune(w->server, NULL, COPAL_P_DEDUP_MEMORY, 1 << 20);
+    served = serve_text(w, w->server, "/t", 0, "x");
+    send_many(w, "02", 20000);
+    flooded = served->requests;
+    assert_in_range(flooded, 1000, 4000);
+    for (int i = 0; i < 100; i++) {
+        snprintf(from, sizeof(from), "198.51.100.%d", i + 1);
+        snprintf(hex, sizeof(hex), "4002 %04x b174", i);
+        inject_hex(w, from, "server", hex);
+        copal_sim_run(w->sim, 0);
+    }
+    /* Of 256 one has the same share, and of 100 others hardly three. */
+    assert_in_range(served->requests, flooded + 97, flooded + 100);
+}
+
+/* Its own GETs push out each other, nobody else's: the store stays small. */
+static void repeatable_answers_to_one_source_keep_to_its_share(void **state)
+{
+    struct world *w = *state;
+    copal_stats stats = {.size = sizeof(stats)};
+    struct record *served;
+    uint64_t before;
+    char text[900];
+
+    copal_sim_keep(w->sim, 0);
+    memset(text, 'a', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    served = serve_text(w, w->server, "/t", 0, text);
+    inject_hex(w, ASKER, "server", "4001 0001 b174");
+    copal_sim_run(w->sim, 0);
+    copal_get_stats(w->server, &stats);
+    before = stats.memory;
+    send_many(w, "01", 20000);
+    copal_get_stats(w->server, &stats);
+    assert_true(stats.memory - before < (8 << 20) / 16 + 65536);
+    served->requests = 0;
+    inject_hex(w, ASKER, "server", "4001 0001 b174"); /* still kept */
+    copal_sim_run(w->sim, 0);
+    assert_int_equal(served->requests, 0);
+}
+
 /* ---- Responses ---- */
 
 static void a_repeated_separate_response_is_acknowledged_and_told_once(
@@ -406,6 +457,8 @@ int main(void)
         TEST(a_late_answer_to_the_oldest_pushes_out_younger_ones),
         TEST(without_memory_for_repeats_gets_are_served),
         TEST(memory_stays_flat_under_a_flood_of_ids),
+        TEST(one_source_does_not_fill_the_store_for_others),
+        TEST(repeatable_answers_to_one_source_keep_to_its_share),
         TEST(a_repeated_separate_response_is_acknowledged_and_told_once),
         TEST(a_repeated_unmatched_response_is_reset_each_time),
     };
