@@ -340,15 +340,25 @@ void for_each_failed_allocation(scenario *play)
     running[0] = '\0';
 }
 
+unsigned seeds_or(unsigned seeds)
+{
+    const char *text = getenv("COPAL_SEEDS");
+    unsigned n = text == NULL ? 0 : (unsigned)strtoul(text, NULL, 10);
+
+    return n > 0 ? n : seeds;
+}
+
 void bad_weather(scenario *play, unsigned seeds)
 {
+    unsigned last = seeds_or(seeds);
+
     const copal_sim_path storm = {.delay = 10,
                                   .jitter = 50,
                                   .loss = 20,
                                   .duplication = 20,
                                   .reordering = 20};
 
-    for (unsigned seed = 1; seed <= seeds; seed++) {
+    for (unsigned seed = 1; seed <= last; seed++) {
         struct world *w;
 
         note_running("seed", seed);

@@ -105,7 +105,9 @@ void for_each_failed_allocation(scenario *play);
 bool memory_failed(const struct world *w);
 
 /* Runs play under 20 % loss, duplication and reordering each, 10 to 60 ms a way,
- * with seeds from 1 to seeds. After each run all that tear_down() checks. */
+ * with seeds from 1 to seeds, or to COPAL_SEEDS of the environment for a longer
+ * run. After each run all that tear_down() checks. */
 void bad_weather(scenario *play, unsigned seeds);
+unsigned seeds_or(unsigned seeds); /* how many it takes */
 
 #endif
