@@ -23,6 +23,20 @@ struct cp_bodies {
     uint64_t used; /* bytes */
 };
 
+enum {
+    CP_LEFT_OPERATIONS = 8
+};
+
+/* Uploads of ours, by where they go, cache key and tags: block_tag.c. */
+struct cp_operations {
+    struct cp_map active; /* struct cp_transfer by its operation */
+    struct {
+        uint64_t key, until; /* blocks may be under way until then */
+    } left[CP_LEFT_OPERATIONS];
+    uint64_t crowded_until;
+    uint16_t next_tag;
+};
+
 void cp_bodies_init(struct cp_engine *e);
 void cp_bodies_clear(struct cp_engine *e);
 

@@ -2,16 +2,23 @@
 #include "engine/block_kept.h"
 #include "engine/transfer.h"
 
-/* A representation whose blocks are asked for one by one needs an ETag, or the
- * asker could not tell that it changed meanwhile. RFC 7959 2.4. */
+/* A body whose blocks are asked for one by one needs an ETag, or the asker could
+ * not tell that it changed meanwhile (RFC 7959 2.4), or that what it gets is of
+ * another request of its own to the same resource (RFC 9175 3.8). */
 static int add_etag(copal_msg *m)
 {
     static const uint8_t key[16] = "copal body etag";
     uint64_t hash = cp_siphash(key, m->payload.data, m->payload.len);
 
-    if (m->code != COPAL_CONTENT || cp_msg_has(m, COPAL_OPT_ETAG))
+    if (cp_code_class(m->code) != 2 || cp_msg_has(m, COPAL_OPT_ETAG))
         return 0;
     return cp_msg_add(m, COPAL_OPT_ETAG, cp_bytes(&hash, 4));
+}
+
+static uint64_t key_of(copal_exchange *x, const copal_msg *request)
+{
+    return cp_bodies_key(x->engine, cp_answer_of(x)->link,
+                         &request->path.remote, request);
 }
 
 static struct cp_block block_wanted(const copal_exchange *x)
@@ -116,10 +123,8 @@ static int start_stream(copal_exchange *x, copal_msg *m)
     struct cp_block b = block_wanted(x);
     struct cp_transfer *t = cp_transfer_get(x);
 
-    if (t == NULL ||
-        (a->link != NULL &&
-         cp_block_kept_new(x, cp_bodies_key(x->engine, a->link, a->wire),
-                           NULL) == NULL))
+    if (t == NULL || (a->link != NULL &&
+                      cp_block_kept_new(x, key_of(x, a->wire), NULL) == NULL))
         return COPAL_ENOMEM;
     t->sending = copal_msg_ref(m);
     t->pulls = true;
@@ -144,7 +149,7 @@ static int cut(copal_exchange *x, copal_msg **m)
     whole->frozen = true; /* so that its blocks share the payload */
     block = answer_block(x, whole, &more);
     if (more && block != NULL)
-        cp_block_kept_new(x, cp_bodies_key(x->engine, a->link, a->wire), whole);
+        cp_block_kept_new(x, key_of(x, a->wire), whole);
     copal_msg_unref(whole);
     if (block == NULL)
         return COPAL_ENOMEM;
@@ -197,8 +202,7 @@ static int next_of_stream(copal_exchange *x, struct cp_block_kept *o)
 int cp_block_answer_next(copal_exchange *x, copal_msg *request)
 {
     struct cp_engine *e = x->engine;
-    struct cp_block_kept *o =
-        cp_block_kept_find(e, cp_bodies_key(e, cp_answer_of(x)->link, request));
+    struct cp_block_kept *o = cp_block_kept_find(e, key_of(x, request));
     copal_msg *block;
     bool more;
     int err;

@@ -60,6 +60,8 @@ int cp_block_in_ask_next(copal_exchange *x)
             cp_msg_borrow_payload(m, NULL, (copal_bytes){0});
         err = cp_msg_add_uint(m, COPAL_OPT_BLOCK2, cp_block_encode(b));
     }
+    if (err == 0)
+        err = cp_block_tag_put(x, m);
     if (err == 0) {
         a->slot = a->is_observed ? &a->sub : &a->main;
         t->asks = true;

@@ -87,7 +87,8 @@ void cp_block_kept_forget(struct cp_engine *e, struct cp_link *link,
 
     if (e->bodies.out.count == 0)
         return;
-    o = cp_block_kept_find(e, cp_bodies_key(e, link, request));
+    o = cp_block_kept_find(
+        e, cp_bodies_key(e, link, &request->path.remote, request));
     if (o != NULL && o->stream == NULL)
         cp_block_kept_free(o);
 }

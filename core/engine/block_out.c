@@ -50,6 +50,7 @@ copal_msg *cp_block_out_piece(copal_exchange *x, copal_bytes part, bool more)
     }
     cp_msg_borrow_payload(m, t->sending, part);
     t->last_len = (uint32_t)part.len;
+    t->awaits_answer = true;
     return m;
 }
 
@@ -87,12 +88,16 @@ int cp_block_out_request(copal_exchange *x, copal_msg **m)
     bool pulls = ((*m)->flags & COPAL_STREAM_OUT) != 0;
     struct cp_transfer *t;
     copal_msg *first;
+    int err;
 
     if (!pulls && (*m)->payload.len <= size)
         return prefer_size(m, size);
     t = cp_transfer_get(x);
     if (t == NULL)
         return COPAL_ENOMEM;
+    err = cp_block_tag_begin(x, m);
+    if (err != 0)
+        return err;
     t->sending = copal_msg_ref(*m);
     t->size = size;
     t->sent = 0;
@@ -151,6 +156,7 @@ int cp_block_out_response(copal_exchange *x, copal_msg **m)
 
     if (t == NULL || t->sending == NULL)
         return CP_PASS;
+    t->awaits_answer = false;
     o = cp_msg_find(*m, COPAL_OPT_BLOCK1);
     if (o == NULL || cp_block_decode(cp_msg_option_value(*m, o), &b) != 0)
         b.size = 0;

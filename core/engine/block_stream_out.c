@@ -50,7 +50,8 @@ static int write_answer(copal_exchange *x, copal_bytes piece, bool last)
     if (err == 0)
         err = cp_block_answer_echo(x, &m);
     if (err == 0 && (last || a->link == NULL)) {
-        o = cp_block_kept_find(e, cp_bodies_key(e, a->link, x->request));
+        o = cp_block_kept_find(
+            e, cp_bodies_key(e, a->link, &x->request->path.remote, x->request));
         cp_transfer_free(x); /* before the last one leaves: it ends x */
         if (o != NULL && o->stream == x)
             cp_block_kept_free(o);

@@ -144,7 +144,7 @@ int cp_block_upload_in(copal_exchange *x, copal_msg **m, int flags)
     if ((b.more && (*m)->payload.len != b.size) || (*m)->payload.len > b.size)
         return cp_block_upload_refuse(x, NULL, COPAL_BAD_REQUEST,
                                       "payload and block differ");
-    key = cp_bodies_key(e, a->link, *m);
+    key = cp_bodies_key(e, a->link, &(*m)->path.remote, *m);
     in = cp_block_partial_find(e, key);
     if (b.num == 0) { /* begins, or begins again */
         if (in != NULL)

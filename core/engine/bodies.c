@@ -8,6 +8,7 @@ void cp_bodies_init(struct cp_engine *e)
     cp_map_init(&e->bodies.by_peer, e->mem, &e->random);
     cp_map_init(&e->bodies.out, e->mem, &e->random);
     cp_list_init(&e->bodies.oldest_out);
+    cp_map_init(&e->operations.active, e->mem, &e->random);
 }
 
 void cp_bodies_clear(struct cp_engine *e)
@@ -17,6 +18,7 @@ void cp_bodies_clear(struct cp_engine *e)
     cp_map_clear(&e->bodies.in);
     cp_map_clear(&e->bodies.by_peer);
     cp_map_clear(&e->bodies.out);
+    cp_map_clear(&e->operations.active);
 }
 
 bool cp_bodies_take(struct cp_engine *e, uint64_t n)
@@ -36,11 +38,10 @@ void cp_bodies_give_back(struct cp_engine *e, uint64_t n)
 }
 
 static void put_key(struct cp_buf *key, const struct cp_link *link,
-                    const copal_msg *request)
+                    const struct cp_address *remote, const copal_msg *request)
 {
     cp_put_bytes(key, cp_bytes(&link, sizeof(link)));
-    cp_put_bytes(key,
-                 cp_bytes(&request->path.remote, sizeof(request->path.remote)));
+    cp_put_bytes(key, cp_bytes(remote, sizeof(*remote)));
     if (cp_msg_has(request,
                    COPAL_OPT_IF_NONE_MATCH)) { /* block 0 alone has it */
         copal_msg *m = cp_msg_derive(request);
@@ -57,16 +58,17 @@ static void put_key(struct cp_buf *key, const struct cp_link *link,
 }
 
 uint64_t cp_bodies_key(struct cp_engine *e, const struct cp_link *link,
+                       const struct cp_address *remote,
                        const copal_msg *request)
 {
     uint8_t storage[512];
     struct cp_buf key = cp_buf_fixed(storage, sizeof(storage));
     uint64_t hash;
 
-    put_key(&key, link, request);
+    put_key(&key, link, remote, request);
     if (key.failed) { /* long URIs need more room */
         key = cp_buf_new(e->mem);
-        put_key(&key, link, request);
+        put_key(&key, link, remote, request);
     }
     hash = key.failed ? cp_random_u64(&e->random) /* no memory: like no other */
                       : cp_map_hash(&e->bodies.in, key.data, key.len);

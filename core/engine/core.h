@@ -46,6 +46,7 @@ struct cp_engine {
     struct cp_dedup dedup;
     struct cp_observing observing;
     struct cp_bodies bodies;
+    struct cp_operations operations;
 
     uint16_t understood[16]; /* options outside the table: copal_understand */
     size_t understood_count;

@@ -16,6 +16,7 @@ void cp_transfer_free(copal_exchange *x)
 
     if (t == NULL)
         return;
+    cp_block_tag_end(x);
     x->transfer = NULL;
     copal_msg_unref(t->sending);
     copal_msg_unref(t->head);

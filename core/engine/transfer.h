@@ -24,6 +24,11 @@ struct cp_transfer {
     bool pulls;         /* the body comes by copal_write() */
     bool awaits_write;
     bool wrote_last;
+    bool awaits_answer; /* a block is under way */
+    bool is_operation;  /* in engine->operations */
+    bool is_tagged;
+    uint16_t tag;
+    struct cp_map_node operation;
     uint64_t pull_at; /* what the PULL under way is for */
     uint16_t pull_size;
 
@@ -64,14 +69,15 @@ copal_bytes cp_transfer_part_of(copal_bytes body, uint64_t offset,
 
 /* ---- bodies.c ---- */
 
-/* Who sends which body: the source of request and its cache key, as 64 bits of
- * SipHash under a random key of ours. They are taken for the thing itself:
+/* Who sends which body: the other end and the request's cache key, which has
+ * its Request-Tags in it (RFC 9175 3.3), as 64 bits of SipHash under a random key of ours. They are taken for the thing itself:
  * nobody can aim at a collision, and by chance there is none among as many as
  * BODY_MEMORY holds. A FETCH's payload is not part of it: each block of an
  * upload has another, and later blocks of an answer may be asked for with or
  * without it; two answers of one sender that are mixed up so differ in their
  * ETag. RFC 8132 2, RFC 7959 2.4. */
 uint64_t cp_bodies_key(struct cp_engine *e, const struct cp_link *link,
+                       const struct cp_address *remote,
                        const copal_msg *request);
 
 /* Room for n bytes more, also that of answers kept; false: BODY_MEMORY is
@@ -88,6 +94,16 @@ int cp_block_out_response(copal_exchange *x, copal_msg **m);
 /* The block of the request's body at t->sent, or a piece given as such. NULL:
  * out of memory, or of numbers. */
 copal_msg *cp_block_out_piece(copal_exchange *x, copal_bytes part, bool more);
+
+/* ---- block_tag.c ---- */
+
+/* A body of ours begins: *m, the whole request, is replaced by one with a
+ * Request-Tag if another like it is around and the user gave none. 0, or
+ * COPAL_ENOMEM. */
+int cp_block_tag_begin(copal_exchange *x, copal_msg **m);
+/* m, made of x's request, belongs to the same operation. COPAL_ENOMEM. */
+int cp_block_tag_put(const copal_exchange *x, copal_msg *m);
+void cp_block_tag_end(copal_exchange *x);
 
 /* ---- block_answer.c: an answer's body ---- */
 

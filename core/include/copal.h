@@ -717,7 +717,14 @@ COPAL_API const copal_msg *copal_exchange_request(const copal_exchange *x);
 COPAL_API const char *copal_exchange_param(const copal_exchange *x,
                                            const char *name); /* of the path */
 
-/* Streams. One write per PULL, in the callback or later: exactly ev->want
+/* Bodies. One longer than BLOCK_SIZE goes and comes in blocks (RFC 7959). An
+ * upload that begins beside others to the same resource, or soon after one that
+ * broke off, gets a Request-Tag, so that a server keeps them apart (RFC 9175
+ * 3.5); one that the user set stays, and begun again under it an upload takes
+ * the place of the one before. Requests without blocks have none: where many
+ * POST or FETCH at once for long answers, their user sets one for each.
+ *
+ * Streams. One write per PULL, in the callback or later: exactly ev->want
  * bytes, fewer or none only when last, for blocks are equal (RFC 7959 2.2). The
  * piece belongs at ev->offset, which may be one written before: the peer lost
  * that block. It is copied. ESTATE: nothing was asked for, or x is over.

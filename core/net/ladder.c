@@ -182,6 +182,7 @@ static void put_options(struct cp_buf *b, const copal_msg *m)
 {
     const struct cp_option *observe = cp_msg_find(m, COPAL_OPT_OBSERVE);
     const struct cp_option *etag = cp_msg_find(m, COPAL_OPT_ETAG);
+    const struct cp_option *tag = cp_msg_find(m, COPAL_OPT_REQUEST_TAG);
 
     if (observe != NULL && cp_code_is_request(m->code))
         cp_put_format(
@@ -194,6 +195,10 @@ static void put_options(struct cp_buf *b, const copal_msg *m)
     if (etag != NULL) {
         cp_put_text(b, " etag=");
         cp_put_hex(b, cp_msg_option_value(m, etag));
+    }
+    if (tag != NULL) {
+        cp_put_text(b, " tag=");
+        cp_put_hex(b, cp_msg_option_value(m, tag));
     }
 }
 

@@ -20,7 +20,9 @@
  *               [ " obs" ]                     of a response
  *               [ " 1:" num "/" more "/" size ] Block1, as RFC 7959 3 has it
  *               [ " 2:" num "/" more "/" size ] Block2; "?" for an illegal one
- *               [ " etag=" hex ]               the first one; no other option
+ *               [ " etag=" hex ]               the first one
+ *               [ " tag=" hex ]                the first Request-Tag, RFC 9175
+ *                                              3.2; no other option
  *   payload   = " " DQUOTE text DQUOTE [ "..." ]  UTF-8 without control
  *               characters, its first 32 characters, nothing escaped
  *             / " (" bytes " bytes)"           all else, and a block of more

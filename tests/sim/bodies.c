@@ -383,17 +383,17 @@ static void add_block(copal_msg *m, int option, const char *text)
         cp_block_encode((struct cp_block){num, (uint16_t)size, more != 0}));
 }
 
-static void add_etag(copal_msg *m, const char *hex)
+static void add_hex(copal_msg *m, int option, const char *hex)
 {
-    uint8_t etag[8];
+    uint8_t value[8];
     size_t n = strlen(hex) / 2;
 
     for (size_t i = 0; i < n; i++) {
         const char digits[3] = {hex[2 * i], hex[2 * i + 1], 0};
 
-        etag[i] = (uint8_t)strtoul(digits, NULL, 16);
+        value[i] = (uint8_t)strtoul(digits, NULL, 16);
     }
-    copal_msg_add(m, COPAL_OPT_ETAG, (copal_bytes){etag, n});
+    copal_msg_add(m, option, (copal_bytes){value, n});
 }
 
 static void add_word(copal_msg *m, const char *word)
@@ -411,7 +411,9 @@ static void add_word(copal_msg *m, const char *word)
     else if (strncmp(word, "2:", 2) == 0)
         add_block(m, COPAL_OPT_BLOCK2, word + 2);
     else if (strncmp(word, "etag=", 5) == 0)
-        add_etag(m, word + 5);
+        add_hex(m, COPAL_OPT_ETAG, word + 5);
+    else if (strncmp(word, "tag=", 4) == 0)
+        add_hex(m, COPAL_OPT_REQUEST_TAG, word + 4);
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         if (strncmp(word, numbers[i].name, strlen(numbers[i].name)) == 0)
             copal_msg_add_uint(

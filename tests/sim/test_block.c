@@ -466,13 +466,16 @@ static void bodies_of_both_directions_follow_each_other(void **state)
            "   0 client > server CON POST 0003 /soap 1:2/0/128 2:0/0/128 "
            "(64 bytes)\n"
            "   0 server > client ACK 2.04 0003 1:2/0/128 2:0/1/128 "
-           "(128 bytes)\n"
+           "etag=49b25d27 (128 bytes)\n"
            "   0 client > server CON POST 0004 /soap 2:1/0/128\n"
-           "   0 server > client ACK 2.04 0004 2:1/1/128 (128 bytes)\n"
+           "   0 server > client ACK 2.04 0004 2:1/1/128 "
+           "etag=49b25d27 (128 bytes)\n"
            "   0 client > server CON POST 0005 /soap 2:2/0/128\n"
-           "   0 server > client ACK 2.04 0005 2:2/1/128 (128 bytes)\n"
+           "   0 server > client ACK 2.04 0005 2:2/1/128 "
+           "etag=49b25d27 (128 bytes)\n"
            "   0 client > server CON POST 0006 /soap 2:3/0/128\n"
-           "   0 server > client ACK 2.04 0006 2:3/0/128 (66 bytes)\n");
+           "   0 server > client ACK 2.04 0006 2:3/0/128 "
+           "etag=49b25d27 (66 bytes)\n");
 }
 
 static void the_size_of_answers_is_asked_for_with_the_last_block(void **state)
@@ -492,9 +495,11 @@ static void the_size_of_answers_is_asked_for_with_the_last_block(void **state)
            "   0 server > client ACK 2.31 0001 1:0/1/128\n"
            "   0 client > server CON POST 0002 /soap 1:1/0/128 2:0/0/64 "
            "(72 bytes)\n"
-           "   0 server > client ACK 2.04 0002 1:1/0/128 2:0/1/64 (64 bytes)\n"
+           "   0 server > client ACK 2.04 0002 1:1/0/128 2:0/1/64 "
+           "etag=e44dfd35 (64 bytes)\n"
            "   0 client > server CON POST 0003 /soap 2:1/0/64\n"
-           "   0 server > client ACK 2.04 0003 2:1/0/64 (36 bytes)\n");
+           "   0 server > client ACK 2.04 0003 2:1/0/64 etag=e44dfd35 "
+           "(36 bytes)\n");
 }
 
 static void a_stateless_server_gets_every_block(void **state)
@@ -1026,6 +1031,30 @@ static void blocks_have_an_etag_even_if_the_handler_gave_none(void **state)
     assert_int_equal(count_in_transcript(w, " etag="), 2);
 }
 
+/* Two short requests have no Request-Tag, for nobody knows that their answers
+ * will be long. Whose answer was replaced hears so, and gets no mixture. */
+static void answers_of_two_posts_are_not_mixed_up(void **state)
+{
+    struct world *w = *state;
+    struct party *s = serve_body(w, COPAL_POST, "/x", 0, 3000), *a, *b;
+
+    s->answer = COPAL_CHANGED;
+    copal_sim_set_path(w->sim, NULL, NULL, (copal_sim_path){.delay = 10});
+    a = raw(w, "POST coap://server/x", (copal_bytes){0});
+    run(w, 25);
+    s->version = 2;
+    b = ask_body(w, COPAL_POST, "coap://server/x", 0);
+    run(w, 1000);
+    assert_int_equal(count_in_transcript(w, "2.04 0001 2:0/1/1024 etag="), 1);
+    assert_body(b, 3000, 2);
+    a = ask_body(w, COPAL_POST, "coap://server/x", 0);
+    run(w, 15);
+    s->version = 3;
+    raw(w, "POST coap://server/x", (copal_bytes){0});
+    run(w, 1000);
+    assert_log(a, "end ECHANGED\n");
+}
+
 static void a_representation_that_changed_is_fetched_anew(void **state)
 {
     struct world *w = *state;
@@ -1434,6 +1463,7 @@ int main(void)
         TEST(an_error_stays_an_error_whichever_block_was_asked_for),
         TEST(raw_blocks_pass_untouched_both_ways),
         TEST(blocks_have_an_etag_even_if_the_handler_gave_none),
+        TEST(answers_of_two_posts_are_not_mixed_up),
         TEST(a_representation_that_changed_is_fetched_anew),
         TEST(one_that_changes_all_the_time_ends_with_echanged),
         TEST(a_post_is_not_done_twice_for_an_answer_that_changed),

@@ -688,6 +688,15 @@ static void a_sender_who_leaves_ends_the_stream(void **state)
     assert_log(s, "PUT 0 bytes\nchunk 0 +64\nchunk 64 +64\nend ETIMEOUT\n");
 }
 
+/* Under the same Request-Tag: RFC 9175 3.3. */
+static struct party *put_tagged(struct world *w, size_t size)
+{
+    copal_msg *m = request_of(w, COPAL_PUT, "coap://server/up", size);
+
+    copal_msg_add(m, COPAL_OPT_REQUEST_TAG, piece_of("t"));
+    return send_request(w, m);
+}
+
 static void a_sender_who_begins_again_ends_the_stream(void **state)
 {
     struct world *w = *state;
@@ -695,11 +704,11 @@ static void a_sender_who_begins_again_ends_the_stream(void **state)
 
     small_blocks(w);
     copal_sim_set_path(w->sim, NULL, NULL, (copal_sim_path){.delay = 10});
-    p = ask_body(w, COPAL_PUT, "coap://server/up", 1000);
+    p = put_tagged(w, 1000);
     run(w, 15);
     copal_cancel(p->x);
     run(w, 10);
-    p = ask_body(w, COPAL_PUT, "coap://server/up", 100);
+    p = put_tagged(w, 100);
     run(w, 1000);
     assert_log(s, "PUT 0 bytes\nchunk 0 +64\nend ECLOSED\nPUT 0 bytes\n"
                   "chunk 0 +64\nchunk 64 +36 last\n");
