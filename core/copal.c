@@ -11,7 +11,8 @@
 /* The life of a message at a glance. */
 static const struct cp_stage *const stages[] = {
     &cp_observe, /* before block: a stale notification starts no transfer */
-    &cp_block,   /* nearest the application: above it, bodies are whole   */
+    &cp_block,   /* above it, bodies are whole                            */
+    &cp_cache,   /* nearest the application: what it keeps is whole, too  */
 };
 
 void cp_endpoint_enter(copal *c)
@@ -228,7 +229,10 @@ int copal_tune(copal *c, const char *scope, copal_param p, int64_t value)
         return err;
     if (p == COPAL_P_MAX_MEMORY)
         cp_mem_limit(c->mem, (uint64_t)value);
-    return cp_params_set(&c->engine->params, scope, p, value);
+    err = cp_params_set(&c->engine->params, scope, p, value);
+    if (p == COPAL_P_CACHE_MEMORY)
+        cp_cache_trim(c->engine);
+    return err;
 }
 
 const char *copal_why(const copal *c)

@@ -352,7 +352,7 @@ copal_exchange *cp_ask_start(struct cp_engine *e, copal_msg *m, copal_cb cb)
     if (x == NULL)
         return NULL;
     a = cp_ask_of(x);
-    if (check(a) != 0)
+    if (check(a) != 0 || (!a->is_ping && cp_cache_answers(x)))
         return x;
     limit = cp_exchange_param(x, COPAL_P_TIMEOUT);
     if (limit > 0) {

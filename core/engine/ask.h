@@ -2,6 +2,7 @@
 #ifndef CP_ENGINE_ASK_H
 #define CP_ENGINE_ASK_H
 
+#include "engine/cache.h"
 #include "engine/driver.h"
 #include "engine/exchange.h"
 #include "engine/token.h"
@@ -31,6 +32,7 @@ struct cp_ask {
     bool wants_observe, is_observed;
     uint32_t observe_number; /* of the newest notification */
     uint64_t observe_at;
+    struct cp_cache_use cache;
     copal_msg *held;             /* the newest notification while paused */
     void (*on_over)(void *user); /* a watch lets go */
     void *on_over_user;

@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "base/random.h"
 #include "engine/block.h"
+#include "engine/cache.h"
 #include "engine/dedup.h"
 #include "engine/engine.h"
 #include "engine/event.h"
@@ -47,6 +48,7 @@ struct cp_engine {
     struct cp_observing observing;
     struct cp_bodies bodies;
     struct cp_operations operations;
+    struct cp_caching caching;
 
     uint16_t understood[16]; /* options outside the table: copal_understand */
     size_t understood_count;

@@ -37,6 +37,7 @@ struct cp_engine *cp_engine_new(struct cp_driver *driver, uint64_t seed,
     cp_dedup_init(&e->dedup, e);
     cp_observing_init(e);
     cp_bodies_init(e);
+    cp_cache_init(e);
     return e;
 }
 
@@ -82,6 +83,7 @@ void cp_engine_free(struct cp_engine *e)
 
     make_husks(e);
     cp_dedup_clear(&e->dedup);
+    cp_cache_clear(e);
     cp_map_clear(&e->by_token);
     cp_map_clear(&e->by_mid);
     cp_map_clear(&e->peers);

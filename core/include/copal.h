@@ -293,9 +293,17 @@ COPAL_API int copal_number(copal_registry r, const char *name);
  * are counted from the endpoint's own ACK_TIMEOUT, ACK_RANDOM, MAX_RETRANSMIT.
  * A TIMEOUT ends an observation, too, and each registration of a watch.
  *
+ * CACHE_MEMORY above 0 keeps answers (RFC 7252 5.6): a GET or FETCH then ends
+ * without a datagram while Max-Age of an answer to the same request lasts, in
+ * a RESPONSE with what is left of it; afterwards ETags go along, and of a 2.03
+ * the RESPONSE is what was kept. Notifications are kept, too; streams, parts
+ * (COPAL_RAW_BLOCKS) and answers to groups are not. A change by this endpoint
+ * spoils what it has of that URI and of the one Location-* names. What was used
+ * longest ago gives way.
+ *
  * Not built in yet, so that any value but the default gives ENOTSUP:
  * PROBING_RATE, LEISURE, Q_BLOCK, CONGESTION, KEEPALIVE, HOPS, ECHO_FACTOR,
- * GUARD_LOOPBACK, CACHE_MEMORY, RECORD_MEMORY, MAX_MESSAGE, MAX_CONNECTIONS,
+ * GUARD_LOOPBACK, RECORD_MEMORY, MAX_MESSAGE, MAX_CONNECTIONS,
  * ADDR_CONNECTIONS, MAX_HANDSHAKES.
  *
  * X(name, number, default, where, what) */
@@ -440,7 +448,8 @@ enum {                        /* copal_msg_set_flags */
     COPAL_RAW_BLOCKS = 8,     /* hands off Block1/2: I speak RFC 7959 myself  */
     COPAL_WATCH = 16,         /* observe, never quiet without telling         */
     COPAL_TELL_PROGRESS = 32, /* PROGRESS events                              */
-    COPAL_ANY_PORT = 64       /* the answer may come from another port        */
+    COPAL_ANY_PORT = 64,      /* the answer may come from another port        */
+    COPAL_NO_CACHE = 128      /* ask, whatever CACHE_MEMORY or a 4.29 says    */
 };
 
 /* An empty message of that code, 0 to 255; NULL also for any other. */
@@ -577,6 +586,8 @@ COPAL_API int copal_msg_resume(copal_msg *m, uint64_t offset, copal_bytes etag);
  * returning. NULL: out of memory, m is NULL, or c is being freed; drop has run.
  * The handle is good until END has returned unless ref'd.
  * Streamed in: RESPONSE with the options and no payload, then CHUNKs.
+ * A 4.29 is the answer to each further request of that method and URI until its
+ * Max-Age is over (RFC 8516 4), but for COPAL_NO_CACHE: these are not sent.
  * A response of any code, 4.04 too, is an answer, and END has status 0. Else
  *   EURI, ENOTSUP    what copal_msg_set_uri() refused, or a scheme but coap
  *   EINVAL           m has a code of no method, or a group is to confirm it

@@ -88,13 +88,15 @@ local plain = { etag = 4, if_match = 1, if_none_match = 5, max_age = 14,
 -- Used by those who send; they set no option of the message.
 local others = { format = true, flags = true, confirmable = true, non = true,
   progress = true, sink = true, limit = true, code = true,
-  payload = true, uri = true, raw_blocks = true, any_port = true }
+  payload = true, uri = true, raw_blocks = true, any_port = true,
+  no_cache = true }
 
 local function flags_of(opts)
   local flags = opts.flags or 0
   if opts.non or opts.confirmable == false then flags = flags + core.NON end
   if opts.raw_blocks then flags = flags + core.RAW_BLOCKS end
   if opts.any_port then flags = flags + core.ANY_PORT end
+  if opts.no_cache then flags = flags + core.NO_CACHE end
   if opts.progress then flags = flags + core.TELL_PROGRESS end
   if opts.sink then flags = flags + core.STREAM_IN end
   return flags

@@ -48,6 +48,43 @@ test("a path, and what a host loses, may be set", function()
   sim:close()
 end)
 
+test("what is fresh is not asked again, unless the request says no_cache", function()
+  local sim, server, client = pair()
+  local asked = 0
+  server:serve("/t", function()
+    asked = asked + 1
+    return { payload = tostring(asked), max_age = 10 }
+  end)
+  local url = "coap://server/t"
+  equal(client:get(url).text, "1")
+  equal(client:get(url).text, "2")
+  client:tune(nil, { cache_memory = 65536 })
+  equal(client:get(url).text, "3")
+  client:sleep(4)
+  local kept = client:get(url)
+  equal(kept.text, "3") equal(kept.max_age, 6)
+  equal(client:get(url, { no_cache = true }).text, "4")
+  equal(client:get(url).text, "4")
+  sim:close()
+end)
+
+test("a 4.29 is the answer until its Max-Age is over", function()
+  local sim, server, client = pair()
+  local asked = 0
+  server:serve("/t", function()
+    asked = asked + 1
+    return asked == 1 and { code = "4.29", payload = "slowly", max_age = 10 } or "done"
+  end)
+  local url = "coap://server/t"
+  equal(client:get(url).code, copal.TOO_MANY_REQUESTS)
+  client:sleep(4)
+  local kept = client:get(url)
+  equal(kept.text, "slowly") equal(kept.max_age, 6) equal(asked, 1)
+  client:sleep(6)
+  equal(client:get(url).text, "done")
+  sim:close()
+end)
+
 test("a handler sees the address of a host that moved", function()
   local sim, server, client = pair()
   local seen = {}

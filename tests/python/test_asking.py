@@ -189,6 +189,46 @@ def test_a_handler_may_ask_others(pair):
     assert client.get("coap://server/blocking").text == "ESTATE"
 
 
+def test_what_is_fresh_is_not_asked_again_unless_the_request_says_no_cache(pair):
+    _, server, client = pair
+    asked = []
+
+    def answer(req):
+        asked.append(req)
+        return copal.Response(str(len(asked)), max_age=10)
+
+    server.serve("/t", answer)
+    url = "coap://server/t"
+    assert [client.get(url).text, client.get(url).text] == ["1", "2"]
+    client.tune(cache_memory=65536)
+    assert client.get(url).text == "3"
+    client.sleep(4)
+    kept = client.get(url)
+    assert (kept.text, kept.max_age) == ("3", 6)
+    assert client.get(url, no_cache=True).text == "4"
+    assert client.get(url).text == "4"
+
+
+def test_a_4_29_is_the_answer_until_its_max_age_is_over(pair):
+    _, server, client = pair
+    asked = []
+
+    def answer(req):
+        asked.append(req)
+        if len(asked) == 1:
+            return copal.Response("slowly", code=copal.TOO_MANY_REQUESTS, max_age=10)
+        return "done"
+
+    server.serve("/t", answer)
+    url = "coap://server/t"
+    assert client.get(url).code is copal.TOO_MANY_REQUESTS
+    client.sleep(4)
+    kept = client.get(url)
+    assert (kept.text, kept.max_age, len(asked)) == ("slowly", 6, 1)
+    client.sleep(6)
+    assert client.get(url).text == "done"
+
+
 def test_silence_is_a_timeout(pair):
     sim, _, client = pair
     sim.lose("client", 5)

@@ -106,13 +106,13 @@ static void what_is_not_built_in_says_so(void **state)
 static void a_parameter_without_effect_keeps_its_default(void **state)
 {
     static const copal_param missing[] = {
-        COPAL_P_PROBING_RATE,     COPAL_P_LEISURE,
-        COPAL_P_Q_BLOCK,          COPAL_P_CONGESTION,
-        COPAL_P_KEEPALIVE,        COPAL_P_HOPS,
-        COPAL_P_ECHO_FACTOR,      COPAL_P_GUARD_LOOPBACK,
-        COPAL_P_CACHE_MEMORY,     COPAL_P_RECORD_MEMORY,
-        COPAL_P_MAX_MESSAGE,      COPAL_P_MAX_CONNECTIONS,
-        COPAL_P_ADDR_CONNECTIONS, COPAL_P_MAX_HANDSHAKES,
+        COPAL_P_PROBING_RATE,    COPAL_P_LEISURE,
+        COPAL_P_Q_BLOCK,         COPAL_P_CONGESTION,
+        COPAL_P_KEEPALIVE,       COPAL_P_HOPS,
+        COPAL_P_ECHO_FACTOR,     COPAL_P_GUARD_LOOPBACK,
+        COPAL_P_RECORD_MEMORY,   COPAL_P_MAX_MESSAGE,
+        COPAL_P_MAX_CONNECTIONS, COPAL_P_ADDR_CONNECTIONS,
+        COPAL_P_MAX_HANDSHAKES,
     };
     static const struct {
         copal_param p;
@@ -342,7 +342,7 @@ static void a_message_refuses_what_it_cannot_hold(void **state)
 
     assert_null(copal_msg_new(w->c, 256));
     assert_null(copal_msg_new(w->c, -1));
-    assert_int_equal(copal_msg_set_flags(m, 128), COPAL_EINVAL);
+    assert_int_equal(copal_msg_set_flags(m, 1u << 30), COPAL_EINVAL);
     assert_int_equal(copal_msg_set_payload(m, 65536, NONE), COPAL_EINVAL);
     assert_int_equal(copal_msg_set_payload(m, 0, NO_DATA), COPAL_EINVAL);
     assert_int_equal(copal_msg_add(m, 65536, NONE), COPAL_EINVAL);

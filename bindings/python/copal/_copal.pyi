@@ -33,6 +33,7 @@ class Simple(structseq[Any], tuple[int]):
     def simple(self) -> int: ...
 
 ANY_PORT: int
+NO_CACHE: int
 CHUNK: int
 CODES: int
 END: int

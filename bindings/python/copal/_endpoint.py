@@ -140,8 +140,9 @@ class Endpoint(Passenger):
         options: ``accept=``, ``format=`` a Content-Format; ``query=`` a dict or
         list; ``etag if_match if_none_match max_age observe hop_limit proxy_uri
         proxy_scheme no_response size1 size2``; ``options={"ETag": b"x", 65000:
-        7}`` for any other; ``non=True``; ``sink=`` a file or function that takes
-        the body piece by piece, ``progress=fn(done, total)`` in bytes; and the
+        7}`` for any other; ``non=True``; ``no_cache=True``; ``sink=`` a file or
+        function that takes the body piece by piece, ``progress=fn(done, total)``
+        in bytes; and the
         parameters of a message, times in seconds: ``timeout=60``,
         ``ack_timeout=12``, ``max_retransmit=2``, ``block_size=512``.
 

@@ -518,7 +518,7 @@ _PLAIN = {
 _FLAGS = {
     "non": _copal.NON, "raw_blocks": _copal.RAW_BLOCKS,
     "any_port": _copal.ANY_PORT, "progress": _copal.TELL_PROGRESS,
-    "sink": _copal.STREAM_IN,
+    "sink": _copal.STREAM_IN, "no_cache": _copal.NO_CACHE,
 }  # fmt: skip
 
 
