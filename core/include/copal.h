@@ -612,7 +612,8 @@ COPAL_API copal_exchange *copal_request(copal *c, copal_msg *m, copal_cb cb);
  * Watch: registers again before Max-Age runs out and after silence, reboot, a
  * refused port or a new address, and tells: RESPONSE, SILENT, RESUMED, END.
  * It ends by itself only where trying again is vain: ENOTOBS after a first
- * answer that is an error or cannot be observed, EINVAL, EURI, ENOTSUP. */
+ * answer that is an error or cannot be observed, EINVAL, EURI, ENOTSUP. A 4.29,
+ * or a 5.03 with Max-Age, is no such end: it asks again when that is over. */
 COPAL_API copal_exchange *copal_get(copal *c, const char *uri, copal_cb cb);
 COPAL_API copal_exchange *copal_observe(copal *c, const char *uri, copal_cb cb);
 COPAL_API copal_exchange *copal_watch(copal *c, const char *uri, copal_cb cb);

@@ -211,18 +211,34 @@ static bool heals(int status)
     }
 }
 
-/* The observation failed: waits, then tries again. A reason is told once, not
- * with every attempt. code: of the response that was the reason; or 0. */
-static void fail(struct cp_watch *w, int status, int code, const char *reason)
+/* Does the server wish to be asked again, in *ms? RFC 8516 4, which takes a
+ * Max-Age that is not there for 60; RFC 7252 5.9.3.4. */
+static bool invites(const copal_msg *msg, uint64_t *ms)
+{
+    int code = copal_msg_code(msg);
+    int64_t max_age = copal_msg_uint(msg, COPAL_OPT_MAX_AGE);
+
+    if (code != COPAL_TOO_MANY_REQUESTS &&
+        (code != COPAL_UNAVAILABLE || max_age < 0))
+        return false;
+    *ms = 1000 * (max_age < 0 ? DEFAULT_MAX_AGE : (uint64_t)max_age);
+    return true;
+}
+
+/* The observation failed: waits, wished ms if that is longer, then tries again.
+ * A reason is told once, not with every attempt. code: of the response that was
+ * the reason; or 0. */
+static void fail(struct cp_watch *w, int status, int code, uint64_t wished,
+                 const char *reason)
 {
     bool is_news =
         !w->is_silent || status != w->told_status || code != w->told_code;
-    uint64_t wait = w->wait;
+    uint64_t wait = wished > w->wait ? wished : w->wait;
     char text[SENTENCE];
 
     w->state = WAITING;
     w->act_at = copal_now(w->endpoint) + wait;
-    w->wait = wait * 2 < LONGEST_WAIT ? wait * 2 : LONGEST_WAIT;
+    w->wait = w->wait * 2 < LONGEST_WAIT ? w->wait * 2 : LONGEST_WAIT;
     w->is_silent = true;
     if (arm(w) != 0) {
         out_of_memory(w);
@@ -328,11 +344,13 @@ static void on_notification(struct cp_watch *w, const copal_msg *msg)
 }
 
 /* An answer after which nothing follows: an error, or a success without
- * Observe. The first one ever ends the watch, since waiting promises nothing;
- * later ones may pass. */
+ * Observe. The first one ever ends the watch, since waiting promises nothing,
+ * unless the server itself promises; later ones may pass. */
 static void on_other(struct cp_watch *w, const copal_msg *msg)
 {
-    bool is_first = !w->was_answered;
+    uint64_t wished = 0;
+    bool invited = invites(msg, &wished);
+    bool is_first = !w->was_answered && !invited;
     int code = copal_msg_code(msg);
     bool is_value = cp_code_class(code) == 2;
     copal_exchange *x = w->x;
@@ -340,7 +358,7 @@ static void on_other(struct cp_watch *w, const copal_msg *msg)
 
     w->x = NULL;
     copal_cancel(x); /* ESTATE if it is over, which is as well */
-    w->was_answered = true;
+    w->was_answered = w->was_answered || !invited;
     if (is_value || !w->is_silent)
         tell_heard(w, msg);
     if (w->state == OVER)
@@ -353,7 +371,7 @@ static void on_other(struct cp_watch *w, const copal_msg *msg)
     if (is_first)
         finish(w, COPAL_ENOTOBS, text);
     else
-        fail(w, COPAL_ENOTOBS, is_value ? 0 : code, text);
+        fail(w, COPAL_ENOTOBS, is_value ? 0 : code, wished, text);
 }
 
 static void on_end(struct cp_watch *w, int status, const char *text)
@@ -370,7 +388,7 @@ static void on_end(struct cp_watch *w, int status, const char *text)
     if (!heals(status) || (status == COPAL_ENOTOBS && !w->was_answered))
         finish(w, status, text);
     else
-        fail(w, status == 0 ? COPAL_ENOTOBS : status, 0, text);
+        fail(w, status == 0 ? COPAL_ENOTOBS : status, 0, 0, text);
 }
 
 static void on_event(const copal_event *ev, void *user)

@@ -379,6 +379,53 @@ static void an_error_as_first_answer_ends_it(void **state)
     assert_non_null(strstr(h.text, "4.04"));
 }
 
+/* RFC 8516 4; also as the first answer, for it promises that waiting helps. */
+static void after_4_29_it_asks_when_max_age_is_over(void **state)
+{
+    struct world *w = *state;
+    static struct value v = {.text = "slowly", .code = COPAL_TOO_MANY_REQUESTS};
+    static struct watch h;
+
+    serve_value(w, &v, COPAL_OBSERVABLE);
+    v.max_age = 100;
+    watch(w, &h, URI, 0);
+    run(w, 1);
+    assert_string_equal(h.heard, "Rslowly S ");
+    assert_int_equal(h.silent_status, COPAL_ENOTOBS);
+    assert_non_null(strstr(h.text, "4.29"));
+    assert_non_null(strstr(h.text, "in 100 s"));
+    run(w, 98);
+    assert_int_equal(v.gets, 1);
+    run(w, 2);
+    assert_int_equal(v.gets, 2);
+    v.code = COPAL_CONTENT;
+    run(w, 100);
+    assert_string_equal(h.heard, "Rslowly S + Rslowly ");
+    assert_int_equal(v.gets, 3);
+}
+
+/* RFC 7252 5.9.3.4. */
+static void after_5_03_it_asks_when_max_age_is_over(void **state)
+{
+    struct world *w = *state;
+    static struct value v = {.text = "1"};
+    static struct watch h;
+
+    serve_value(w, &v, COPAL_OBSERVABLE);
+    watch(w, &h, URI, 0);
+    run(w, 1);
+    v.code = COPAL_UNAVAILABLE;
+    v.max_age = 30;
+    change(w, &v, "later");
+    run(w, 1);
+    v.code = COPAL_CONTENT;
+    assert_string_equal(h.heard, "R1 Rlater S ");
+    run(w, 28);
+    assert_int_equal(v.gets, 2);
+    run(w, 2);
+    assert_string_equal(h.heard, "R1 Rlater S + Rlater ");
+}
+
 static void what_cannot_heal_ends_it_at_once(void **state)
 {
     struct world *w = *state;
@@ -492,6 +539,8 @@ int main(void)
         TEST(it_may_be_cancelled_from_its_own_callback),
         TEST(what_cannot_be_observed_is_heard_once),
         TEST(an_error_as_first_answer_ends_it),
+        TEST(after_4_29_it_asks_when_max_age_is_over),
+        TEST(after_5_03_it_asks_when_max_age_is_over),
         TEST(what_cannot_heal_ends_it_at_once),
         TEST(the_end_of_the_endpoint_ends_it),
         TEST(closing_the_endpoint_ends_it),
