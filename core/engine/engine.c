@@ -269,25 +269,35 @@ unsigned cp_engine_check_options(struct cp_engine *e, copal_msg *m)
     return bad != 0 ? bad : unsupported(m);
 }
 
+/* RFC 8768 3: 0 and what is above 255 are refused, be the option elective. */
+static bool has_bad_hop_limit(const copal_msg *m)
+{
+    const struct cp_option *o = cp_msg_find(m, COPAL_OPT_HOP_LIMIT);
+
+    return o != NULL &&
+           (o->len != 1 || cp_bytes_uint(cp_msg_option_value(m, o)) == 0);
+}
+
 static void on_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
                        struct cp_seen *seen)
 {
+    bool bad_hop_limit = has_bad_hop_limit(*m); /* which the check takes out */
     unsigned bad = cp_engine_check_options(e, *m);
     char why[64];
 
     if (bad == COPAL_OPT_PROXY_URI || bad == COPAL_OPT_PROXY_SCHEME)
         bad = 0; /* wrong length or not: 5.05 is the site's to say */
-    if (bad == 0 && cp_msg_uint_or(*m, COPAL_OPT_HOP_LIMIT, 1) == 0) {
-        cp_answer_at_once(e, link, *m, seen, COPAL_BAD_REQUEST,
-                          "Hop-Limit 0"); /* RFC 8768 3 */
-        return;
-    }
-    if (bad == 0) {
+    if (bad == 0 && !bad_hop_limit) {
         cp_answer_request(e, link, m, seen);
         return;
     }
     if ((*m)->path.is_multicast)
         return;
+    if (bad == 0) {
+        cp_answer_at_once(e, link, *m, seen, COPAL_BAD_REQUEST,
+                          "Hop-Limit is not 1 to 255");
+        return;
+    }
     snprintf(why, sizeof(why), "option %u not understood", bad);
     cp_answer_at_once(e, link, *m, seen, COPAL_BAD_OPTION, why);
 }
