@@ -97,6 +97,12 @@ static void on_deadline(struct cp_timer *t)
                          "%s: not done within %lld ms; allow more with timeout",
                          uri_of(&a->x),
                          (long long)cp_exchange_param(&a->x, COPAL_P_TIMEOUT));
+    else if (a->slot->flight.state == CP_QUEUED)
+        cp_exchange_fail(&a->x, COPAL_ETIMEOUT,
+                         "%s: never sent, requests to that peer before it had "
+                         "no answer (nstart, probing_rate); try a confirmable "
+                         "one",
+                         uri_of(&a->x));
     else if (a->heard)
         cp_exchange_fail(&a->x, COPAL_ETIMEOUT,
                          "%s: acknowledged, but no answer followed; it may "

@@ -1,6 +1,7 @@
 /* Responses, from the wire up to the user. */
 #include "engine/ask.h"
 #include "engine/core.h"
+#include "engine/wait.h"
 #include "wire/message_text.h"
 
 /* A confirmable is answered by an empty message, the same to each repeat. */
@@ -132,6 +133,8 @@ void cp_ask_hear(struct cp_engine *e, struct cp_link *link, copal_msg **m,
         return;
     }
     x = cp_exchange_hold(t->x);
+    if ((*m)->type == CP_ACK)
+        cp_wait_measure(&t->flight);
     cp_ask_heard(cp_ask_of(x), t);
     if (bad == 0) {
         answer_empty(e, link, *m, seen, CP_ACK);

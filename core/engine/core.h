@@ -13,6 +13,8 @@
 #include "engine/event.h"
 #include "engine/observe.h"
 #include "engine/params.h"
+#include "engine/rate.h"
+#include "engine/reliable.h"
 
 enum {
     CP_MID_COUNTERS = 4096
@@ -43,6 +45,7 @@ struct cp_engine {
     struct cp_map by_token;   /* struct cp_token: requests of ours */
     struct cp_map by_mid;     /* struct cp_flight */
     struct cp_map peers;
+    struct cp_rates rates;
     uint16_t mids[CP_MID_COUNTERS];
     struct cp_dedup dedup;
     struct cp_observing observing;

@@ -5,6 +5,7 @@
 #include "engine/core.h"
 #include "engine/raw.h"
 #include "engine/trace.h"
+#include "engine/wait.h"
 #include <stdio.h>
 
 struct cp_engine *cp_engine_new(struct cp_driver *driver, uint64_t seed,
@@ -34,6 +35,7 @@ struct cp_engine *cp_engine_new(struct cp_driver *driver, uint64_t seed,
     cp_map_init(&e->by_token, mem, &e->random);
     cp_map_init(&e->by_mid, mem, &e->random);
     cp_map_init(&e->peers, mem, &e->random);
+    cp_rates_init(e);
     cp_dedup_init(&e->dedup, e);
     cp_observing_init(e);
     cp_bodies_init(e);
@@ -87,6 +89,7 @@ void cp_engine_free(struct cp_engine *e)
     cp_map_clear(&e->by_token);
     cp_map_clear(&e->by_mid);
     cp_map_clear(&e->peers);
+    cp_rates_clear(e);
     cp_params_clear(&e->params);
     cp_cb_drop(e->on_stray);
     cp_cb_drop(e->on_trace);
@@ -232,8 +235,12 @@ static void on_empty(struct cp_engine *e, struct cp_link *link,
     if (f == NULL || f->state == CP_QUEUED ||
         (h->type == CP_ACK && f->state != CP_OPEN))
         e->stats.rejected++;
-    else
-        cp_flight_finish(f, h->type == CP_ACK ? 0 : COPAL_ERESET);
+    else if (h->type == CP_RST)
+        cp_flight_finish(f, COPAL_ERESET);
+    else {
+        cp_wait_measure(f);
+        cp_flight_finish(f, 0);
+    }
 }
 
 /* An answer that was given before goes out again, byte for byte. While there
@@ -355,6 +362,7 @@ void cp_engine_datagram(struct cp_engine *e, struct cp_link *link,
         e->stats.malformed++;
         return;
     }
+    cp_rate_heard(e, link, &path->remote);
     if (err == 0 && is_too_long(e, &h) && is_acceptable(path, &h)) {
         cp_engine_limited(e, "max_token");
         cp_answer_full(e, link, path, &h);

@@ -54,6 +54,8 @@ struct cp_peer *cp_peer_get(struct cp_engine *e, struct cp_link *link,
         p->path = *path;
         cp_list_init(&p->queue);
         cp_list_init(&p->flying);
+        cp_list_init(&p->waits);
+        p->rate = cp_rate_get(e, link, &path->remote, false);
         cp_map_put(&e->peers, &p->node, hash);
     }
     p->users++;
@@ -65,7 +67,17 @@ void cp_peer_put(struct cp_engine *e, struct cp_peer *p)
     if (--p->users > 0)
         return;
     cp_map_remove(&e->peers, &p->node);
+    cp_list_remove(&p->waits);
+    if (p->rate != NULL)
+        cp_rate_put(p->rate);
     cp_free(e->mem, p);
+}
+
+struct cp_rate *cp_peer_rate(struct cp_engine *e, struct cp_peer *p)
+{
+    if (p->rate == NULL)
+        p->rate = cp_rate_get(e, p->link, &p->path.remote, true);
+    return p->rate;
 }
 
 /* A counter for each remote would outlive what we owe it by minutes. Remotes

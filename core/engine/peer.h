@@ -7,6 +7,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "engine/link.h"
+#include "engine/rate.h"
 
 struct cp_engine;
 
@@ -19,6 +20,8 @@ struct cp_peer {
     uint32_t queued;       /* flights in queue */
     struct cp_list queue;  /* flights that wait for a place */
     struct cp_list flying; /* flights on their way */
+    struct cp_rate *rate;  /* NULL: nothing is known of how it answers */
+    struct cp_list waits;  /* in rate->waiting: some of queue may not go yet */
 };
 
 /* The peer, made if need be, with one user more. NULL: out of memory, or
@@ -30,6 +33,9 @@ struct cp_peer *cp_peer_find(struct cp_engine *e, struct cp_link *link,
                              const struct cp_path *path);
 /* One user less; the last lets it go. */
 void cp_peer_put(struct cp_engine *e, struct cp_peer *peer);
+
+/* What is known of how it answers, made if need be. NULL: out of memory. */
+struct cp_rate *cp_peer_rate(struct cp_engine *e, struct cp_peer *peer);
 
 /* A message id for the next message to that address: unused toward it within
  * EXCHANGE_LIFETIME unless more than 65536 were sent. RFC 7252 4.4. */

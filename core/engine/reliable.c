@@ -1,6 +1,7 @@
 #include "engine/reliable.h"
 #include "engine/core.h"
 #include "engine/trace.h"
+#include "engine/wait.h"
 
 enum {
     MAX_LATENCY = 100000,    /* ms: RFC 7252 4.8.2 */
@@ -49,27 +50,37 @@ static void on_wait_over(struct cp_timer *t);
 static int transmit(struct cp_flight *f)
 {
     f->sent++;
-    f->sent_at = f->engine->now;
     return cp_engine_send(f->engine, f->peer->link, &f->peer->path,
                           cp_bytes(f->datagram, f->len), f->sent > 1);
+}
+
+/* ---- Leaving ---- */
+
+static bool may_leave(const struct cp_flight *f)
+{
+    return f->peer->open < f->nstart &&
+           (f->probing_rate == 0 || cp_rate_allows(f->peer->rate, f->max_sent));
 }
 
 /* First transmission. A NON keeps no copy: it is not sent again. */
 static int launch(struct cp_flight *f)
 {
-    int err = transmit(f);
+    struct cp_engine *e = f->engine;
+    int err;
 
-    f->state = f->is_con ? CP_OPEN : f->is_request ? CP_HOLDS : CP_SENT;
+    cp_wait_choose(f);
+    f->sent_at = e->now;
+    if (f->probing_rate > 0)
+        cp_rate_probed(f->peer->rate, f->len, f->probing_rate);
+    err = transmit(f);
+    f->state = f->is_con ? CP_OPEN : CP_HOLDS;
     f->peer->queued--;
     cp_list_remove(&f->place);
     cp_list_append(&f->peer->flying, &f->place);
-    if (f->state != CP_SENT) {
-        f->peer->open++;
-        cp_timer_start(&f->engine->timers, &f->timer, f->engine->now + f->wait,
-                       on_wait_over);
-    }
+    f->peer->open++;
+    cp_timer_start(&e->timers, &f->timer, e->now + f->wait, on_wait_over);
     if (!f->is_con) {
-        cp_free(f->engine->mem, f->datagram);
+        cp_free(e->mem, f->datagram);
         f->datagram = NULL;
     }
     return err;
@@ -77,18 +88,33 @@ static int launch(struct cp_flight *f)
 
 /* Whoever made room may be amid a walk over what a failure would end: that is
  * told by the flight's own timer, in this turn. */
-static void launch_next(struct cp_peer *peer)
+static void launch_late(struct cp_flight *f)
 {
-    struct cp_list *first = cp_list_first(&peer->queue);
-    struct cp_flight *f;
-
-    if (first == NULL)
-        return;
-    f = cp_container_of(first, struct cp_flight, place);
+    if (f->notes != NULL)
+        f->notes->leaving(f);
     f->error = launch(f);
     if (f->error != 0)
         cp_timer_start(&f->engine->timers, &f->timer, f->engine->now,
                        on_wait_over);
+}
+
+/* In their order, but those that may not probe hold nobody up. */
+void cp_flight_launch_next(struct cp_peer *peer)
+{
+    bool waits = false;
+
+    list_each (place, after, &peer->queue) {
+        struct cp_flight *f = cp_container_of(place, struct cp_flight, place);
+
+        if (peer->open >= f->nstart)
+            break;
+        if (may_leave(f))
+            launch_late(f);
+        else
+            waits = true;
+    }
+    if (waits)
+        cp_rate_wait(peer->rate, &peer->waits);
 }
 
 static void give_up_place(struct cp_flight *f)
@@ -98,7 +124,7 @@ static void give_up_place(struct cp_flight *f)
     f->peer->open--;
     f->state = CP_SENT;
     cp_timer_stop(&f->engine->timers, &f->timer);
-    launch_next(f->peer);
+    cp_flight_launch_next(f->peer);
 }
 
 void cp_flight_stop(struct cp_flight *f)
@@ -154,8 +180,20 @@ static void give_up_on(struct cp_flight *f)
     cp_peer_put(e, peer);
 }
 
-/* RFC 7252 4.2: sends again with twice the wait until the count is reached,
- * then one more wait for the last one's answer. */
+static void send_again(struct cp_flight *f)
+{
+    struct cp_engine *e = f->engine;
+
+    if (f->notes != NULL)
+        f->notes->leaving(f);
+    cp_wait_back_off(f);
+    e->stats.retransmissions++;
+    transmit(f);
+    cp_timer_start(&e->timers, &f->timer, e->now + f->wait, on_wait_over);
+}
+
+/* RFC 7252 4.2: sends again until the count is reached, then one more wait for
+ * the last one's answer. */
 static void on_wait_over(struct cp_timer *t)
 {
     struct cp_flight *f = cp_container_of(t, struct cp_flight, timer);
@@ -164,14 +202,12 @@ static void on_wait_over(struct cp_timer *t)
         cp_flight_finish(f, f->error);
     } else if (f->state == CP_HOLDS) {
         give_up_place(f);
+        if (f->notes != NULL)
+            f->notes->rested(f);
     } else if (f->sent >= f->max_sent) {
         give_up_on(f);
     } else {
-        f->wait = f->wait > UINT32_MAX / 2 ? UINT32_MAX : f->wait * 2;
-        f->engine->stats.retransmissions++;
-        transmit(f);
-        cp_timer_start(&f->engine->timers, &f->timer, f->engine->now + f->wait,
-                       on_wait_over);
+        send_again(f);
     }
 }
 
@@ -179,42 +215,102 @@ struct cp_flight_plan cp_flight_plan_for(const struct cp_engine *e,
                                          const copal_msg *m, const char *uri)
 {
     const struct cp_params *p = &e->params;
+    bool estimates = cp_params_get(p, m, uri, COPAL_P_CONGESTION) != 0;
 
     return (struct cp_flight_plan){
         .ignores_icmp = cp_params_get(p, m, uri, COPAL_P_IGNORE_ICMP) != 0,
+        .estimates = estimates,
+        .measures = estimates,
         .ack_timeout = (uint32_t)cp_params_get(p, m, uri, COPAL_P_ACK_TIMEOUT),
         .ack_random = (uint32_t)cp_params_get(p, m, uri, COPAL_P_ACK_RANDOM),
         .max_retransmit =
             (uint32_t)cp_params_get(p, m, uri, COPAL_P_MAX_RETRANSMIT),
         .nstart = (uint32_t)cp_params_get(p, m, uri, COPAL_P_NSTART),
+        .probing_rate = m->is_multicast ? 0
+                                        : (uint32_t)cp_params_get(
+                                              p, m, uri, COPAL_P_PROBING_RATE),
     };
 }
 
-static uint32_t first_wait(struct cp_engine *e,
-                           const struct cp_flight_plan *plan)
-{
-    uint64_t spread =
-        (uint64_t)plan->ack_timeout * (plan->ack_random - 100) / 100;
-
-    return plan->ack_timeout +
-           (uint32_t)cp_random_below(&e->random, spread + 1);
-}
-
-static int encode(struct cp_flight *f, const struct cp_flight_plan *plan,
+static int encode(struct cp_flight *f, copal_bytes token, uint16_t mid,
                   const copal_msg *m)
 {
-    size_t size = cp_datagram_size(m, plan->token);
+    size_t size = cp_datagram_size(m, token);
+    uint8_t *datagram = cp_alloc(f->engine->mem, size);
     struct cp_buf out;
     int err;
 
-    f->datagram = cp_alloc(f->engine->mem, size);
-    if (f->datagram == NULL)
+    if (datagram == NULL)
         return COPAL_ENOMEM;
-    out = cp_buf_fixed(f->datagram, size);
-    err = cp_datagram_encode(m, f->is_con ? CP_CON : CP_NON, f->mid,
-                             plan->token, &out);
+    out = cp_buf_fixed(datagram, size);
+    err = cp_datagram_encode(m, f->is_con ? CP_CON : CP_NON, mid, token, &out);
+    if (err != 0) {
+        cp_free(f->engine->mem, datagram);
+        return err;
+    }
+    cp_free(f->engine->mem, f->datagram);
+    f->datagram = datagram;
     f->len = (uint32_t)out.len;
-    return err;
+    return 0;
+}
+
+static void enter_by_mid(struct cp_flight *f, uint16_t mid)
+{
+    const struct cp_address *remote = &f->peer->path.remote;
+
+    f->mid = mid;
+    cp_map_put(&f->engine->by_mid, &f->node, hash_of(f->engine, remote, mid));
+}
+
+int cp_flight_renew(struct cp_flight *f, const copal_msg *m, copal_bytes token,
+                    bool is_new)
+{
+    struct cp_engine *e = f->engine;
+    uint16_t mid = is_new && f->sent > 0
+                       ? cp_peer_next_mid(e, &f->peer->path.remote)
+                       : f->mid;
+    int err = encode(f, token, mid, m);
+
+    if (err != 0 || mid == f->mid)
+        return err;
+    cp_map_remove(&e->by_mid, &f->node);
+    enter_by_mid(f, mid);
+    f->sent_at = e->now;
+    return 0;
+}
+
+static void begin(struct cp_flight *f, const struct cp_flight_plan *plan)
+{
+    f->is_con = plan->is_con;
+    f->is_request = plan->is_request;
+    f->ignores_icmp = plan->ignores_icmp;
+    f->estimates = plan->estimates;
+    f->measures = plan->measures;
+    f->probing_rate =
+        plan->is_request && !plan->is_con ? plan->probing_rate : 0;
+    f->nstart = (uint16_t)plan->nstart;
+    f->ack_random = (uint16_t)plan->ack_random;
+    f->wait = plan->rest > 0 && !plan->is_con ? plan->rest : plan->ack_timeout;
+    f->backoff = CP_RTO_DOUBLED;
+    f->sent = 0;
+    f->error = 0;
+    f->max_sent = (uint8_t)(plan->max_retransmit + 1);
+    f->state = CP_QUEUED;
+    cp_list_append(&f->peer->queue, &f->place);
+    f->peer->queued++;
+    enter_by_mid(f, cp_peer_next_mid(f->engine, &plan->path->remote));
+}
+
+/* Leaves at once, or waits in its peer's queue. */
+static int take_off(struct cp_flight *f)
+{
+    if (f->probing_rate > 0 && cp_peer_rate(f->engine, f->peer) == NULL)
+        return COPAL_ENOMEM;
+    if (may_leave(f))
+        return launch(f);
+    if (f->peer->open < f->nstart)
+        cp_rate_wait(f->peer->rate, &f->peer->waits);
+    return 0;
 }
 
 int cp_flight_start(struct cp_flight *f, const struct cp_flight_plan *plan,
@@ -235,22 +331,10 @@ int cp_flight_start(struct cp_flight *f, const struct cp_flight_plan *plan,
         f->peer = NULL;
         return COPAL_ELIMIT;
     }
-    f->is_con = plan->is_con;
-    f->is_request = plan->is_request;
-    f->ignores_icmp = plan->ignores_icmp;
-    f->mid = cp_peer_next_mid(e, &plan->path->remote);
-    f->wait = first_wait(e, plan);
-    f->sent = 0;
-    f->error = 0;
-    f->max_sent = (uint8_t)(plan->max_retransmit + 1);
-    err = encode(f, plan, m);
-    f->state = CP_QUEUED;
-    cp_list_append(&f->peer->queue, &f->place);
-    f->peer->queued++;
-    cp_map_put(&e->by_mid, &f->node, hash_of(e, &plan->path->remote, f->mid));
-    if (err == 0 &&
-        (f->peer->open < plan->nstart || (!f->is_con && !f->is_request)))
-        err = launch(f);
+    begin(f, plan);
+    err = encode(f, plan->token, f->mid, m);
+    if (err == 0)
+        err = take_off(f);
     if (err != 0)
         cp_flight_stop(f);
     return err;

@@ -1,5 +1,5 @@
-/* A message on its way by datagram: message id, retransmission, NSTART.
- * RFC 7252 4.2, 4.3, 4.7. */
+/* A message on its way by datagram: message id, retransmission, NSTART,
+ * PROBING_RATE. RFC 7252 4.2, 4.3, 4.7. */
 #ifndef CP_ENGINE_RELIABLE_H
 #define CP_ENGINE_RELIABLE_H
 
@@ -9,10 +9,21 @@
 
 enum cp_flight_state {
     CP_IDLE,   /* nothing of it is left                       */
-    CP_QUEUED, /* waits for a place among NSTART              */
-    CP_OPEN,   /* CON: sent, not acknowledged                 */
-    CP_HOLDS,  /* NON request: sent, still counts for NSTART  */
+    CP_QUEUED, /* waits for a place among NSTART, or to probe  */
+    CP_OPEN,   /* CON: sent, not acknowledged                  */
+    CP_HOLDS,  /* NON: sent, still counts for NSTART           */
     CP_SENT    /* NON: sent; only a RST could still concern it */
+};
+
+struct cp_flight;
+
+/* What the owner of a message that may change on its way wants to know. */
+struct cp_flight_notes {
+    /* It is about to leave after it waited, or to be sent again: this is when
+     * cp_flight_renew() may be called, and nothing else of a flight. */
+    void (*leaving)(struct cp_flight *f);
+    /* A NON gave its place to others: the next may be sent. */
+    void (*rested)(struct cp_flight *f);
 };
 
 struct cp_flight {
@@ -23,16 +34,23 @@ struct cp_flight {
     struct cp_peer *peer; /* NULL when idle */
     uint8_t *datagram;    /* sent again as it is */
     uint32_t len;
-    uint32_t wait; /* ms until the next transmission */
-    uint64_t sent_at;
+    uint32_t wait;    /* ms until the next transmission; NON: of its place */
+    uint64_t sent_at; /* first with this id */
+    uint32_t probing_rate; /* bytes/s of a NON request; 0: is none */
     uint16_t mid;
+    uint16_t nstart, ack_random;
     uint8_t state; /* enum cp_flight_state */
     bool is_con;
-    bool is_request;   /* NON: holds its place until an answer comes */
+    bool is_request;   /* else an answer: not while others wait behind it */
     bool ignores_icmp; /* the network's word is no verdict */
+    bool estimates;    /* waits by what was measured: CoCoA */
+    bool measures;     /* its round trip is to be known */
+    uint8_t backoff;   /* each wait to the one before, in tenths */
     uint8_t sent;      /* transmissions so far */
     uint8_t max_sent;
     int error; /* of the first transmission, still to be told */
+
+    const struct cp_flight_notes *notes; /* NULL: none wanted */
 
     /* CON: 0 once acknowledged, else COPAL_ERESET, ETIMEOUT or what the
      * network said. NON: only the latter two kinds. Idle again by then. */
@@ -46,8 +64,11 @@ struct cp_flight_plan {
     const struct cp_path *path;
     copal_bytes token;
     bool is_con, is_request, ignores_icmp;
+    bool estimates, measures;
     uint32_t ack_timeout, ack_random; /* ms, percent */
     uint32_t max_retransmit, nstart;
+    uint32_t probing_rate; /* bytes/s; 0: no NON request, or to a group */
+    uint32_t rest;         /* ms that a NON keeps its place; 0: ACK_TIMEOUT */
 };
 
 /* The plan for m, with the narrowest parameters that apply to it: its own, or
@@ -67,6 +88,16 @@ int cp_flight_start(struct cp_flight *f, const struct cp_flight_plan *plan,
 
 /* Ends it without a word, at any time; gives its place to the next. */
 void cp_flight_stop(struct cp_flight *f);
+
+/* From notes->leaving: m goes instead, with what remains of the transmissions
+ * and their waits; under a new message id where one was used already and is_new
+ * says that m is another message. COPAL_ENOMEM: it goes as it was. RFC 7641
+ * 4.5.2. */
+int cp_flight_renew(struct cp_flight *f, const copal_msg *m, copal_bytes token,
+                    bool is_new);
+
+/* Those of peer's queue leave that may: a place became free, or it was heard. */
+void cp_flight_launch_next(struct cp_peer *peer);
 
 /* The flight to remote with that id, or NULL. */
 struct cp_flight *cp_flight_find(struct cp_engine *e, struct cp_link *link,

@@ -293,6 +293,22 @@ COPAL_API int copal_number(copal_registry r, const char *name);
  * are counted from the endpoint's own ACK_TIMEOUT, ACK_RANDOM, MAX_RETRANSMIT.
  * A TIMEOUT ends an observation, too, and each registration of a watch.
  *
+ * PROBING_RATE limits non-confirmable requests to a peer that does not respond:
+ * from which nothing came since the last of them, and either never before (as
+ * far as is remembered, EXCHANGE_LIFETIME) or MAX_RETRANSMIT + 1 of them went
+ * unanswered in a row. The next one leaves when all of them would have left at
+ * that rate, so one is out at a time; further ones wait, until their TIMEOUT or
+ * the 93 s above. Whatever comes from the peer ends that at once. Confirmable
+ * messages are limited by their back-off and wait for nobody's probes;
+ * notifications are limited by RFC 7641 4.5.1; requests to groups and
+ * copal_send() are not limited by it.
+ *
+ * CONGESTION 1 waits for an acknowledgement as long as round trips to that peer
+ * suggest (CoCoA, draft-ietf-core-cocoa), 300 ms to 32 s, instead of
+ * ACK_TIMEOUT, which stays the wait while nothing was measured. What was
+ * measured is kept EXCHANGE_LIFETIME beyond the last message, for at most
+ * MAX_PEERS.
+ *
  * CACHE_MEMORY above 0 keeps answers (RFC 7252 5.6): a GET or FETCH then ends
  * without a datagram while Max-Age of an answer to the same request lasts, in
  * a RESPONSE with what is left of it; afterwards ETags go along, and of a 2.03
@@ -302,7 +318,7 @@ COPAL_API int copal_number(copal_registry r, const char *name);
  * longest ago gives way.
  *
  * Not built in yet, so that any value but the default gives ENOTSUP:
- * PROBING_RATE, LEISURE, Q_BLOCK, CONGESTION, KEEPALIVE, HOPS, ECHO_FACTOR,
+ * LEISURE, Q_BLOCK, KEEPALIVE, HOPS, ECHO_FACTOR,
  * GUARD_LOOPBACK, RECORD_MEMORY, MAX_MESSAGE, MAX_CONNECTIONS,
  * ADDR_CONNECTIONS, MAX_HANDSHAKES.
  *

@@ -503,10 +503,10 @@ static void a_non_confirmable_request_without_answer_lets_others_go(
     struct world *w = *state;
 
     get_non(w, "coap://" NOBODY "/a");
-    get_non(w, "coap://" NOBODY "/b");
+    get(w, "coap://" NOBODY "/b");
     copal_sim_run(w->sim, 3000);
     assert_transcript(w, "   0 client > 192.0.2.1 NON GET 0001 /a (nobody)\n"
-                         "2000 client > 192.0.2.1 NON GET 0002 /b (nobody)\n");
+                         "2000 client > 192.0.2.1 CON GET 0002 /b (nobody)\n");
 }
 
 /* ---- Separate answers, RFC 7252 5.2.2 ---- */
