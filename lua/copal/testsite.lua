@@ -177,26 +177,37 @@ end
 
 ---- Plugtest: observe ---------------------------------------------------------
 
+-- Drops the observers of path with 4.04; the resource is back at once.
+local function drop_observers(coap, path, serve_again)
+  coap:after(0, function()
+    coap:unserve(path)
+    serve_again()
+  end)
+end
+
 local function observable(coap)
   local ticks = 0
   local set -- by PUT to /obs, or nil
-  coap:serve("/obs", { observable = true, rt = "observe",
-    get = function()
-      if set then
-        return { payload = set.payload, format = set.format, max_age = PERIOD }
-      end
-      return { payload = "tick " .. ticks, max_age = PERIOD }
-    end,
-    put = function(req)
-      set = { payload = req.payload, format = req.format or copal.TEXT }
-      coap:notify "/obs"
-      return copal.CHANGED
-    end,
-    delete = function()
-      set = nil
-      coap:notify "/obs"
-      return copal.DELETED
-    end })
+  local function serve_obs()
+    coap:serve("/obs", { observable = true, rt = "observe",
+      get = function()
+        if set then
+          return { payload = set.payload, format = set.format, max_age = PERIOD }
+        end
+        return { payload = "tick " .. ticks, max_age = PERIOD }
+      end,
+      put = function(req)
+        set = { payload = req.payload, format = req.format or copal.TEXT }
+        coap:notify "/obs"
+        return copal.CHANGED
+      end,
+      delete = function()
+        set = nil
+        drop_observers(coap, "/obs", serve_obs)
+        return copal.DELETED
+      end })
+  end
+  serve_obs()
   coap:serve("/obs-large", { observable = true, rt = "observe", get = function()
     return { payload = lorem("tick " .. ticks, LARGE), max_age = PERIOD }
   end })
@@ -208,11 +219,7 @@ local function observable(coap)
     coap:serve("/obs-reset", { observable = true, rt = "observe",
       get = function() return { payload = "tick " .. ticks, max_age = PERIOD } end,
       post = function()
-        -- Observers are dropped with 4.04; the resource is back at once.
-        coap:after(0, function()
-          coap:unserve "/obs-reset"
-          serve_reset()
-        end)
+        drop_observers(coap, "/obs-reset", serve_reset)
         return copal.CHANGED, "observers are being dropped"
       end })
   end

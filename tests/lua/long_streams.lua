@@ -56,7 +56,7 @@ local function in_the_weather(fn)
   local sim = assert(copal.sim { seed = 5, loss = 5, delay = 0.02 })
   sim:keep(0)
   fn(assert(sim:endpoint "server"), assert(sim:endpoint "client"))
-  sim:free()
+  sim:close()
 end
 
 -- Five transmissions in a row are lost once in 100,000 blocks, and here are
