@@ -39,14 +39,18 @@ static inline void sip_round(struct sip *s)
     s->c = turn(s->c, 32);
 }
 
-static inline void sip_word(struct sip *s, uint64_t word)
+static inline void sip_word(struct sip *s, uint64_t word, int rounds)
 {
     s->d ^= word;
-    sip_round(s);
+    for (int i = 0; i < rounds; i++)
+        sip_round(s);
     s->a ^= word;
 }
 
-uint64_t cp_siphash(const uint8_t key[16], const void *data, size_t len)
+/* SipHash-rounds-last_rounds. */
+static inline uint64_t siphash(int rounds, int last_rounds,
+                               const uint8_t key[16], const void *data,
+                               size_t len)
 {
     uint64_t k0 = read_le64(key), k1 = read_le64(key + 8);
     struct sip s = {
@@ -60,15 +64,24 @@ uint64_t cp_siphash(const uint8_t key[16], const void *data, size_t len)
     size_t left = len;
 
     for (; left >= 8; left -= 8, p += 8)
-        sip_word(&s, read_le64(p));
+        sip_word(&s, read_le64(p), rounds);
     while (left-- > 0)
         last |= (uint64_t)p[left] << 8 * left;
-    sip_word(&s, last);
+    sip_word(&s, last, rounds);
     s.c ^= 0xff;
-    sip_round(&s);
-    sip_round(&s);
-    sip_round(&s);
+    for (int i = 0; i < last_rounds; i++)
+        sip_round(&s);
     return s.a ^ s.b ^ s.c ^ s.d;
+}
+
+uint64_t cp_siphash(const uint8_t key[16], const void *data, size_t len)
+{
+    return siphash(1, 3, key, data, len);
+}
+
+uint64_t cp_siphash_mac(const uint8_t key[16], const void *data, size_t len)
+{
+    return siphash(2, 4, key, data, len);
 }
 
 /* ---- The map ---- */

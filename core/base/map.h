@@ -31,6 +31,9 @@ void cp_map_clear(struct cp_map *map);
 /* SipHash-1-3. */
 uint64_t cp_siphash(const uint8_t key[16], const void *data, size_t len);
 
+/* SipHash-2-4, for what strangers get to see and must not be able to make. */
+uint64_t cp_siphash_mac(const uint8_t key[16], const void *data, size_t len);
+
 static inline uint64_t cp_map_hash(const struct cp_map *map, const void *data,
                                    size_t len)
 {
