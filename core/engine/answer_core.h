@@ -28,6 +28,9 @@ struct cp_answer {
     bool registers, deregisters;    /* Observe 0 or 1, noted on the way in */
     bool wants_block, echoes_block; /* Block2 asked for; Block1 to be echoed */
     struct cp_block want, echo;
+    uint16_t most_block; /* bytes to who is not proven to be there; 0: any */
+    bool gives_echo;     /* the answer is to bring an Echo: fresh_guard.h */
+    bool is_proven;      /* known by now: who asks is there */
 
     void (*done)(void *user, const copal_msg *answer); /* asked from within */
     void *done_user;

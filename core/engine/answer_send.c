@@ -1,6 +1,6 @@
 /* What goes out as an answer: the user's, a stage's, what stands for them. */
 #include "engine/answer_core.h"
-#include "engine/core.h"
+#include "engine/fresh_guard.h"
 
 enum {
     INLINE_DATAGRAM = 1280
@@ -17,8 +17,11 @@ int cp_answer_send_now(struct cp_answer *a, const copal_msg *m, uint8_t type,
                             : cp_buf_new(e->mem);
     struct cp_path path = a->wire->path;
     copal_bytes datagram;
-    int err = cp_datagram_encode(m, type, mid, a->wire->token, &out);
+    int err;
 
+    if (size > CP_FRESH_FREE && !cp_fresh_allows(a, size))
+        return CP_FRESH_TOO_LONG;
+    err = cp_datagram_encode(m, type, mid, a->wire->token, &out);
     if (err == 0)
         err = cp_buf_finish(&out, &datagram);
     if (path.is_multicast) /* a group is no one's source address */
@@ -46,6 +49,42 @@ static int send_separately(struct cp_answer *a, const copal_msg *m)
     return cp_flight_start(&a->flight, &plan, m);
 }
 
+static int send_by_type(struct cp_answer *a, const copal_msg *m)
+{
+    struct cp_engine *e = a->x.engine;
+
+    if (a->wire->type == CP_CON && !a->acked)
+        return cp_answer_send_now(a, m, CP_ACK, a->wire->mid);
+    if (a->wire->type == CP_CON && (m->flags & COPAL_NON) == 0 &&
+        cp_fresh_may_repeat(a))
+        return send_separately(a, m);
+    return cp_answer_send_now(a, m, CP_NON,
+                              cp_peer_next_mid(e, &a->wire->path.remote));
+}
+
+/* With the Echo that it is to bring; or what may go in its place. */
+static int send_guarded(struct cp_answer *a, copal_msg *m)
+{
+    copal_msg *other = NULL;
+    int err;
+
+    if (cp_fresh_wants_echo(a, m)) {
+        other = cp_fresh_echoing(a, m);
+        if (other == NULL)
+            return COPAL_ENOMEM;
+        m = other;
+    }
+    err = send_by_type(a, m);
+    if (err == CP_FRESH_TOO_LONG) {
+        copal_msg *instead = cp_fresh_instead(a, m);
+
+        err = instead == NULL ? COPAL_ENOMEM : send_by_type(a, instead);
+        copal_msg_unref(instead);
+    }
+    copal_msg_unref(other);
+    return err;
+}
+
 /* The bottom: m answers what came last. Over with it, unless a transfer goes
  * on or the answer is yet to be acknowledged. */
 int cp_answer_send(copal_exchange *x, copal_msg *m)
@@ -62,13 +101,8 @@ int cp_answer_send(copal_exchange *x, copal_msg *m)
 
         a->done = NULL;
         done(a->done_user, m);
-    } else if (a->wire->type == CP_CON && !a->acked) {
-        err = cp_answer_send_now(a, m, CP_ACK, a->wire->mid);
-    } else if (a->wire->type == CP_CON && (m->flags & COPAL_NON) == 0) {
-        err = send_separately(a, m);
     } else {
-        err = cp_answer_send_now(a, m, CP_NON,
-                                 cp_peer_next_mid(e, &a->wire->path.remote));
+        err = send_guarded(a, m);
     }
     cp_engine_wake(e);
     if (err != 0) /* nothing went out: it may be answered again */

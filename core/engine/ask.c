@@ -165,10 +165,12 @@ int cp_ask_send(copal_exchange *x, copal_msg *m)
     struct cp_flight_plan plan;
 
     cp_engine_tell_time(e);
-    if (!a->is_farewell) { /* which repeats the observation's token */
+    if (!a->keeps_token) {
         cp_token_off(e, t);
         cp_random_bytes(&e->random, t->bytes, CP_TOKEN_LEN);
     }
+    copal_msg_unref(t->sent);
+    t->sent = m == a->x.request ? NULL : copal_msg_ref(m);
     if (!t->is_on && !a->is_ping)
         cp_token_on(e, t);
     plan = plan_of(a, t);

@@ -29,6 +29,8 @@ struct cp_ask {
     bool heard;      /* something came back: this way leads there */
     bool is_ping;
     bool is_farewell; /* deregisters an observation whose user has left */
+    bool keeps_token; /* what is sent next goes under the token before it */
+    bool echoed;      /* what is under way repeats a request with an Echo */
     bool wants_observe, is_observed;
     uint32_t observe_number; /* of the newest notification */
     uint64_t observe_at;

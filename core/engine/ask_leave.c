@@ -21,6 +21,7 @@ static void say_farewell(struct cp_ask *left)
     if (x != NULL) {
         a = cp_ask_of(x);
         a->is_farewell = true;
+        a->keeps_token = true;
         a->heard = true;
         a->way = left->way;
         memcpy(a->main.bytes, left->main.bytes, CP_TOKEN_LEN);

@@ -1,5 +1,6 @@
 /* An answer's body on its way out, by Block2. */
 #include "engine/block_kept.h"
+#include "engine/fresh_guard.h"
 #include "engine/transfer.h"
 
 /* A body whose blocks are asked for one by one needs an ETag, or the asker could
@@ -26,6 +27,8 @@ static struct cp_block block_wanted(const copal_exchange *x)
     const struct cp_answer *a = cp_container_of(x, struct cp_answer, x);
     struct cp_block b = {0, cp_transfer_own_size(x), false};
 
+    if (a->most_block != 0 && a->most_block < b.size)
+        b.size = a->most_block;
     if (a->wants_block && a->want.size <= b.size)
         b = a->want;
     else if (a->wants_block) /* ours is smaller: the same place, recounted */
@@ -134,6 +137,14 @@ static int start_stream(copal_exchange *x, copal_msg *m)
     return cp_block_stream_out_pull(x);
 }
 
+/* For who may not be there nothing is kept that can be made again: forged
+ * requests would push out what others come for. */
+static bool keeps_rest(const struct cp_answer *a)
+{
+    return a->most_block == 0 ||
+           (a->wire->code != COPAL_GET && a->wire->code != COPAL_FETCH);
+}
+
 /* The part of *m that was asked for in its place; the rest is kept, if there is
  * room. */
 static int cut(copal_exchange *x, copal_msg **m)
@@ -148,7 +159,7 @@ static int cut(copal_exchange *x, copal_msg **m)
     }
     whole->frozen = true; /* so that its blocks share the payload */
     block = answer_block(x, whole, &more);
-    if (more && block != NULL)
+    if (more && block != NULL && keeps_rest(a))
         cp_block_kept_new(x, key_of(x, a->wire), whole);
     copal_msg_unref(whole);
     if (block == NULL)
@@ -161,12 +172,13 @@ static int cut(copal_exchange *x, copal_msg **m)
 int cp_block_answer_out(copal_exchange *x, copal_msg **m)
 {
     struct cp_answer *a = cp_answer_of(x);
-    uint16_t size = block_wanted(x).size;
-    bool is_short = (*m)->payload.len <= size;
+    bool is_short;
     int err = CP_PASS;
 
     if (cp_msg_has(*m, COPAL_OPT_BLOCK2))
         return CP_PASS;
+    cp_fresh_limit_blocks(a, *m);
+    is_short = (*m)->payload.len <= block_wanted(x).size;
     if (x->transfer != NULL && x->transfer->streams_in)
         cp_transfer_free(x); /* answered: nothing more is listened to */
     if (((*m)->flags & COPAL_STREAM_OUT) != 0)
@@ -191,6 +203,7 @@ static int next_of_stream(copal_exchange *x, struct cp_block_kept *o)
     }
     cp_block_kept_touch(o);
     cp_answer_wire_adopt(stream, x);
+    cp_fresh_limit_blocks(cp_answer_of(stream), t->sending);
     b = block_wanted(stream); /* a PULL under way may have been for another */
     t->size = b.size;
     t->sent = cp_block_offset(b);
@@ -215,6 +228,7 @@ int cp_block_answer_next(copal_exchange *x, copal_msg *request)
     if (o->stream != NULL)
         return next_of_stream(x, o);
     cp_block_kept_touch(o);
+    cp_fresh_limit_blocks(cp_answer_of(x), o->whole);
     block = answer_block(x, o->whole, &more);
     if (block == NULL)
         return COPAL_ENOMEM;

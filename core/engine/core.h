@@ -11,6 +11,7 @@
 #include "engine/dedup.h"
 #include "engine/engine.h"
 #include "engine/event.h"
+#include "engine/fresh.h"
 #include "engine/observe.h"
 #include "engine/params.h"
 #include "engine/rate.h"
@@ -52,6 +53,7 @@ struct cp_engine {
     struct cp_bodies bodies;
     struct cp_operations operations;
     struct cp_caching caching;
+    struct cp_freshness freshness;
 
     uint16_t understood[16]; /* options outside the table: copal_understand */
     size_t understood_count;

@@ -2,7 +2,7 @@
 #include "base/callback.h"
 #include "engine/answer_core.h"
 #include "engine/ask.h"
-#include "engine/core.h"
+#include "engine/fresh_guard.h"
 #include "engine/raw.h"
 #include "engine/trace.h"
 #include "engine/wait.h"
@@ -40,6 +40,7 @@ struct cp_engine *cp_engine_new(struct cp_driver *driver, uint64_t seed,
     cp_observing_init(e);
     cp_bodies_init(e);
     cp_cache_init(e);
+    cp_fresh_init(e);
     return e;
 }
 
@@ -90,6 +91,7 @@ void cp_engine_free(struct cp_engine *e)
     cp_map_clear(&e->by_mid);
     cp_map_clear(&e->peers);
     cp_rates_clear(e);
+    cp_fresh_clear(e);
     cp_params_clear(&e->params);
     cp_cb_drop(e->on_stray);
     cp_cb_drop(e->on_trace);
@@ -233,12 +235,14 @@ static void on_empty(struct cp_engine *e, struct cp_link *link,
     }
     f = cp_flight_find(e, link, &path->remote, h->mid);
     if (f == NULL || f->state == CP_QUEUED ||
-        (h->type == CP_ACK && f->state != CP_OPEN))
+        (h->type == CP_ACK && f->state != CP_OPEN)) {
         e->stats.rejected++;
-    else if (h->type == CP_RST)
+        cp_fresh_missed(e, link, path);
+    } else if (h->type == CP_RST) {
         cp_flight_finish(f, COPAL_ERESET);
-    else {
+    } else {
         cp_wait_measure(f);
+        cp_fresh_acked(e, f);
         cp_flight_finish(f, 0);
     }
 }

@@ -18,6 +18,7 @@ struct cp_link {
     const struct cp_link_ops *ops;
     struct cp_engine *engine; /* hears what comes: cp_engine_datagram() */
     int scheme;               /* enum cp_scheme */
+    bool is_simulated;        /* whom it reaches is as good as on loopback */
 };
 
 /* Never calls back into the engine before it returns; trouble with a datagram

@@ -48,8 +48,9 @@ struct cp_observer {
     copal_msg *next; /* the newest state, while an older one is under way */
     uint64_t con_at;
     unsigned since_con;
-    uint64_t format; /* of the first state, or beyond: unknown after 2.03 */
-    bool ends;       /* what is under way is an error: its last notification */
+    uint64_t format;  /* of the first state, or beyond: unknown after 2.03 */
+    bool is_unproven; /* nobody has shown to be where it registered from */
+    bool ends;        /* what is under way is an error: its last notification */
 };
 
 /* ---- interest.c ---- */
@@ -82,6 +83,9 @@ struct cp_observer *cp_observer_find(struct cp_engine *e, struct cp_link *link,
  * error, the answer then goes without Observe: RFC 7641 4.1. */
 bool cp_observer_add(struct cp_answer *a, const copal_msg *first);
 void cp_observer_free(struct cp_observer *o);
+
+/* The size of blocks in which it is told of whole. */
+uint16_t cp_observer_block_size(struct cp_observer *o, const copal_msg *whole);
 
 /* Sends m, or soon. It may be no observer any more afterwards. */
 void cp_observer_tell(struct cp_observer *o, copal_msg *m);

@@ -104,7 +104,7 @@ static void tell(struct telling *t, struct cp_observer *o)
     else if (has_already(o, m))
         m = valid_of(t);
     else if (!cp_observer_is_last(m))
-        m = first_of(t, cp_block_answer_size(e, o->request));
+        m = first_of(t, cp_observer_block_size(o, m));
     if (m != NULL)
         cp_observer_tell(o, m);
 }

@@ -1,5 +1,5 @@
 #include "engine/observe_core.h"
-#include "engine/core.h"
+#include "engine/fresh_guard.h"
 #include "engine/transfer.h"
 
 enum {
@@ -63,30 +63,70 @@ bool cp_observer_is_last(const copal_msg *m)
     return cp_code_class(m->code) != 2;
 }
 
+/* Anybody can register somebody else. Until the first notification is
+ * acknowledged, or an Echo came back, what goes there is small and confirmable,
+ * so that nothing follows it. */
+static bool is_unproven(struct cp_observer *o)
+{
+    if (o->is_unproven && !cp_fresh_doubts(o->interest->engine, o->link,
+                                           &o->request->path.remote))
+        o->is_unproven = false;
+    return o->is_unproven;
+}
+
+uint16_t cp_observer_block_size(struct cp_observer *o, const copal_msg *whole)
+{
+    uint16_t size = cp_block_answer_size(o->interest->engine, o->request),
+             most = size;
+
+    if (is_unproven(o))
+        most = cp_fresh_notification_block(whole, o->request->token);
+    return most < size ? most : size;
+}
+
+/* An error is told by its code alone where its words are too many. */
+static copal_msg *fitting(struct cp_observer *o, const copal_msg *m)
+{
+    copal_msg *bare;
+
+    if (!is_unproven(o) ||
+        cp_datagram_size(m, o->request->token) <= CP_FRESH_FREE)
+        return copal_msg_ref(m);
+    bare = cp_observer_is_last(m) ? cp_msg_new(m->mem, m->code, 0) : NULL;
+    if (bare != NULL)
+        bare->frozen = true;
+    return bare;
+}
+
 static bool must_confirm(const struct cp_observer *o, const copal_msg *m)
 {
     return (m->flags & COPAL_NON) == 0 || cp_observer_is_last(m) ||
-           o->since_con + 1 >= CON_EVERY ||
+           o->is_unproven || o->since_con + 1 >= CON_EVERY ||
            o->interest->engine->now >= o->con_at + CON_AFTER_MS;
 }
 
 /* It could miss a state for ever where one cannot be sent: then it is no
  * observer any more. */
-static void observer_send(struct cp_observer *o, const copal_msg *m)
+static void observer_send(struct cp_observer *o, const copal_msg *whole)
 {
     struct cp_engine *e = o->interest->engine;
-    struct cp_flight_plan plan =
-        cp_flight_plan_for(e, m, cp_params_uri_back(&e->params, o->request));
+    struct cp_flight_plan plan = cp_flight_plan_for(
+        e, whole, cp_params_uri_back(&e->params, o->request));
+    copal_msg *m = fitting(o, whole);
+    int err = m == NULL ? COPAL_ENOMEM : 0;
 
     plan.link = o->link;
     plan.path = &o->request->path;
     plan.token = o->request->token;
-    plan.is_con = must_confirm(o, m);
-    if (cp_flight_start(&o->flight, &plan, m) != 0) {
+    plan.is_con = must_confirm(o, whole);
+    if (err == 0)
+        err = cp_flight_start(&o->flight, &plan, m);
+    copal_msg_unref(m);
+    if (err != 0) {
         cp_observer_free(o);
         return;
     }
-    o->ends = cp_observer_is_last(m); /* which is always confirmable */
+    o->ends = cp_observer_is_last(whole); /* which is always confirmable */
     o->since_con = plan.is_con ? 0 : o->since_con + 1;
     if (plan.is_con)
         o->con_at = e->now;
@@ -179,6 +219,7 @@ bool cp_observer_add(struct cp_answer *a, const copal_msg *first)
         cp_interest_free_idle(i);
         return false;
     }
+    o->is_unproven = cp_fresh_doubts(e, a->link, remote);
     o->con_at = e->now;
     o->format = cp_observer_format_of(first);
     cp_flight_init(&o->flight, e, on_flight_over);

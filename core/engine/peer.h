@@ -22,6 +22,7 @@ struct cp_peer {
     struct cp_list flying; /* flights on their way */
     struct cp_rate *rate;  /* NULL: nothing is known of how it answers */
     struct cp_list waits;  /* in rate->waiting: some of queue may not go yet */
+    bool was_missed;       /* acknowledged or rejected what was not sent */
 };
 
 /* The peer, made if need be, with one user more. NULL: out of memory, or

@@ -15,6 +15,8 @@ void cp_token_off(struct cp_engine *e, struct cp_token *t)
     if (t->is_on)
         cp_map_remove(&e->by_token, &t->node);
     t->is_on = false;
+    copal_msg_unref(t->sent);
+    t->sent = NULL;
 }
 
 void cp_token_on(struct cp_engine *e, struct cp_token *t)

@@ -13,6 +13,7 @@ struct cp_token {
     struct cp_map_node node; /* in e->by_token when is_on */
     struct cp_flight flight;
     copal_exchange *x;
+    copal_msg *sent; /* ref'd: what it carried; NULL: x->request as it is */
     uint8_t bytes[CP_TOKEN_LEN];
     bool is_on;
 };

@@ -317,10 +317,19 @@ COPAL_API int copal_number(copal_registry r, const char *name);
  * spoils what it has of that URI and of the one Location-* names. What was used
  * longest ago gives way.
  *
+ * ECHO_FACTOR: over UDP a source address is easily forged. Until somebody has
+ * shown to be there an answer has at most 136 bytes, or so many times those of
+ * its request, and is not sent again (RFC 7252 11.3, RFC 9175 2.4). More goes
+ * in blocks that small, the first with an Echo; what cannot be cut is answered
+ * by 4.01 with an Echo, or, where the request may have changed something, by
+ * its code alone. Who sends the Echo back, or acknowledges a notification, is
+ * known for 10 minutes, and 32768 addresses are; copal's requests send it back
+ * by themselves. Not so on loopback, unless GUARD_LOOPBACK; hosts of a
+ * simulator are as on loopback.
+ *
  * Not built in yet, so that any value but the default gives ENOTSUP:
- * LEISURE, Q_BLOCK, KEEPALIVE, HOPS, ECHO_FACTOR,
- * GUARD_LOOPBACK, RECORD_MEMORY, MAX_MESSAGE, MAX_CONNECTIONS,
- * ADDR_CONNECTIONS, MAX_HANDSHAKES.
+ * LEISURE, Q_BLOCK, KEEPALIVE, HOPS, RECORD_MEMORY, MAX_MESSAGE,
+ * MAX_CONNECTIONS, ADDR_CONNECTIONS, MAX_HANDSHAKES.
  *
  * X(name, number, default, where, what) */
 /* clang-format off */
@@ -342,7 +351,7 @@ COPAL_API int copal_number(copal_registry r, const char *name);
     X(HOPS,            15,       0, "ESM", "IP hop limit; 0: the system's")   \
     X(INTERFACE,       16,       0, "EM",  "its index; 0: the system's")      \
     X(SOCKET_BUFFER,   17, 4194304, "E",   "bytes asked for, each way")       \
-    X(ECHO_FACTOR,     18,       3, "E",   "RFC 9175 2.4; 0: no limit")       \
+    X(ECHO_FACTOR,     18,       3, "E",   "answer to request; 0: no limit")  \
     X(GUARD_LOOPBACK,  19,       0, "E",   "1: ECHO_FACTOR on loopback too")  \
     X(CACHE_MEMORY,    20,       0, "E",   "bytes of client cache; 0: off")   \
     X(RECORD_MEMORY,   21,       0, "E",   "bytes of recorder; 0: off")       \
@@ -617,8 +626,11 @@ COPAL_API int copal_msg_resume(copal_msg *m, uint64_t offset, copal_bytes etag);
  *   ELIMIT           MAX_EXCHANGES, MAX_PEERS, MAX_BODY
  *   ENOTOBS          observe, watch: answered, but nothing will follow
  *   ECANCEL, ECLOSED, ENOMEM
- * A name's further addresses are tried while nobody answered. Groups are not
- * built in yet: the first answer is the only one, and needs COPAL_NON and
+ * A 4.01 with an Echo is answered by the request once more, with that value,
+ * and only a second one is told; an Echo in another answer goes with the next
+ * request to that server within a minute (RFC 9175 2.3). Not so if m has an
+ * Echo. A name's further addresses are tried while nobody answered. Groups are
+ * not built in yet: the first answer is the only one, and needs COPAL_NON and
  * COPAL_ANY_PORT. */
 COPAL_API copal_exchange *copal_request(copal *c, copal_msg *m, copal_cb cb);
 

@@ -200,6 +200,8 @@ static void put_options(struct cp_buf *b, const copal_msg *m)
         cp_put_text(b, " tag=");
         cp_put_hex(b, cp_msg_option_value(m, tag));
     }
+    if (cp_msg_find(m, COPAL_OPT_ECHO) != NULL)
+        cp_put_text(b, " echo");
 }
 
 /* Is all of it printable? *shown: how much of it fits the line. */

@@ -289,7 +289,8 @@ int cp_sim_host(struct copal_sim *s, const char *name, struct cp_mem *mem,
     if (h->is_up)
         return COPAL_EEXIST;
     h->driver = (struct cp_driver){.ops = &driver_ops, .mem = mem};
-    h->link = (struct cp_link){.ops = &link_ops, .scheme = CP_COAP};
+    h->link = (struct cp_link){
+        .ops = &link_ops, .scheme = CP_COAP, .is_simulated = true};
     h->listens = false;
     h->boots++;
     *out = &h->driver;

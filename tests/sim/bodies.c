@@ -385,8 +385,10 @@ static void add_block(copal_msg *m, int option, const char *text)
 
 static void add_hex(copal_msg *m, int option, const char *hex)
 {
-    uint8_t value[8];
+    uint8_t value[64];
     size_t n = strlen(hex) / 2;
+
+    assert_true(n <= sizeof(value));
 
     for (size_t i = 0; i < n; i++) {
         const char digits[3] = {hex[2 * i], hex[2 * i + 1], 0};
@@ -414,6 +416,8 @@ static void add_word(copal_msg *m, const char *word)
         add_hex(m, COPAL_OPT_ETAG, word + 5);
     else if (strncmp(word, "tag=", 4) == 0)
         add_hex(m, COPAL_OPT_REQUEST_TAG, word + 4);
+    else if (strncmp(word, "echo=", 5) == 0)
+        add_hex(m, COPAL_OPT_ECHO, word + 5);
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         if (strncmp(word, numbers[i].name, strlen(numbers[i].name)) == 0)
             copal_msg_add_uint(

@@ -89,8 +89,8 @@ struct tap *tap_client(struct world *w);
 
 /* Puts an answer to the client on its way, as from "server": text has type,
  * code and options as the transcript shows them, besides "obs=N", "size1=N",
- * "size2=N": "ACK 2.05 2:0/1/64 etag=0a". The payload is of version, where
- * Block2 says. mid 0: that of the tapped message. */
+ * "size2=N", "echo=HEX": "ACK 2.05 2:0/1/64 etag=0a". The payload is of version,
+ * where Block2 says. mid 0: that of the tapped message. */
 void play(struct world *w, const struct tap *t, const char *text, unsigned mid,
           copal_bytes payload);
 

@@ -1,0 +1,236 @@
+#include "engine/fresh_guard.h"
+#include "engine/observe_core.h"
+#include "engine/trace.h"
+
+enum {
+    /* An Echo value is good until the end of the slot of time after its own. */
+    ECHO_SLOT_MS = 60000,
+    /* Who still comes then is asked again before the proof is too old. */
+    RENEW_AFTER_MS = CP_PROVEN_FOR_MS / 2,
+
+    /* Bytes that may be added to an answer on its way out. */
+    ADDED_ECHO = 3 + CP_ECHO_LEN,
+    ADDED_BLOCK = 5,               /* Block1 or Block2: 2 + 3 */
+    ADDED_BODY = ADDED_BLOCK + 11, /* with ETag 5, Size2 6 */
+    ADDED_OBSERVE = 4,
+    EMPTY_ACK = 4
+};
+
+/* ---- Echo values ---- */
+
+/* Made of who and when, and kept nowhere. The times are not in it: there are
+ * only two that count. RFC 9175 appendix A, item 2. */
+static uint64_t echo_value(const struct cp_engine *e,
+                           const struct cp_address *remote, uint64_t slot)
+{
+    struct {
+        uint64_t slot;
+        struct cp_address remote;
+    } made_of = {slot, *remote};
+
+    return cp_siphash_mac(e->freshness.key, &made_of, sizeof(made_of));
+}
+
+/* All of it is looked at in any case, so that the time it takes tells nothing
+ * of how much was right. */
+static bool is_ours(const struct cp_engine *e, const struct cp_address *remote,
+                    copal_bytes value)
+{
+    uint64_t slot = e->now / ECHO_SLOT_MS, given;
+    bool is_newest, is_newer;
+
+    if (value.len != sizeof(given))
+        return false;
+    memcpy(&given, value.data, sizeof(given));
+    is_newest = (given ^ echo_value(e, remote, slot)) == 0;
+    is_newer = (given ^ echo_value(e, remote, slot - 1)) == 0;
+    return is_newest | is_newer;
+}
+
+/* ---- Proofs ---- */
+
+bool cp_fresh_doubts(struct cp_engine *e, const struct cp_link *link,
+                     const struct cp_address *remote)
+{
+    return cp_fresh_guards(e, link, remote) &&
+           cp_known_find(&e->freshness.proven, NULL, remote) == NULL;
+}
+
+static void prove(struct cp_engine *e, const struct cp_address *remote)
+{
+    cp_known_put(&e->freshness.proven, NULL, remote, (copal_bytes){0});
+}
+
+void cp_fresh_request(copal_exchange *x, const copal_msg *m)
+{
+    const struct cp_option *o = cp_fresh_option(m);
+    const struct cp_address *remote = &m->path.remote;
+
+    if (o != NULL &&
+        cp_fresh_guards(x->engine, cp_answer_of(x)->link, remote) &&
+        is_ours(x->engine, remote, cp_msg_option_value(m, o)))
+        prove(x->engine, remote);
+}
+
+void cp_fresh_acked(struct cp_engine *e, const struct cp_flight *f)
+{
+    const struct cp_peer *p = f->peer;
+
+    if (!f->is_request && !p->was_missed &&
+        cp_fresh_guards(e, p->link, &p->path.remote))
+        prove(e, &p->path.remote);
+}
+
+void cp_fresh_missed(struct cp_engine *e, struct cp_link *link,
+                     const struct cp_path *path)
+{
+    struct cp_peer *p;
+
+    if (e->peers.count == 0 || !cp_fresh_guards(e, link, &path->remote))
+        return;
+    p = cp_peer_find(e, link, path);
+    if (p != NULL)
+        p->was_missed = true;
+}
+
+/* ---- Answers ---- */
+
+static bool is_safe(const copal_msg *request)
+{
+    return request->code == COPAL_GET || request->code == COPAL_FETCH;
+}
+
+/* What may be sent now. The empty ACK before it counts, too. */
+static size_t room_of(const struct cp_answer *a)
+{
+    uint64_t factor = (uint64_t)a->x.engine->params.value[COPAL_P_ECHO_FACTOR];
+    size_t room = cp_datagram_size(a->wire, a->wire->token) * (size_t)factor;
+
+    if (room < CP_FRESH_FREE)
+        room = CP_FRESH_FREE;
+    return a->acked ? room - EMPTY_ACK : room;
+}
+
+static bool is_doubted(const struct cp_answer *a)
+{
+    return cp_fresh_doubts(a->x.engine, a->link, &a->wire->path.remote);
+}
+
+bool cp_fresh_allows(const struct cp_answer *a, size_t size)
+{
+    return a->is_proven || !is_doubted(a) || size <= room_of(a);
+}
+
+bool cp_fresh_may_repeat(const struct cp_answer *a)
+{
+    return !is_doubted(a);
+}
+
+/* What joins m on its way out, when it goes in one piece. */
+static size_t added_to(const struct cp_answer *a)
+{
+    return (size_t)(a->wants_block ? ADDED_BODY : 0) +
+           (size_t)(a->echoes_block ? ADDED_BLOCK : 0) +
+           (size_t)(a->registers ? ADDED_OBSERVE : 0);
+}
+
+/* The size of blocks such that with head bytes before the payload, the marker
+ * included, and all that may be added they fit in room; 0: there is none. */
+static uint16_t block_within(size_t room, size_t head)
+{
+    size_t all = head + ADDED_BODY + ADDED_BLOCK + ADDED_OBSERVE + ADDED_ECHO;
+
+    return room < all + 16 ? 0 : cp_block_fit(room - all);
+}
+
+void cp_fresh_limit_blocks(struct cp_answer *a, const copal_msg *m)
+{
+    struct cp_engine *e = a->x.engine;
+    bool is_pulled = (m->flags & COPAL_STREAM_OUT) != 0;
+    const struct cp_known_entry *proof;
+    size_t size, room;
+
+    a->most_block = 0;
+    a->gives_echo = a->is_proven = false;
+    if ((m->payload.len <= 16 && !is_pulled) || a->link == NULL ||
+        !cp_fresh_guards(e, a->link, &a->wire->path.remote))
+        return;
+    size = cp_datagram_size(m, a->wire->token);
+    if (!is_pulled && size + added_to(a) <= CP_FRESH_FREE)
+        return;
+    proof = cp_known_find(&e->freshness.proven, NULL, &a->wire->path.remote);
+    if (proof != NULL) {
+        a->is_proven = true;
+        a->gives_echo = e->now - proof->at >= RENEW_AFTER_MS;
+        return;
+    }
+    room = room_of(a);
+    if (!is_pulled && size + added_to(a) <= room)
+        return;
+    a->most_block = block_within(room, size - m->payload.len + 1);
+    a->gives_echo =
+        !a->wants_block || a->want.num == 0 || a->want.size > a->most_block;
+}
+
+static copal_bytes echo_for(const struct cp_answer *a,
+                            uint8_t storage[CP_ECHO_LEN])
+{
+    struct cp_engine *e = a->x.engine;
+    uint64_t value =
+        echo_value(e, &a->wire->path.remote, e->now / ECHO_SLOT_MS);
+
+    memcpy(storage, &value, CP_ECHO_LEN);
+    return cp_bytes(storage, CP_ECHO_LEN);
+}
+
+/* 2.31 asks for more, and what comes at its end may be answered at length: the
+ * first of them brings an Echo. One that the user gave is for purposes of his
+ * own. */
+copal_msg *cp_fresh_echoing(const struct cp_answer *a, copal_msg *m)
+{
+    uint8_t storage[CP_ECHO_LEN];
+    bool begins = m->code == COPAL_CONTINUE && a->echoes_block &&
+                  a->echo.num == 0 && a->link != NULL && is_doubted(a);
+
+    if (cp_fresh_option(m) != NULL || (!a->gives_echo && !begins))
+        return copal_msg_ref(m);
+    return cp_fresh_with(m, echo_for(a, storage));
+}
+
+copal_msg *cp_fresh_instead(const struct cp_answer *a, const copal_msg *m)
+{
+    struct cp_engine *e = a->x.engine;
+    const struct cp_option *block1 = cp_msg_find(m, COPAL_OPT_BLOCK1);
+    struct cp_observer *o = cp_msg_has(m, COPAL_OPT_OBSERVE)
+                                ? cp_observer_find(e, a->link, a->wire)
+                                : NULL;
+    bool again = is_safe(a->wire);
+    uint8_t storage[CP_ECHO_LEN];
+    copal_msg *n = cp_msg_new(m->mem, again ? COPAL_UNAUTHORIZED : m->code,
+                              2 * CP_ECHO_LEN);
+
+    if (n == NULL)
+        return NULL;
+    if (o != NULL) /* it registers with the request that is to come */
+        cp_observer_free(o);
+    n->flags = COPAL_NON;
+    if ((!again && block1 != NULL &&
+         cp_msg_add(n, COPAL_OPT_BLOCK1, cp_msg_option_value(m, block1)) !=
+             0) ||
+        cp_msg_add(n, COPAL_OPT_ECHO, echo_for(a, storage)) != 0) {
+        copal_msg_unref(n);
+        return NULL;
+    }
+    cp_trace_state(e, "unproven", again ? "asked for an Echo" : "cut short");
+    return n;
+}
+
+/* ---- Notifications ---- */
+
+uint16_t cp_fresh_notification_block(const copal_msg *whole, copal_bytes token)
+{
+    size_t head = cp_datagram_size(whole, token) - whole->payload.len + 1;
+    uint16_t size = block_within(CP_FRESH_FREE, head);
+
+    return size == 0 ? 16 : size;
+}
