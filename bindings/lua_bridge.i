@@ -88,6 +88,7 @@
 %native(sim_set_path) int l_sim_set_path(lua_State *L);
 %native(sim_lose) int l_sim_lose(lua_State *L);
 %native(sim_move) int l_sim_move(lua_State *L);
+%native(sim_refuse) int l_sim_refuse(lua_State *L);
 %native(sim_inject) int l_sim_inject(lua_State *L);
 %native(sim_run) int l_sim_run(lua_State *L);
 %native(sim_stop) int l_sim_stop(lua_State *L);

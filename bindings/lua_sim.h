@@ -134,6 +134,15 @@ static int l_sim_move(lua_State *L)
     return push_result(L, copal_sim_move(sim->box.ptr, check_text(L, 2)));
 }
 
+/* sim_refuse(sim, host, refuses) */
+static int l_sim_refuse(lua_State *L)
+{
+    struct sim_box *sim = check_sim(L);
+
+    return push_result(L, copal_sim_refuse(sim->box.ptr, check_text(L, 2),
+                                           lua_toboolean(L, 3)));
+}
+
 /* sim_inject(sim, from, host, datagram) */
 static int l_sim_inject(lua_State *L)
 {

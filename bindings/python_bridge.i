@@ -107,6 +107,7 @@
 %native(sim_set_path) PyObject *py_sim_set_path(PyObject *self, PyObject *args);
 %native(sim_lose) PyObject *py_sim_lose(PyObject *self, PyObject *args);
 %native(sim_move) PyObject *py_sim_move(PyObject *self, PyObject *args);
+%native(sim_refuse) PyObject *py_sim_refuse(PyObject *self, PyObject *args);
 %native(sim_inject) PyObject *py_sim_inject(PyObject *self, PyObject *args);
 %native(sim_transcript) PyObject *py_sim_transcript(PyObject *self, PyObject *args);
 %native(sim_keep) PyObject *py_sim_keep(PyObject *self, PyObject *args);

@@ -221,6 +221,21 @@ static PyObject *py_sim_move(PyObject *self, PyObject *args)
     return box == NULL ? NULL : done(copal_sim_move(box->ptr, host));
 }
 
+/* sim_refuse(sim, host, refuses) */
+static PyObject *py_sim_refuse(PyObject *self, PyObject *args)
+{
+    struct sim_box *box;
+    const char *host;
+    int refuses;
+    PyObject *o;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "Osp", &o, &host, &refuses))
+        return NULL;
+    box = check_sim(o);
+    return box == NULL ? NULL : done(copal_sim_refuse(box->ptr, host, refuses));
+}
+
 /* sim_inject(sim, from, host, datagram) */
 static PyObject *py_sim_inject(PyObject *self, PyObject *args)
 {

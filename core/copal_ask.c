@@ -4,60 +4,10 @@
 #include "engine/ask.h"
 #include "engine/core.h"
 #include "engine/raw.h"
-#include "serve/watch.h"
 
 copal_msg *copal_msg_new(copal *c, int code)
 {
     return code < 0 || code > 255 ? NULL : cp_msg_new(c->mem, code, 0);
-}
-
-/* ---- A watch behind an exchange ---- */
-
-static void watch_tells(void *user, int kind, int status, const char *text,
-                        const copal_msg *msg)
-{
-    copal_exchange *x = user;
-    struct cp_event *ev;
-    copal_msg *shown = (copal_msg *)msg;
-
-    if (x->over)
-        return;
-    ev = cp_exchange_tell(x, kind, shown);
-    if (ev == NULL)
-        return; /* out of memory: the next one tells */
-    ev->status = status;
-    if (text != NULL)
-        ev->text = ev->own_text = cp_copy_text(x->mem, text, strlen(text));
-}
-
-static void watch_over(void *user, int status, const char *text)
-{
-    cp_ask_finish(user, status, text == NULL ? "" : text);
-}
-
-static void stop_watch(void *watch)
-{
-    cp_watch_free(watch);
-}
-
-static copal_exchange *start_watch(copal *c, copal_msg *m, copal_cb cb)
-{
-    struct cp_engine *e = c->engine;
-    copal_exchange *x = cp_ask_open(e, m, cb);
-    struct cp_watch *w;
-
-    if (x == NULL)
-        return NULL;
-    w = cp_watch_new(c->mem, c, m,
-                     (uint64_t)cp_exchange_param(x, COPAL_P_SILENCE),
-                     (struct cp_watch_face){watch_tells, watch_over, x});
-    if (w == NULL) {
-        cp_exchange_fail(x, COPAL_ENOMEM, NULL);
-        return x;
-    }
-    cp_ask_of(x)->on_over = stop_watch;
-    cp_ask_of(x)->on_over_user = w;
-    return x;
 }
 
 /* ---- Requests ---- */
@@ -66,7 +16,7 @@ copal_exchange *copal_request(copal *c, copal_msg *m, copal_cb cb)
 {
     cp_endpoint_enter(c);
     if (m != NULL && (m->flags & COPAL_WATCH) != 0)
-        return start_watch(c, m, cb);
+        return cp_endpoint_watch(c, m, cb);
     return cp_ask_start(c->engine, m, cb);
 }
 

@@ -74,6 +74,11 @@ int copal_sim_move(copal_sim *s, const char *host)
     return cp_sim_move(s, host);
 }
 
+int copal_sim_refuse(copal_sim *s, const char *host, int refuses)
+{
+    return cp_sim_refuse(s, host, refuses != 0);
+}
+
 int copal_sim_inject(copal_sim *s, const char *from, const char *host,
                      copal_bytes datagram)
 {

@@ -24,4 +24,7 @@ int cp_endpoint_new(struct cp_mem *mem, struct cp_driver *driver, uint64_t seed,
  * the time. */
 void cp_endpoint_enter(copal *c);
 
+/* copal_request() of a message with COPAL_WATCH. */
+copal_exchange *cp_endpoint_watch(copal *c, copal_msg *m, copal_cb cb);
+
 #endif

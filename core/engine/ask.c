@@ -46,8 +46,8 @@ void cp_ask_finish(copal_exchange *x, int status, const char *sentence)
     cp_pass_end(e->stages, x);
     copal_msg_unref(a->held);
     a->held = NULL;
-    if (a->on_over != NULL)
-        a->on_over(a->on_over_user);
+    if (a->source.over != NULL)
+        a->source.over(a->source.user);
     snprintf(a->why, sizeof(a->why), "%s", sentence);
     a->end.kind = COPAL_END;
     a->end.status = status;
@@ -129,6 +129,23 @@ static void hope_no_limit(struct cp_ask *a)
 {
     if (!a->user_limit)
         cp_timer_stop(&a->x.engine->timers, &a->deadline);
+}
+
+void cp_ask_limit(struct cp_ask *a)
+{
+    int64_t limit = cp_exchange_param(&a->x, COPAL_P_TIMEOUT);
+
+    if (limit <= 0)
+        return;
+    a->user_limit = false;
+    hope_for(a, (uint64_t)limit);
+    a->user_limit = true;
+}
+
+void cp_ask_limit_met(struct cp_ask *a)
+{
+    a->user_limit = false;
+    hope_no_limit(a);
 }
 
 void cp_ask_heard(struct cp_ask *a, struct cp_token *t)
@@ -354,7 +371,6 @@ copal_exchange *cp_ask_start(struct cp_engine *e, copal_msg *m, copal_cb cb)
 {
     copal_exchange *x = cp_ask_open(e, m, cb);
     struct cp_ask *a;
-    int64_t limit;
     int found;
 
     if (x == NULL)
@@ -362,11 +378,7 @@ copal_exchange *cp_ask_start(struct cp_engine *e, copal_msg *m, copal_cb cb)
     a = cp_ask_of(x);
     if (check(a) != 0 || (!a->is_ping && cp_cache_answers(x)))
         return x;
-    limit = cp_exchange_param(x, COPAL_P_TIMEOUT);
-    if (limit > 0) {
-        hope_for(a, (uint64_t)limit);
-        a->user_limit = true;
-    }
+    cp_ask_limit(a);
     found = find_route(a);
     if (found == 0)
         go(a);

@@ -13,6 +13,14 @@ enum {
 
 struct cp_seen;
 
+/* Where the events of an exchange come from that sends nothing itself: a
+ * watch. All may be NULL. */
+struct cp_ask_source {
+    void (*over)(void *user); /* stops it; called once */
+    void (*pause)(void *user, bool paused);
+    void *user;
+};
+
 struct cp_ask {
     copal_exchange x;
     copal_cb cb;
@@ -32,12 +40,12 @@ struct cp_ask {
     bool keeps_token; /* what is sent next goes under the token before it */
     bool echoed;      /* what is under way repeats a request with an Echo */
     bool wants_observe, is_observed;
+    bool is_again;           /* registered once more, and not answered yet */
     uint32_t observe_number; /* of the newest notification */
     uint64_t observe_at;
     struct cp_cache_use cache;
     copal_msg *held;             /* the newest notification while paused */
-    void (*on_over)(void *user); /* a watch lets go */
-    void *on_over_user;
+    struct cp_ask_source source; /* of what comes from elsewhere */
     struct cp_event end;
     char why[CP_WHY_LEN];
 };
@@ -51,12 +59,21 @@ static inline struct cp_ask *cp_ask_of(copal_exchange *x)
  * was dropped. */
 copal_exchange *cp_ask_start(struct cp_engine *e, copal_msg *m, copal_cb cb);
 
-/* The same without sending: its events come from elsewhere (a watch), which
- * on_over tells when to stop. */
+/* The same without sending: its events come from source, if any. */
 copal_exchange *cp_ask_open(struct cp_engine *e, copal_msg *m, copal_cb cb);
 
 /* Over: END with status and sentence will be the last event. */
 void cp_ask_finish(copal_exchange *x, int status, const char *sentence);
+
+/* Sends m for the observation x, under its token: what x was begun with, but for
+ * ETag (RFC 7641 3.3.1). The answer is one more RESPONSE; failing to get one
+ * ends x. COPAL_ESTATE: x does not observe (yet, or any more), or m is too long
+ * for one message. */
+int cp_ask_again(copal_exchange *x, copal_msg *m);
+
+/* COPAL_P_TIMEOUT runs from now; the answer it is about is there. */
+void cp_ask_limit(struct cp_ask *a);
+void cp_ask_limit_met(struct cp_ask *a);
 
 /* An answer came to what t carried: this way leads to somebody. */
 void cp_ask_heard(struct cp_ask *a, struct cp_token *t);

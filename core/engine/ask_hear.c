@@ -1,6 +1,7 @@
 /* Responses, from the wire up to the user. */
 #include "engine/ask.h"
 #include "engine/core.h"
+#include "engine/observe_core.h"
 #include "engine/wait.h"
 #include "wire/message_text.h"
 
@@ -72,6 +73,8 @@ void cp_ask_answered(copal_exchange *x, copal_msg *m)
 {
     struct cp_ask *a = cp_ask_of(x);
 
+    if (a->is_observed)
+        cp_ask_limit_met(a);
     if (x->paused && a->is_observed) { /* only the newest is kept */
         copal_msg_unref(a->held);
         a->held = copal_msg_ref(m);
@@ -113,6 +116,17 @@ static bool crosses_farewell(const struct cp_token *t, const copal_msg *m)
            cp_msg_has(m, COPAL_OPT_OBSERVE);
 }
 
+/* One that was sent before the server heard that we register once more, and is
+ * older than what we have: no answer to that. */
+static bool crosses_again(const struct cp_token *t, const copal_msg *m)
+{
+    const struct cp_ask *a = cp_ask_of(t->x);
+
+    return a->is_again && t == &a->main && m->type != CP_ACK &&
+           t->flight.is_con && t->flight.state != CP_IDLE &&
+           cp_observe_ask_is_stale(a, m);
+}
+
 void cp_ask_hear(struct cp_engine *e, struct cp_link *link, copal_msg **m,
                  struct cp_seen *seen)
 {
@@ -128,7 +142,7 @@ void cp_ask_hear(struct cp_engine *e, struct cp_link *link, copal_msg **m,
         reject(e, link, *m, seen);
         return;
     }
-    if (bad == 0 && crosses_farewell(t, *m)) {
+    if (bad == 0 && (crosses_farewell(t, *m) || crosses_again(t, *m))) {
         answer_empty(e, link, *m, seen, CP_ACK);
         return;
     }

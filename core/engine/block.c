@@ -42,6 +42,16 @@ static int request_in(copal_exchange *x, copal_msg **m)
     return CP_PASS;
 }
 
+/* What was fetched anew, beside an observation and so without Observe, stands
+ * for the notification that it was begun for. */
+static int mark_observed(const struct cp_ask *a, copal_msg *m)
+{
+    if (!a->is_observed || a->came_by != &a->sub ||
+        cp_code_class(m->code) != 2 || cp_msg_has(m, COPAL_OPT_OBSERVE))
+        return CP_PASS;
+    return cp_msg_add_uint(m, COPAL_OPT_OBSERVE, a->observe_number);
+}
+
 static int in(copal_exchange *x, copal_msg **m)
 {
     int verdict;
@@ -56,7 +66,9 @@ static int in(copal_exchange *x, copal_msg **m)
         cp_ask_of(x)->is_farewell) /* whose answer nobody reads */
         return CP_PASS;
     verdict = cp_block_out_response(x, m);
-    return verdict == CP_PASS ? cp_block_in_response(x, m) : verdict;
+    if (verdict == CP_PASS)
+        verdict = cp_block_in_response(x, m);
+    return verdict == CP_PASS ? mark_observed(cp_ask_of(x), *m) : verdict;
 }
 
 static int out(copal_exchange *x, copal_msg **m)

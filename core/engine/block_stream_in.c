@@ -126,8 +126,10 @@ static void finish(copal_exchange *x)
 {
     struct cp_ask *a = cp_ask_of(x);
 
-    if (a->is_observed)
+    if (a->is_observed) {
+        cp_ask_limit_met(a);
         return;
+    }
     if (a->wants_observe)
         cp_exchange_fail(x, COPAL_ENOTOBS,
                          "%s: answered, but it cannot be observed; use get, or "

@@ -13,23 +13,35 @@ static bool is_fresher(const struct cp_ask *a, uint32_t number, uint64_t now)
            now > a->observe_at + 128000;
 }
 
+bool cp_observe_ask_is_stale(const struct cp_ask *a, const copal_msg *m)
+{
+    uint64_t number = cp_msg_uint_or(m, COPAL_OPT_OBSERVE, UINT64_MAX);
+
+    return a->is_observed && number != UINT64_MAX &&
+           cp_code_class(m->code) == 2 &&
+           !is_fresher(a, (uint32_t)number, a->x.engine->now);
+}
+
 int cp_observe_ask_in(copal_exchange *x, const copal_msg *m)
 {
     struct cp_ask *a = cp_ask_of(x);
     const struct cp_option *o = cp_msg_find(m, COPAL_OPT_OBSERVE);
-    uint32_t number;
+    bool is_answer;
 
     if (!a->wants_observe || a->came_by == &a->sub)
         return CP_PASS;
+    is_answer = a->is_again;
+    a->is_again = false;
     if (o == NULL || cp_code_class(m->code) != 2) {
         a->is_observed = false; /* this is the last one: RFC 7641 3.2 */
         return CP_PASS;
     }
-    number = (uint32_t)cp_bytes_uint(cp_msg_option_value(m, o));
-    if (a->is_observed && !is_fresher(a, number, x->engine->now))
+    /* The answer to a registration begins a new order: the server may have
+     * restarted, and count from the beginning. */
+    if (!is_answer && cp_observe_ask_is_stale(a, m))
         return CP_KEPT;
     a->is_observed = true;
-    a->observe_number = number;
+    a->observe_number = (uint32_t)cp_bytes_uint(cp_msg_option_value(m, o));
     a->observe_at = x->engine->now;
     return CP_PASS;
 }

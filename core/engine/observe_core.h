@@ -4,6 +4,7 @@
 #define CP_ENGINE_OBSERVE_CORE_H
 
 #include "engine/answer_core.h"
+#include "engine/ask.h"
 #include "engine/observe.h"
 
 /* Content-Formats are 16 bits; beyond them is what none has. */
@@ -103,6 +104,9 @@ copal_msg *cp_observe_numbered(struct cp_engine *e, const copal_msg *m);
 
 /* Client: a response that may be a notification. A verdict. */
 int cp_observe_ask_in(copal_exchange *x, const copal_msg *m);
+
+/* Is m, of the same observation as what came before, older than that? */
+bool cp_observe_ask_is_stale(const struct cp_ask *a, const copal_msg *m);
 
 /* Server: notes what m wants; registers or deregisters who asked. */
 void cp_observe_register_in(copal_exchange *x, const copal_msg *m);

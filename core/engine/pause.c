@@ -9,6 +9,8 @@ int copal_pause(copal_exchange *x)
     if (x->over)
         return cp_why(x->mem, COPAL_ESTATE, "pause: the exchange is over");
     x->paused = true;
+    if (x->is_ask && cp_ask_of(x)->source.pause != NULL)
+        cp_ask_of(x)->source.pause(cp_ask_of(x)->source.user, true);
     return 0;
 }
 
@@ -26,6 +28,8 @@ int copal_resume(copal_exchange *x)
     if (!x->is_ask || x->over)
         return 0;
     a = cp_ask_of(x);
+    if (a->source.pause != NULL)
+        a->source.pause(a->source.user, false);
     held = a->held;
     a->held = NULL;
     if (held != NULL)

@@ -291,7 +291,8 @@ COPAL_API int copal_number(copal_registry r, const char *name);
  * was acknowledged and not answered after EXCHANGE_LIFETIME (247 s with the
  * defaults); a non-confirmable one after MAX_TRANSMIT_WAIT (93 s). Those two
  * are counted from the endpoint's own ACK_TIMEOUT, ACK_RANDOM, MAX_RETRANSMIT.
- * A TIMEOUT ends an observation, too, and each registration of a watch.
+ * Of an observation TIMEOUT is for the first answer, of a watch for that of each
+ * registration; what follows may take its time.
  *
  * PROBING_RATE limits non-confirmable requests to a peer that does not respond:
  * from which nothing came since the last of them, and either never before (as
@@ -637,11 +638,22 @@ COPAL_API copal_exchange *copal_request(copal *c, copal_msg *m, copal_cb cb);
 /* The requests everyone makes, as copal_request().
  * Observe: RFC 7641 as it is; RESPONSEs until the peer sends an error (then
  * END 0) or one without Observe (END ENOTOBS).
- * Watch: registers again before Max-Age runs out and after silence, reboot, a
- * refused port or a new address, and tells: RESPONSE, SILENT, RESUMED, END.
- * It ends by itself only where trying again is vain: ENOTOBS after a first
- * answer that is an error or cannot be observed, EINVAL, EURI, ENOTSUP. A 4.29,
- * or a 5.03 with Max-Age, is no such end: it asks again when that is over. */
+ * Watch: an observation that goes on through loss of datagrams, silence, reboot,
+ * a refused port and new addresses. 5 to 15 s after Max-Age has run out it
+ * registers again (RFC 7641 3.3.1) under the same token and with the ETag that
+ * it has; unanswered it does so anew, and the name is looked up again. It tells
+ *   RESPONSE  what the server sent, by itself or asked, then only if it is not
+ *             what was told last; a 2.03 as the representation it means
+ *   SILENT    nothing came when it should: within SILENCE, or after Max-Age and
+ *             three transmissions; or it cannot be had now; text says why. It
+ *             tries again after 1 s, then twice that and so on up to a minute, a
+ *             random part less; or as late as a 4.29 or 5.03 says
+ *   RESUMED   after each SILENT that passes, before the RESPONSE that ends it
+ *   END       once, ENOTOBS after a first answer that cannot be observed or is
+ *             an error, unless it is 4.29, 5.00 or 5.02 to 5.04; EINVAL, EURI,
+ *             ENOTSUP; ECANCEL, ECLOSED, ENOMEM
+ * With SILENCE it asks as much earlier as an answer takes, so that who has
+ * nothing new to say is not silent. */
 COPAL_API copal_exchange *copal_get(copal *c, const char *uri, copal_cb cb);
 COPAL_API copal_exchange *copal_observe(copal *c, const char *uri, copal_cb cb);
 COPAL_API copal_exchange *copal_watch(copal *c, const char *uri, copal_cb cb);
@@ -772,8 +784,8 @@ COPAL_API const char *copal_exchange_param(const copal_exchange *x,
 COPAL_API int copal_write(copal_exchange *x, copal_bytes piece, int last);
 
 /* A paused exchange takes no more CHUNKs until resumed, and the peer is held
- * back; a paused observation keeps only the newest notification. ESTATE: x is
- * over. */
+ * back; a paused observation keeps only the newest notification, a paused watch
+ * besides whether it is silent. ESTATE: x is over. */
 COPAL_API int copal_pause(copal_exchange *x);
 COPAL_API int copal_resume(copal_exchange *x);
 

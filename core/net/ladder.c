@@ -263,7 +263,7 @@ void cp_ladder_add(struct cp_ladder *l, uint64_t now,
                    copal_bytes datagram, enum cp_fate fate)
 {
     static const char *const fates[] = {"\n", " (lost)\n", " (copy)\n",
-                                        " (nobody)\n"};
+                                        " (nobody)\n", " (refused)\n"};
     char sender[CP_ADDRESS_TEXT], receiver[CP_ADDRESS_TEXT];
     uint16_t port = cp_scheme_port(CP_COAP);
     struct cp_header header;

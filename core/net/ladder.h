@@ -44,7 +44,8 @@ enum cp_fate {
     CP_SENT,
     CP_LOST,
     CP_COPY,
-    CP_NOBODY
+    CP_NOBODY,
+    CP_REFUSED
 };
 
 struct cp_ladder {

@@ -16,6 +16,7 @@ struct datagram {
     struct cp_list node;
     struct copal_sim *sim;
     struct cp_address from, to;
+    bool is_refusal; /* what to sent to from comes back */
     size_t len;
     uint8_t data[];
 };
@@ -30,6 +31,9 @@ static void forget_datagram(struct datagram *d)
     cp_free(d->sim->mem, d);
 }
 
+static void refuse(struct copal_sim *s, const struct cp_address *from,
+                   const struct cp_address *to, copal_bytes data);
+
 static void on_arrival(struct cp_timer *t)
 {
     struct datagram *d = cp_container_of(t, struct datagram, timer);
@@ -39,18 +43,25 @@ static void on_arrival(struct cp_timer *t)
     copal_bytes data = cp_bytes(d->data, d->len);
 
     if (h == NULL) {
-        cp_ladder_add(&s->ladder, s->now, &d->from, &d->to, data, CP_NOBODY);
+        if (!d->is_refusal && cp_host_refuses(s, &d->to))
+            refuse(s, &d->from, &d->to, data);
+        else if (!d->is_refusal)
+            cp_ladder_add(&s->ladder, s->now, &d->from, &d->to, data,
+                          CP_NOBODY);
         forget_datagram(d);
         return;
     }
-    cp_host_receive(h, &path, data);
+    if (d->is_refusal)
+        cp_host_refused(h, &path, data);
+    else
+        cp_host_receive(h, &path, data);
     forget_datagram(d);
 }
 
 /* Out of memory: as if the network had lost it. */
 static void put_on_the_way(struct copal_sim *s, const struct cp_address *from,
                            const struct cp_address *to, copal_bytes data,
-                           const struct copal_sim_path *path)
+                           const struct copal_sim_path *path, bool is_refusal)
 {
     struct datagram *d = NULL;
 
@@ -61,6 +72,7 @@ static void put_on_the_way(struct copal_sim *s, const struct cp_address *from,
     d->sim = s;
     d->from = *from;
     d->to = *to;
+    d->is_refusal = is_refusal;
     d->len = data.len;
     if (data.len > 0)
         memcpy(d->data, data.data, data.len);
@@ -68,6 +80,17 @@ static void put_on_the_way(struct copal_sim *s, const struct cp_address *from,
     s->underway_count++;
     cp_timer_start(&s->heap, &d->timer,
                    s->now + cp_sim_path_time(path, &s->random), on_arrival);
+}
+
+/* As an ICMP message it may be lost, too. */
+static void refuse(struct copal_sim *s, const struct cp_address *from,
+                   const struct cp_address *to, copal_bytes data)
+{
+    struct copal_sim_path back = cp_sim_paths_find(&s->paths, to, from);
+
+    cp_ladder_add(&s->ladder, s->now, from, to, data, CP_REFUSED);
+    if (!cp_sim_path_strikes(back.loss, &s->random))
+        put_on_the_way(s, to, from, data, &back, true);
 }
 
 void cp_sim_transmit(struct copal_sim *s, struct cp_host *sender,
@@ -82,16 +105,19 @@ void cp_sim_transmit(struct copal_sim *s, struct cp_host *sender,
         fate = CP_LOST;
     } else if (cp_sim_path_strikes(path.loss, &s->random)) {
         fate = CP_LOST;
+    } else if (cp_host_refuses(s, to)) {
+        refuse(s, from, to, data);
+        return;
     } else if (cp_host_at(s, to) == NULL) {
         fate = CP_NOBODY;
     }
     cp_ladder_add(&s->ladder, s->now, from, to, data, fate);
     if (fate != CP_SENT)
         return;
-    put_on_the_way(s, from, to, data, &path);
+    put_on_the_way(s, from, to, data, &path, false);
     if (cp_sim_path_strikes(path.duplication, &s->random)) {
         cp_ladder_add(&s->ladder, s->now, from, to, data, CP_COPY);
-        put_on_the_way(s, from, to, data, &path);
+        put_on_the_way(s, from, to, data, &path, false);
     }
 }
 

@@ -38,6 +38,7 @@ int cp_sim_set_path(struct copal_sim *s, const char *from, const char *to,
 /* COPAL_ENOENT: there never was such a host. */
 int cp_sim_lose(struct copal_sim *s, const char *name, unsigned count);
 int cp_sim_move(struct copal_sim *s, const char *name);
+int cp_sim_refuse(struct copal_sim *s, const char *name, bool refuses);
 
 /* from: a host, an IP literal, or a name that nobody has. COPAL_EINVAL: none
  * of these; COPAL_ENOENT: to; COPAL_ENOMEM. */

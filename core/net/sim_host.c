@@ -49,6 +49,19 @@ struct cp_host *cp_host_at(const struct copal_sim *s,
     return h != NULL && h->is_up && cp_address_equal(&h->address, a) ? h : NULL;
 }
 
+bool cp_host_refuses(const struct copal_sim *s, const struct cp_address *a)
+{
+    struct cp_host_name name;
+    struct cp_host *h;
+
+    if (a->family != CP_NAMED)
+        return false;
+    memcpy(name.text, a->ip, sizeof(name.text));
+    h = find_host(s, &name);
+    return h != NULL && !h->is_up && h->refuses &&
+           cp_address_equal(&h->address, a);
+}
+
 struct cp_address cp_host_name_address(const struct cp_host_name *name)
 {
     struct cp_address a = {.family = CP_NAMED, .port = CP_SIM_PORT};
@@ -97,6 +110,15 @@ void cp_host_receive(struct cp_host *h, const struct cp_path *path,
     cp_engine_enter(h->driver.engine, h->sim->now);
     cp_engine_count_datagram(h->driver.engine, false, datagram.len);
     cp_engine_datagram(h->driver.engine, &h->link, path, datagram);
+    turn(h);
+}
+
+void cp_host_refused(struct cp_host *h, const struct cp_path *path,
+                     copal_bytes datagram)
+{
+    cp_engine_enter(h->driver.engine, h->sim->now);
+    cp_engine_undelivered(h->driver.engine, &h->link, path, datagram,
+                          COPAL_EREFUSED);
     turn(h);
 }
 
@@ -316,6 +338,16 @@ int cp_sim_lose(struct copal_sim *s, const char *name, unsigned count)
     if (h == NULL)
         return COPAL_ENOENT;
     h->lose = count;
+    return 0;
+}
+
+int cp_sim_refuse(struct copal_sim *s, const char *name, bool refuses)
+{
+    struct cp_host *h = cp_host_named(s, name);
+
+    if (h == NULL)
+        return COPAL_ENOENT;
+    h->refuses = refuses;
     return 0;
 }
 

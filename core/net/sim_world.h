@@ -48,6 +48,7 @@ struct cp_host {
     unsigned lose;
     uint16_t next_port;
     bool is_up, listens;
+    bool refuses;         /* while it is down */
     atomic_bool is_woken; /* the deadline may have changed outside its turn */
     char local[32];       /* "coap://name" */
 };
@@ -59,6 +60,9 @@ struct cp_host *cp_host_named(const struct copal_sim *s, const char *name);
 struct cp_host *cp_host_at(const struct copal_sim *s,
                            const struct cp_address *a);
 
+/* A host that is down had that address, and what comes to it is refused. */
+bool cp_host_refuses(const struct copal_sim *s, const struct cp_address *a);
+
 struct cp_address cp_host_name_address(const struct cp_host_name *name);
 
 /* Takes the next turn of h when its engine wants it. */
@@ -66,6 +70,10 @@ void cp_host_schedule(struct cp_host *h);
 
 /* A datagram for h: in, and a turn. */
 void cp_host_receive(struct cp_host *h, const struct cp_path *path,
+                     copal_bytes datagram);
+
+/* What h sent by path was refused. */
+void cp_host_refused(struct cp_host *h, const struct cp_path *path,
                      copal_bytes datagram);
 
 /* Sends a datagram; sender: NULL for a stranger. */

@@ -66,6 +66,12 @@ function Sim:move(host)
   return checked(core.sim_move(self.handle, host))
 end
 
+-- While host is down, what comes to it is refused, as by a machine on which no
+-- program has the port; refuses false: it vanishes.
+function Sim:refuse(host, refuses)
+  return checked(core.sim_refuse(self.handle, host, refuses ~= false))
+end
+
 -- A datagram on its way to host as if from made it.
 function Sim:inject(from, host, datagram)
   return checked(core.sim_inject(self.handle, from, host, datagram))

@@ -308,6 +308,10 @@ function Sim:lose(host, count) end
 ---@param host string
 ---@return true?, copal.Error?
 function Sim:move(host) end
+---@param host string
+---@param refuses? boolean
+---@return true?, copal.Error?
+function Sim:refuse(host, refuses) end
 ---@param from string
 ---@param host string
 ---@param datagram string

@@ -682,6 +682,24 @@ static void a_paused_observation_keeps_only_the_newest(void **state)
     assert_body(p, 20, 4);
 }
 
+static void a_timeout_is_for_the_first_answer(void **state)
+{
+    struct world *w = *state;
+    struct party *s, *p;
+
+    tune(w->client, COPAL_P_TIMEOUT, 5000);
+    copal_free(add_host(w, "nowhere"));
+    p = observe_body(w, "coap://nowhere/t");
+    run(w, 5100);
+    assert_status(p, COPAL_ETIMEOUT);
+    s = serve_state(w, 0, 20);
+    p = observe_body(w, "coap://server/t");
+    run(w, 100000);
+    change(w, s);
+    run(w, 10);
+    assert_log(p, "2.05 20 bytes\n2.05 20 bytes\n");
+}
+
 /* ---- FETCH and ETags ---- */
 
 static void a_fetch_is_observed_by_its_payload(void **state)
@@ -886,6 +904,7 @@ static void changes_amid_transfers_do_not_add_up(void **state)
         assert_non_null(strstr(t->line, "0/0/64"));
         play(w, t, "ACK 2.05 2:0/0/64 etag=0f", 0, body_of(50, 1));
         assert_int_equal(p->responses, (int)i + 1);
+        assert_int_equal(number_of(p), (int)i + 1);
         snprintf(text, sizeof(text), "CON 2.05 obs=%u 2:0/1/64 etag=0a", i + 2);
         play(w, &first, text, 70 + i, body_of(64, 1));
     }
@@ -1018,6 +1037,7 @@ int main(void)
         TEST(one_peer_has_so_many_observations),
         TEST(there_are_so_many_observers_in_all),
         TEST(a_paused_observation_keeps_only_the_newest),
+        TEST(a_timeout_is_for_the_first_answer),
         TEST(a_fetch_is_observed_by_its_payload),
         TEST(a_state_known_by_its_etag_is_told_as_2_03),
         TEST(another_format_ends_the_observation),

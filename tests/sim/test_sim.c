@@ -716,9 +716,32 @@ static void a_thousand_hosts_are_no_burden(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, build, tear_down)
 
+/* As a closed port does it, by ICMP; what nobody refuses vanishes. */
+static void a_host_that_is_down_may_refuse(void **state)
+{
+    struct world *w = *state;
+    struct record *r;
+
+    assert_int_equal(copal_sim_refuse(w->sim, "nobody", 1), COPAL_ENOENT);
+    assert_int_equal(copal_sim_refuse(w->sim, "server", 1), 0);
+    copal_free(w->server);
+    copal_sim_set_path(w->sim, NULL, NULL, (copal_sim_path){.delay = 10});
+    r = get(w, "coap://server/t");
+    copal_sim_run(w->sim, 9);
+    assert_int_equal(r->ends, 0);
+    copal_sim_run(w->sim, 1);
+    assert_ended(r, COPAL_EREFUSED);
+    assert_transcript(w, "   0 client > server CON GET 0001 /t (refused)\n");
+    copal_sim_refuse(w->sim, "server", 0);
+    r = get(w, "coap://server/t");
+    copal_sim_run(w->sim, 100000);
+    assert_ended(r, COPAL_ETIMEOUT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(a_host_that_is_down_may_refuse),
         TEST(a_lost_request_is_sent_again_after_ack_timeout),
         TEST(silence_ends_the_exchange_after_max_retransmit),
         TEST(a_host_can_ask_itself),

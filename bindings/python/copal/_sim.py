@@ -137,6 +137,11 @@ class Sim:
         """From now on host sends from a fresh address, as behind a NAT."""
         _copal.sim_move(self._sim, host)
 
+    def refuse(self, host: str, refuses: bool = True) -> None:
+        """While host is down, what comes to it is refused, as by a machine on
+        which no program has the port; False: it vanishes."""
+        _copal.sim_refuse(self._sim, host, refuses)
+
     def inject(self, from_: str, host: str, datagram: bytes) -> None:
         """Puts a datagram on the way to host as if from_ had sent it."""
         _copal.sim_inject(self._sim, from_, host, datagram)
