@@ -265,6 +265,32 @@ int copal_reply(copal_exchange *x, int code, int format, copal_bytes body)
     return err;
 }
 
+int copal_reply_problem(copal_exchange *x, int code, const char *title,
+                        const char *detail)
+{
+    copal_problem p = {.size = sizeof(p)};
+    copal_msg *m;
+    int err;
+
+    if (x == NULL)
+        return COPAL_EINVAL;
+    if (x->engine == NULL)
+        return COPAL_ESTATE;
+    if (title != NULL)
+        p.title.text = cp_bytes_of_text(title);
+    if (detail != NULL)
+        p.detail.text = cp_bytes_of_text(detail);
+    m = cp_msg_new(x->mem, code, 0);
+    err = copal_msg_set_problem(m, &p);
+    if (err == 0)
+        err = code < 0 || code > 255
+                  ? cp_why(x->mem, COPAL_EINVAL, "reply: code %d; use 0 to 255",
+                           code)
+                  : copal_respond(x, m);
+    copal_msg_unref(m);
+    return err;
+}
+
 int copal_reply_text(copal_exchange *x, int code, const char *text)
 {
     return copal_reply(

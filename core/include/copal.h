@@ -222,7 +222,7 @@ enum {
  * other by its number or copal_number(). */
 enum {
     COPAL_TEXT = 0, COPAL_LINKS = 40, COPAL_XML = 41, COPAL_OCTETS = 42,
-    COPAL_JSON = 50, COPAL_CBOR = 60, COPAL_NO_FORMAT = -1
+    COPAL_JSON = 50, COPAL_CBOR = 60, COPAL_PROBLEM = 257, COPAL_NO_FORMAT = -1
 };
 
 /* Option numbers; what a value is, its length in bytes, and where it is told.
@@ -604,6 +604,63 @@ COPAL_API int copal_msg_remove(copal_msg *m, int option);
  * ENOTSUP. */
 COPAL_API int copal_msg_resume(copal_msg *m, uint64_t offset, copal_bytes etag);
 
+/* ---- Problem details ----------------------------------------------------- */
+
+/* What went wrong, for programs: the payload of a 4.xx or 5.xx in
+ * COPAL_PROBLEM, application/concise-problem-details+cbor, RFC 9290. (Errors
+ * that the library answers by itself have plain diagnostics, RFC 7252 5.5.2.) */
+
+typedef enum copal_direction { /* of writing */
+    COPAL_AUTO,                /* not said */
+    COPAL_LTR,                 /* left to right */
+    COPAL_RTL
+} copal_direction;
+
+typedef struct copal_problem_text {
+    copal_bytes text; /* UTF-8; data NULL: there is none */
+    copal_bytes lang; /* "en-GB"; data NULL: base_lang, else "en"; A.2 */
+    int direction;    /* copal_direction; only with lang */
+} copal_problem_text;
+
+/* Zeroes, and of texts data NULL, are what is not there; RFC 9290 2. Set size
+ * to sizeof(copal_problem). */
+typedef struct copal_problem {
+    size_t size;
+    copal_problem_text title;  /* the kind of problem */
+    copal_problem_text detail; /* this one: how to mend it */
+    copal_bytes instance;      /* this one's URI reference */
+    int response_code;         /* COPAL_NOT_FOUND, as the answer's */
+    copal_bytes base_uri;      /* what instance is relative to */
+    copal_bytes base_lang;     /* of texts without one */
+    int base_direction;        /* copal_direction, likewise */
+    copal_bytes entries; /* in CBOR, a map: read, all of the problem; to be
+                                * made, more entries; what is above goes first */
+} copal_problem;
+
+/* Reads m's payload; what it gives points there. ENOENT: it is in another
+ * format. EFORMAT: it is no problem, as RFC 9290 has it; known texts in chunks
+ * are not taken, either. ELIMIT: over 64 entries, 16 deep, or 63 bits of a key.
+ * EINVAL: out is NULL, or its size not set. */
+COPAL_API int copal_msg_problem(const copal_msg *m, copal_problem *out);
+
+/* An entry without a field above: of a registry under a number, negative those
+ * for everybody (RFC 9290 6.1), else of who owns the URI. */
+typedef struct copal_problem_item {
+    int64_t key;       /* 0 with a URI */
+    copal_bytes uri;   /* data NULL: the key is the number */
+    copal_bytes value; /* in CBOR; a map but under negative numbers */
+} copal_problem_item;
+
+/* The i-th of them. ENOENT past the last; EFORMAT: entries is no such map;
+ * EINVAL: p or out is NULL. */
+COPAL_API int copal_problem_entry(const copal_problem *p, size_t i,
+                                  copal_problem_item *out);
+
+/* Makes p m's payload, in COPAL_PROBLEM. EINVAL: nothing in it; a text that is
+ * not UTF-8, a lang that is none, entries that are no such map, or a
+ * response_code other than m's. */
+COPAL_API int copal_msg_set_problem(copal_msg *m, const copal_problem *p);
+
 /* ---- Asking (client) ----------------------------------------------------- */
 
 /* Sends m, of any code of class 0, to where its URI points; 0.00 is a ping. cb
@@ -748,11 +805,14 @@ COPAL_API int copal_notify(copal *c, const char *path);
  * with an ETag that it named as 2.03 (RFC 7252 5.10.4, 5.10.6.2); an answer it
  * has no interest in not at all (RFC 7967).
  * The shorthands build the message; text is text/plain in a 2.xx and a
- * diagnostic (RFC 7252 5.5.2) in others. */
+ * diagnostic (RFC 7252 5.5.2) in others; a problem has a title and a detail,
+ * either may be NULL. */
 COPAL_API int copal_respond(copal_exchange *x, copal_msg *m);
 COPAL_API int copal_reply(copal_exchange *x, int code, int format,
                           copal_bytes body);
 COPAL_API int copal_reply_text(copal_exchange *x, int code, const char *text);
+COPAL_API int copal_reply_problem(copal_exchange *x, int code,
+                                  const char *title, const char *detail);
 
 /* ---- Exchanges (both sides) ---------------------------------------------- */
 

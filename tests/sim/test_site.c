@@ -49,6 +49,62 @@ static int code_of(struct world *w, int method, const char *path)
     return answer_to(w, request_for(w, method, path))->code;
 }
 
+/* ---- Answers ---- */
+
+static void answer_problem(const copal_event *ev, void *user)
+{
+    int *status = user;
+
+    if (ev->kind != COPAL_REQUEST)
+        return;
+    assert_int_equal(copal_reply_problem(NULL, COPAL_CONFLICT, "t", NULL),
+                     COPAL_EINVAL);
+    assert_int_equal(
+        copal_reply_problem(ev->exchange, COPAL_CONFLICT, NULL, NULL),
+        COPAL_EINVAL);
+    assert_int_equal(copal_reply_problem(ev->exchange, 256, "t", NULL),
+                     COPAL_EINVAL);
+    *status = copal_reply_problem(ev->exchange, COPAL_CONFLICT, "taken",
+                                  "try the 4th");
+}
+
+struct problem_heard {
+    copal_problem p;
+    char title[16], detail[16];
+    int status;
+};
+
+static void hear_problem(const copal_event *ev, void *user)
+{
+    struct problem_heard *h = user;
+
+    if (ev->kind != COPAL_RESPONSE)
+        return;
+    h->p.size = sizeof(h->p);
+    h->status = copal_msg_problem(ev->msg, &h->p);
+    snprintf(h->title, sizeof(h->title), "%.*s", (int)h->p.title.text.len,
+             (const char *)h->p.title.text.data);
+    snprintf(h->detail, sizeof(h->detail), "%.*s", (int)h->p.detail.text.len,
+             (const char *)h->p.detail.text.data);
+}
+
+/* RFC 9290. */
+static void a_problem_reaches_who_asked(void **state)
+{
+    struct world *w = *state;
+    struct problem_heard h = {.status = 1};
+    int replied = 1;
+
+    copal_serve(w->server, COPAL_GET, "/t", 0,
+                COPAL_CB(answer_problem, &replied));
+    copal_get(w->client, "coap://server/t", COPAL_CB(hear_problem, &h));
+    copal_sim_run(w->sim, 1000);
+    assert_int_equal(replied, 0);
+    assert_int_equal(h.status, 0);
+    assert_string_equal(h.title, "taken");
+    assert_string_equal(h.detail, "try the 4th");
+}
+
 /* ---- Paths and methods ---- */
 
 static void a_path_and_a_method_lead_to_a_handler_or_a_code(void **state)
@@ -766,6 +822,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, build, tear_down)
     const struct CMUnitTest tests[] = {
+        TEST(a_problem_reaches_who_asked),
         TEST(a_path_and_a_method_lead_to_a_handler_or_a_code),
         TEST(a_method_of_its_own_goes_before_any),
         TEST(a_request_to_a_proxy_is_refused),
