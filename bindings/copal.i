@@ -48,6 +48,7 @@ enum {
 enum {
     COPAL_TRACE_WIRE = 1, COPAL_TRACE_STATE = 2, COPAL_TRACE_SECURITY = 4
 };
+enum { COPAL_LOG_CAPTURE = 1, COPAL_LOG_KEYS, COPAL_LOG_RECORDING };
 /* clang-format on */
 
 const char *copal_strerror(int error);
@@ -138,3 +139,4 @@ copal_rc copal_use_lookup(copal *c, const char *scope, copal_cb cb);
 copal_rc copal_via(copal *c, const char *scope, const char *proxy_uri);
 copal_rc copal_store(copal *c, const char *optional, copal_cb cb);
 copal_rc copal_trace(copal *c, unsigned what, copal_cb cb);
+copal_rc copal_log_to(copal *c, copal_log what, const char *optional);

@@ -23,7 +23,7 @@
 
 /* ---- Numbers, text, bytes ----------------------------------------------- */
 
-%typemap(in) int, copal_registry, copal_param, copal_text
+%typemap(in) int, copal_registry, copal_param, copal_log, copal_text
 %{ $1 = ($1_ltype)check_integer(L, $input, INT32_MIN, INT32_MAX); %}
 %typemap(in) unsigned, uint32_t
 %{ $1 = ($1_ltype)check_integer(L, $input, 0, UINT32_MAX); %}

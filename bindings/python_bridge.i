@@ -26,7 +26,7 @@
 
 /* ---- Numbers, text, bytes ----------------------------------------------- */
 
-%typemap(in) int, copal_registry, copal_param, copal_text
+%typemap(in) int, copal_registry, copal_param, copal_log, copal_text
 %{ { int64_t n;
      if (!check_integer($input, INT32_MIN, INT32_MAX, &n)) SWIG_fail;
      $1 = ($1_ltype)n; } %}

@@ -32,6 +32,7 @@ static void end(void *endpoint)
 
     cp_timer_stop(&c->engine->timers, &c->close_timer);
     cp_engine_end(c->engine); /* callbacks may still look at the endpoint */
+    cp_endpoint_end_capture(c);
     cp_site_free(site);
     cp_engine_free(c->engine);
     driver->engine = NULL;

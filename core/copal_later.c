@@ -69,14 +69,6 @@ int copal_via(copal *c, const char *scope, const char *proxy_uri)
     return not_built_in(c, "asking through a proxy");
 }
 
-int copal_log_to(copal *c, copal_log what, const char *path)
-{
-    (void)path;
-    return not_built_in(c, what == COPAL_LOG_CAPTURE ? "captures"
-                           : what == COPAL_LOG_KEYS  ? "key logs"
-                                                     : "the flight recorder");
-}
-
 /* There is no endpoint to ask why: the status says it all. */
 int copal_replay(const char *path, copal_cb cb)
 {

@@ -12,6 +12,7 @@ struct copal {
     struct cp_engine *engine;
     struct cp_site *site;
     struct cp_timer close_timer; /* copal_close(): until when */
+    struct cp_capture *capture;  /* copal_log_to(); NULL: none */
 };
 
 /* An endpoint on any driver, whose memory is mem's; both are the endpoint's
@@ -19,6 +20,9 @@ struct copal {
  * (COPAL_ENOMEM) they stay the caller's. */
 int cp_endpoint_new(struct cp_mem *mem, struct cp_driver *driver, uint64_t seed,
                     copal **out);
+
+/* Closes the capture, if there is one. */
+void cp_endpoint_end_capture(copal *c);
 
 /* Before a call that comes from outside a turn does anything: tells the engine
  * the time. */

@@ -60,6 +60,12 @@ struct cp_engine {
     copal_cb on_stray, on_trace;
     bool has_stray;
     unsigned trace; /* COPAL_TRACE_* */
+    /* Sees each datagram before it is read, or when it left. fn may be NULL. */
+    struct {
+        void (*fn)(void *user, const struct cp_path *path, copal_bytes datagram,
+                   bool out);
+        void *user;
+    } tap;
     copal_stats stats;
 };
 

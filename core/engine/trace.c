@@ -83,6 +83,8 @@ void cp_trace_datagram(struct cp_engine *e, enum cp_trace_way way,
     copal_msg *m = NULL;
     struct cp_buf b;
 
+    if (e->tap.fn != NULL)
+        e->tap.fn(e->tap.user, path, datagram, way != CP_TRACE_IN);
     if ((e->trace & COPAL_TRACE_WIRE) == 0)
         return;
     b = cp_buf_new(e->mem);

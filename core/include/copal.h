@@ -35,7 +35,7 @@
  * Times are milliseconds; sizes and offsets are bytes; text is UTF-8.
  *
  * Not built in yet, and then ENOTSUP: all schemes but coap, everything under
- * "Credentials and state", groups, log files and replay, copal_msg_resume(),
+ * "Credentials and state", groups, key logs, recording and replay, copal_msg_resume(),
  * some parameters. The comments say where.
  */
 #ifndef COPAL_H
@@ -934,15 +934,19 @@ enum {
  * cb in place of the one before; fn NULL: no more. Gives 0. */
 COPAL_API int copal_trace(copal *c, unsigned what, copal_cb cb);
 
-/* Writes to a file: from now on, plaintext messages as pcapng or keys in NSS
- * format; or, at once, what the flight recorder holds. path NULL: no more. */
+/* Writes to a file, which is emptied first: from now on, plaintext messages as
+ * pcapng or keys in NSS format; or, at once, what the flight recorder holds.
+ * path NULL: no more. A capture has packets with IP and UDP headers made up:
+ * the lower port is written as 5683, so that a reader knows CoAP when it sees
+ * it, and what is really known stands in the packet's comment; it ends where
+ * the disk is full, which the state trace tells. Keys and the recorder are not
+ * built in yet: ENOTSUP. ENOENT, EPERM, EIO: the file; EINVAL: what. */
 typedef enum copal_log {
     COPAL_LOG_CAPTURE = 1,
     COPAL_LOG_KEYS,
     COPAL_LOG_RECORDING
 } copal_log;
 
-/* Not built in yet: ENOTSUP. */
 COPAL_API int copal_log_to(copal *c, copal_log what, const char *path);
 
 /* Runs a recording again; cb sees its TRACE, then END. Not built in yet:

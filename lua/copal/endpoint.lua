@@ -448,4 +448,14 @@ function Endpoint:trace(what, fn)
     end))
 end
 
+local logs = { capture = core.LOG_CAPTURE, keys = core.LOG_KEYS,
+  recording = core.LOG_RECORDING }
+
+-- c:log_to("capture", "file.pcapng"): messages, for Wireshark; no path: no more.
+-- True, or nil and an error.
+function Endpoint:log_to(what, path)
+  local number = logs[what] or error("copal: log_to: capture, keys or recording", 2)
+  return checked(core.log_to(handle_of(self), number, path))
+end
+
 return M

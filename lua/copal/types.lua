@@ -260,6 +260,12 @@ function Endpoint:disconnect(scope) end
 ---@param fn? fun(event: table, text: string)
 ---@return true?, copal.Error?
 function Endpoint:trace(what, fn) end
+
+--- Writes to a file: "capture", plaintext messages as pcapng. No path: no more.
+---@param what "capture"|"keys"|"recording"
+---@param path string?
+---@return true?, copal.Error?
+function Endpoint:log_to(what, path) end
 ---@return copal.Seconds
 function Endpoint:now() end
 ---@param seconds copal.Seconds

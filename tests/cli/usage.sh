@@ -54,7 +54,7 @@ for command in find shell ui top proxy tap trace record replay bench sim \
     check 2 $command
     err_has 'not built in'
 done
-for flag in --pcap --keylog --profile; do
+for flag in --keylog --profile; do
     check 2 get $flag x coap://127.0.0.1/
     err_has 'not built in'
 done

@@ -516,6 +516,26 @@ def test_strays_and_raw_messages(pair):
     assert m.payload == b"odd" and m.code is copal.CONTENT and m.type == "NON"
 
 
+def test_a_capture_is_written_until_told(pair, tmp_path):
+    _, server, client = pair
+    server.serve("/t", lambda req: "t")
+    path = tmp_path / "c.pcapng"
+    client.log_to("capture", path)
+    client.get("coap://server/t")
+    client.log_to("capture", None)
+    kept = path.read_bytes()
+    assert kept[:4] == b"\x0a\x0d\x0d\x0a" and b"server:5683 to client:5683" in kept
+    client.get("coap://server/t")
+    assert path.read_bytes() == kept
+    with pytest.raises(copal.Error, match="/no/such") as e:
+        client.log_to("capture", "/no/such/folder")
+    assert e.value.name == "ENOENT"
+    with pytest.raises(copal.NotSupported):
+        client.log_to("keys", path)
+    with pytest.raises(ValueError, match="capture"):
+        client.log_to("pictures", path)
+
+
 def test_trace_gives_dicts(pair):
     _, server, client = pair
     seen = []

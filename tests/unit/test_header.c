@@ -86,7 +86,6 @@ static void what_is_not_built_in_says_so(void **state)
     assert_missing(w, copal_use_lookup(c, "*", OWNED(w)));
     assert_missing(w, copal_store(c, NULL, OWNED(w)));
     assert_missing(w, copal_via(c, "coap://", "coap://proxy"));
-    assert_missing(w, copal_log_to(c, COPAL_LOG_CAPTURE, NULL));
     assert_missing(w, copal_log_to(c, COPAL_LOG_KEYS, NULL));
     assert_missing(w, copal_log_to(c, COPAL_LOG_RECORDING, NULL));
     assert_missing(w, copal_msg_resume(m, 0, NONE));

@@ -4,6 +4,7 @@ runs it while you wait."""
 from __future__ import annotations
 
 import asyncio
+import os
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any, Generic, NoReturn, TypeVar, overload
@@ -347,6 +348,10 @@ class BlockingEndpoint:
     def stats(self) -> Stats:
         """Counters, now."""
         return self.aio.stats
+
+    def log_to(self, what: str, path: str | os.PathLike[str] | None) -> None:
+        """As Endpoint.log_to()."""
+        self.aio.log_to(what, path)
 
     def trace(self, what: str, fn: Callable[[dict[str, Any]], object] | None) -> None:
         """Calls fn with each event of the groups in what."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar, overload
 
@@ -377,6 +378,15 @@ class Endpoint(Passenger):
     def stats(self) -> Stats:
         """Counters, now."""
         return Stats(**_copal.stats(self._alive()))
+
+    def log_to(self, what: str, path: str | os.PathLike[str] | None) -> None:
+        """Writes to a file: ``capture``, plaintext messages as pcapng, from now
+        on. ``keys`` and ``recording`` are not built in yet. None: no more.
+        Error: the file cannot be written."""
+        logs = {"capture": _copal.LOG_CAPTURE, "keys": _copal.LOG_KEYS, "recording": _copal.LOG_RECORDING}
+        if what not in logs:
+            raise ValueError(f"log_to: capture, keys or recording, not {what!r}")
+        _copal.log_to(self._alive(), logs[what], None if path is None else os.fspath(path))
 
     def trace(self, what: str, fn: Callable[[dict[str, Any]], object] | None) -> None:
         """Calls fn with each event of the groups in what (``wire``, ``state``,

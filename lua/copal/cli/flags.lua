@@ -35,7 +35,7 @@ local rows = {
   { nil, "listen", "URI", "serve", "accept here; port 0: any free one", list = true },
   { nil, "reload", false, "serve", "load FILE.lua again when it changes; observers stay" },
   { nil, "test", false, "serve", "the demo and plugtest resources" },
-  { nil, "pcap", "FILE", ALL .. " serve", "pcapng of plaintext messages", absent = true },
+  { nil, "pcap", "FILE", ALL .. " serve", "pcapng of plaintext messages" },
   { nil, "keylog", "FILE", ALL .. " serve", "keys in NSS format", absent = true },
   { nil, "profile", "NAME", ALL, "device quirks", absent = true },
   { nil, "resume", false, ASK, "go on with a broken transfer", absent = true },

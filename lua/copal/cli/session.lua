@@ -13,6 +13,10 @@ function M.open(flags)
   for name, v in pairs(flags.params) do parameters[name] = v end
   local coap, err = copal.endpoint(parameters)
   if not coap then exit.fail(exit.of_error(err), err.message) end
+  if flags.pcap then
+    local ok, failed = coap:log_to("capture", flags.pcap)
+    if not ok then exit.fail(exit.of_error(failed), "--pcap " .. failed.message) end
+  end
   if flags.verbose then
     require "copal.cli.wire".attach(coap, flags)
   end

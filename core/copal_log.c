@@ -1,0 +1,145 @@
+/* Logs to files: captures of plaintext messages. */
+#include "endpoint.h"
+#include "base/pcapng.h"
+#include "engine/core.h"
+#include "engine/trace.h"
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+enum {
+    KNOWN_PORT = 5683 /* by which readers tell CoAP: RFC 7252 6.1 */
+};
+
+struct cp_capture {
+    copal *endpoint;
+    FILE *file;
+    uint64_t began;           /* us since 1970, when copal_now() was 0 */
+    struct cp_address v4, v6; /* what we were last reached at */
+};
+
+static uint64_t us_of_clock(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* What leaves from wherever the system likes has no address yet: the one that
+ * we were reached at last will be it. */
+static struct cp_address local_of(struct cp_capture *log,
+                                  const struct cp_path *path)
+{
+    struct cp_address local = path->local;
+    struct cp_address *last =
+        path->remote.family == CP_IPV6 ? &log->v6 : &log->v4;
+
+    if (local.family != 0) {
+        *last = local;
+        return local;
+    }
+    local = *last;
+    if (cp_address_is_loopback(&path->remote) &&
+        path->remote.family != CP_NAMED)
+        local = path->remote;
+    local.port = path->local.port;
+    return local;
+}
+
+/* A simulated network's time begins with 1970, so that a seed gives the same
+ * file each time. */
+static uint64_t time_of(const struct cp_capture *log,
+                        const struct cp_path *path)
+{
+    uint64_t us = copal_now(log->endpoint) * 1000;
+
+    return path->remote.family == CP_NAMED ? us : log->began + us;
+}
+
+static void write_out(struct cp_capture *log, struct cp_buf *b)
+{
+    copal_bytes bytes;
+
+    if (cp_buf_finish(b, &bytes) == 0 && /* else the network lost it, too */
+        fwrite(bytes.data, 1, bytes.len, log->file) != bytes.len) {
+        cp_trace_state(log->endpoint->engine, "capture_failed",
+                       strerror(errno));
+        cp_endpoint_end_capture(log->endpoint);
+    }
+    cp_buf_free(b);
+}
+
+static void on_datagram(void *user, const struct cp_path *path,
+                        copal_bytes datagram, bool out)
+{
+    struct cp_capture *log = user;
+    struct cp_buf b = cp_buf_new(log->endpoint->mem);
+    struct cp_address local = local_of(log, path);
+
+    cp_pcapng_put(&b, time_of(log, path), out ? &local : &path->remote,
+                  out ? &path->remote : &local, KNOWN_PORT, datagram);
+    write_out(log, &b);
+}
+
+static int file_error(copal *c, const char *path)
+{
+    int err = errno == ENOENT                     ? COPAL_ENOENT
+              : errno == EACCES || errno == EPERM ? COPAL_EPERM
+                                                  : COPAL_EIO;
+
+    return cp_why(c->mem, err, "%s: %s", path, strerror(errno));
+}
+
+void cp_endpoint_end_capture(copal *c)
+{
+    struct cp_capture *log = c->capture;
+
+    if (log == NULL)
+        return;
+    c->engine->tap.fn = NULL;
+    c->capture = NULL;
+    fclose(log->file);
+    cp_free(c->mem, log);
+}
+
+static int begin_capture(copal *c, const char *path)
+{
+    struct cp_capture *log = cp_zalloc(c->mem, sizeof(*log));
+    struct cp_buf b = cp_buf_new(c->mem);
+
+    if (log == NULL)
+        return COPAL_ENOMEM;
+    log->endpoint = c;
+    log->began = us_of_clock() - copal_now(c) * 1000;
+    log->file = fopen(path, "wbe");
+    if (log->file == NULL) {
+        cp_free(c->mem, log);
+        return file_error(c, path);
+    }
+    /* Whole packets at once: a crash loses none. */
+    setvbuf(log->file, NULL, _IONBF, 0);
+    c->capture = log;
+    c->engine->tap.fn = on_datagram;
+    c->engine->tap.user = log;
+    cp_pcapng_begin(&b);
+    write_out(log, &b);
+    return c->capture == NULL ? file_error(c, path) : 0;
+}
+
+int copal_log_to(copal *c, copal_log what, const char *path)
+{
+    switch (what) {
+    case COPAL_LOG_CAPTURE:
+        cp_endpoint_end_capture(c);
+        return path == NULL ? 0 : begin_capture(c, path);
+    case COPAL_LOG_KEYS:
+        return cp_why(c->mem, COPAL_ENOTSUP, "key logs: not built in yet");
+    case COPAL_LOG_RECORDING:
+        return cp_why(c->mem, COPAL_ENOTSUP,
+                      "the flight recorder: not built in yet");
+    default:
+        return cp_why(c->mem, COPAL_EINVAL, "copal_log_to: no log %d",
+                      (int)what);
+    }
+}
