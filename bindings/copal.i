@@ -16,6 +16,15 @@
 #include <copal.h>
 
 typedef int copal_rc;
+
+/* Scripts read and write CBOR by themselves, but what a problem is is said in
+ * one place. */
+static copal_rc msg_check_problem(const copal_msg *m)
+{
+    copal_problem p = {.size = sizeof(p)};
+
+    return copal_msg_problem(m, &p);
+}
 %}
 
 #if defined(SWIGLUA)
@@ -95,6 +104,7 @@ copal_rc copal_msg_add(copal_msg *m, int option, copal_bytes value);
 copal_rc copal_msg_add_uint(copal_msg *m, int option, uint32_t value);
 copal_rc copal_msg_remove(copal_msg *m, int option);
 copal_rc copal_msg_resume(copal_msg *m, uint64_t offset, copal_bytes etag);
+copal_rc msg_check_problem(copal_msg *m);
 
 /* ---- Asking ------------------------------------------------------------- */
 

@@ -72,6 +72,11 @@ function M.add_query(handle, v)
 end
 setup.query = M.add_query
 
+-- v: a table as copal.problem has it, or a title
+function setup.problem(handle, v)
+  return require "copal.problem".set(handle, v)
+end
+
 -- v: an offset, or { offset, etag }
 function setup.resume(handle, v)
   if type(v) ~= "table" then v = { v } end

@@ -241,6 +241,12 @@ function getters.max_age(handle)
   return core.msg_uint(handle, 14)
 end
 
+-- What went wrong, RFC 9290; nil: the payload is something else, or malformed.
+function getters.problem(handle)
+  if core.msg_format(handle) ~= value.formats.PROBLEM then return nil end
+  return (require "copal.problem".read(handle))
+end
+
 ---- Assigning -----------------------------------------------------------------
 
 setters.uri = core.msg_set_uri
@@ -256,6 +262,10 @@ function setters.payload(handle, v)
   local text, why = payload_text(v)
   if not text then return nil, why end
   return core.msg_set_payload(handle, core.msg_format(handle), text)
+end
+
+function setters.problem(handle, v)
+  return require "copal.problem".set(handle, v)
 end
 
 function setters.format(handle, v)
@@ -364,7 +374,9 @@ function methods.check(m)
   local code = m.code
   if code.cls == 2 then return m end
   local message = code.name .. ": " .. (m.uri or "")
-  if m.payload ~= "" and (not m.format or m.format.number == 0) then
+  if m.problem then
+    message = message .. ": " .. tostring(m.problem)
+  elseif m.payload ~= "" and (not m.format or m.format.number == 0) then
     message = message .. ": " .. m.payload
   end
   local e = errors.new("ESTATE", message, m)

@@ -28,12 +28,13 @@ end
 
 -- What a response given as a table may have; its other keys are options.
 local function is_response(t)
-  return t.code ~= nil or t.payload ~= nil or t.options ~= nil
+  return t.code ~= nil or t.payload ~= nil or t.options ~= nil or t.problem ~= nil
 end
 
 local function answer_table(endpoint, x, default, t, streams, key)
   local code = t.code == nil and default or value.code(t.code)
   if code == nil then error("copal: unknown code " .. tostring(t.code), 0) end
+  if t.problem ~= nil and t.code == nil then error("copal: a problem needs a code", 0) end
   local number = type(code) == "number" and code or code.number
   local body, opts = t.payload, {}
   for k, v in pairs(t) do

@@ -34,6 +34,21 @@
 ---@field port integer?
 ---@field is_multicast boolean
 
+---@class copal.Problem
+---@field title string?
+---@field title_lang string?
+---@field title_direction "ltr"|"rtl"|nil
+---@field detail string?
+---@field detail_lang string?
+---@field detail_direction "ltr"|"rtl"|nil
+---@field instance string?
+---@field response_code copal.Code?
+---@field base_uri string?
+---@field base_lang string?
+---@field base_direction "ltr"|"rtl"|nil
+---@field options integer[]?
+---@field entries table<integer|string, any>
+
 ---@class copal.Message
 ---@field code copal.Code
 ---@field payload string
@@ -52,6 +67,7 @@
 ---@field is_multicast boolean
 ---@field etag string?
 ---@field max_age integer?
+---@field problem copal.Problem?
 ---@field event "value"? of a watch
 local Message = {}
 ---@param option string|integer

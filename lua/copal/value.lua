@@ -126,7 +126,8 @@ function M.kind(f)
   return name:find("[/+]json$") and "json" or nil
 end
 
-M.formats = { TEXT = 0, LINKS = 40, XML = 41, OCTETS = 42, JSON = 50, CBOR = 60 }
+M.formats = { TEXT = 0, LINKS = 40, XML = 41, OCTETS = 42, JSON = 50, CBOR = 60,
+  PROBLEM = 257 }
 
 ---- Options -------------------------------------------------------------------
 

@@ -12,6 +12,10 @@ coap:serve("/bad", function()
   return { code = "2.05", payload = "{", format = "json" }
 end)
 coap:serve("/oops", function() return copal.UNAVAILABLE, "come back later" end)
+coap:serve("/problem", function()
+  return { code = "4.00", problem = { title = "too hot", detail = "40 at most",
+    instance = "/log/7", options = { 9 }, entries = { [4711] = { max = 40 } } } }
+end)
 coap:serve("/echo", { any = function(req)
   local lines = { req.code.name, req.format and tostring(req.format) or "-",
     table.concat(req.query, " "), req.payload }
@@ -41,6 +45,14 @@ serve "$work/site.lua" --listen coap://127.0.0.1:0
 check 0 "$uri/json"
 out_is '{"t":21.5,"a":[1,{"b":"x"}]}'
 err_is_empty
+
+# Problem details are for people, too.
+check 4 get "$uri/problem"
+err_has '4.00 Bad Request'
+err_has '  too hot: 40 at most'
+err_has '  instance: /log/7'
+err_has '  option: OSCORE'
+err_has '  4711: {"max": 40}'
 
 # Exact bytes on a pipe.
 check 0 get "$uri/bytes"

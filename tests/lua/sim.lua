@@ -85,6 +85,66 @@ test("a 4.29 is the answer until its Max-Age is over", function()
   sim:close()
 end)
 
+test("a problem says what went wrong", function()
+  local sim, server, client = pair()
+  local given = {}
+  server:serve("/t", function() return { code = "4.09", problem = given.problem } end)
+  local function asked(problem)
+    given.problem = problem
+    return client:get "coap://server/t"
+  end
+  local r = asked { title = "taken", detail = "try the 4th", instance = "/log/7",
+    response_code = "4.09", base_uri = "coap://h", base_lang = "en-GB",
+    base_direction = "ltr", options = { 9, 21 },
+    entries = { [4711] = { [0] = "x" }, ["tag:a"] = { b = { 1, 2 } }, [-20] = true } }
+  equal(r.format, copal.PROBLEM)
+  local p = r.problem
+  equal(p.title, "taken") equal(p.detail, "try the 4th") equal(p.instance, "/log/7")
+  equal(p.response_code, copal.CONFLICT) equal(p.base_uri, "coap://h")
+  equal(p.base_lang, "en-GB") equal(p.base_direction, "ltr")
+  equal(#p.options, 2) equal(p.options[2], 21)
+  equal(p.entries[4711][0], "x") equal(p.entries["tag:a"].b[2], 2)
+  equal(p.entries[-20], true) equal(p.entries[-1], nil)
+  equal(tostring(p), "taken: try the 4th")
+  local ok, err = r:check()
+  equal(ok, nil)
+  equal(tostring(err), "4.09 Conflict: coap://server/t: taken: try the 4th")
+
+  p = asked("taken").problem
+  equal(p.title, "taken") equal(p.detail, nil) equal(next(p.entries), nil)
+  p = asked { detail = "\215\169", detail_lang = "he", detail_direction = "rtl" }.problem
+  equal(p.detail, "\215\169") equal(p.detail_lang, "he") equal(p.detail_direction, "rtl")
+  equal(asked { options = { 9 } }.problem.options[1], 9)
+  sim:close()
+end)
+
+test("what is no problem is not sent as one, nor taken for one", function()
+  local sim, server, client = pair()
+  local errors, given = {}, nil
+  copal.on_error(function(e) errors[#errors + 1] = tostring(e) end)
+  server:serve("/t", function() return given end)
+  local bad = {
+    { { title = "t" }, "needs a code", true },
+    { {}, "title" }, { { title = 7 }, "title" }, { { titel = "t" }, "titel" },
+    { { title = "t", title_lang = "?" }, "languages" },
+    { { title = "t", base_direction = "up" }, "direction" },
+    { { title = "t", response_code = "4.04" }, "response_code" },
+    { { entries = { [5] = 1 } }, "tables" }, { 7, "table" },
+  }
+  for i, row in ipairs(bad) do
+    given = { code = not row[3] and "4.00" or nil, problem = row[1] }
+    equal(client:get("coap://server/t").code, copal.INTERNAL_ERROR)
+    assert(errors[i] and errors[i]:find(row[2], 1, true), row[2] .. ": " .. tostring(errors[i]))
+  end
+  given = { code = "4.00", payload = "\160", format = copal.PROBLEM }
+  local r = client:get "coap://server/t"
+  equal(r.problem, nil)
+  equal(select(2, r:check()).name, "4.00")
+  given = { code = "4.00", payload = "text" }
+  equal(client:get("coap://server/t").problem, nil)
+  sim:close()
+end)
+
 test("a handler sees the address of a host that moved", function()
   local sim, server, client = pair()
   local seen = {}

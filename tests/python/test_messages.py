@@ -178,3 +178,63 @@ def test_a_copy_may_be_changed():
     c = m.copy()
     c.path = ("b",)
     assert m.path == ("a",) and c.path == ("b",) and c.etag == b"x"
+
+
+def answered(pair, problem, code=copal.CONFLICT):
+    _, server, client = pair
+    if problem is not None:
+        server.serve("/t", lambda req: copal.Response(code=code, problem=problem))
+    return client.get("coap://server/t")
+
+
+def test_a_problem_says_what_went_wrong(pair):
+    made = copal.Problem(
+        "taken", "try the 4th", "/log/7", copal.CONFLICT, "coap://h", "en-GB", "ltr", options=[9, 21],
+        entries={4711: {0: "x"}, "tag:a": {"b": [1, 2]}, -20: True},
+    )  # fmt: skip
+    r = answered(pair, made)
+    assert r.format == copal.PROBLEM and r.problem == made
+    assert str(r.problem) == "taken: try the 4th"
+    with pytest.raises(copal.ResponseError, match="4.09 Conflict: coap://server/t: taken: try the 4th"):
+        r.check()
+
+
+def test_a_problem_may_be_a_title_or_a_dict(pair):
+    assert answered(pair, "taken").problem == copal.Problem("taken")
+    pair[1].unserve("/t")
+    made = {"detail": "ש", "detail_lang": "he", "detail_direction": "rtl", "options": [9]}
+    assert answered(pair, made).problem == copal.Problem(**made)
+
+
+@pytest.mark.parametrize(
+    "problem, error, what",
+    [
+        ({}, ValueError, "title"),
+        ({"title": 7}, ValueError, "title"),
+        ({"titel": "t"}, TypeError, "titel"),
+        ({"title": "t", "title_lang": "?"}, ValueError, "languages"),
+        ({"title": "t", "base_direction": "up"}, ValueError, "direction"),
+        ({"title": "t", "response_code": 132}, ValueError, "response_code"),
+        ({"entries": {5: 1}}, ValueError, "dicts"),
+        (7, TypeError, "dict"),
+    ],
+)
+def test_what_is_no_problem_is_not_made(pair, problem, error, what):
+    m = pair[2].message(copal.BAD_REQUEST)
+    with pytest.raises(error, match=what):
+        m.problem = problem
+    assert m.payload == b"" and m.problem is None
+
+
+def test_a_problem_needs_a_code():
+    with pytest.raises(TypeError, match="needs a code"):
+        copal.Response(problem="t")
+
+
+def test_what_is_no_problem_is_not_taken_for_one(pair):
+    _, server, client = pair
+    server.serve("/t", lambda req: copal.Response(b"\xa0", copal.BAD_REQUEST, format=copal.PROBLEM))
+    r = client.get("coap://server/t")
+    assert r.problem is None
+    with pytest.raises(copal.ResponseError, match="4.00"):
+        r.check()

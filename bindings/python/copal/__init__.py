@@ -42,6 +42,7 @@ from ._errors import (
 from ._links import Link, Links
 from ._message import Address, Message, Option, Options, Query
 from ._passenger import Timer
+from ._problem import Problem
 from ._serve import Chunks, Response, Value
 from ._sim import Sim
 from ._values import Code, Format
@@ -90,6 +91,7 @@ XML = Format(41)
 OCTETS = Format(42)
 JSON = Format(50)
 CBOR = Format(60)
+PROBLEM = Format(257)
 
 
 # ---- Shortcuts -----------------------------------------------------------------
@@ -206,14 +208,14 @@ __all__ = [
     "Address", "BadURI", "Blocking", "BlockingEndpoint", "BlockingObservation", "Cancelled",
     "Chunks", "Closed", "Code", "Endpoint", "Error", "Format", "GetAll", "Invalid", "Link", "Links",
     "Message", "NetworkError", "Note", "NotPermitted", "NotSupported", "Observation", "Option",
-    "Options", "OutOfMemory", "Ping", "Query", "Refused", "Request", "Reset", "Response",
+    "Options", "OutOfMemory", "Ping", "Problem", "Query", "Refused", "Request", "Reset", "Response",
     "ResponseError", "Sim", "Stats", "Timeout", "Timer", "Value", "EMPTY", "GET", "POST", "PUT",
     "DELETE", "FETCH", "PATCH", "IPATCH", "CREATED", "DELETED", "VALID", "CHANGED", "CONTENT",
     "CONTINUE", "BAD_REQUEST", "UNAUTHORIZED", "BAD_OPTION", "FORBIDDEN", "NOT_FOUND",
     "METHOD_NOT_ALLOWED", "NOT_ACCEPTABLE", "INCOMPLETE", "CONFLICT", "PRECONDITION_FAILED",
     "TOO_LARGE", "UNSUPPORTED_FORMAT", "UNPROCESSABLE", "TOO_MANY_REQUESTS", "INTERNAL_ERROR",
     "NOT_IMPLEMENTED", "BAD_GATEWAY", "UNAVAILABLE", "GATEWAY_TIMEOUT", "PROXYING_NOT_SUPPORTED",
-    "HOP_LIMIT_REACHED", "TEXT", "LINKS", "XML", "OCTETS", "JSON", "CBOR", "default", "delete",
+    "HOP_LIMIT_REACHED", "TEXT", "LINKS", "XML", "OCTETS", "JSON", "CBOR", "PROBLEM", "default", "delete",
     "fetch", "find", "get", "get_all", "ipatch", "observe", "patch", "ping", "post", "put",
     "request", "set_default", "sleep", "watch",
 ]  # fmt: skip

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any, NamedTuple, Union, overload
 
-from . import _copal, _values, cbor, senml
+from . import _copal, _problem, _values, cbor, senml
 from ._errors import BadURI, Error, Invalid, ResponseError, failure
 from ._links import Links, Wanted, parse_links
+from ._problem import Problem, ProblemLike
 from ._values import Code, CodeLike, Format, FormatLike
 
 Buffer = Union[bytes, bytearray, memoryview]
@@ -325,6 +326,16 @@ class Message(_copal.Message):
         """The Max-Age option in seconds, None: not there (which means 60)."""
         return _copal.msg_uint(self, _MAX_AGE)
 
+    @property
+    def problem(self) -> Problem | None:
+        """What went wrong, RFC 9290; None: the payload is something else, or
+        malformed. May be assigned a Problem, a dict, or a title."""
+        return _problem.read(self)
+
+    @problem.setter
+    def problem(self, value: ProblemLike) -> None:
+        _problem.write(self, value)
+
     # ---- Of a request that is served
 
     @property
@@ -410,7 +421,10 @@ class Message(_copal.Message):
             return self
         text = f"{code}: {self.uri}"
         body = self.payload
-        if body and self.format in (None, 0):
+        problem = self.problem
+        if problem is not None:
+            text += f": {problem}"
+        elif body and self.format in (None, 0):
             text += f": {self.text}"
         e = ResponseError("ESTATE", text, self)
         e.name, e.code = code.dotted, code.number
@@ -536,6 +550,8 @@ def _set_one(m: Message, key: str, value: Any) -> None:
     elif key == "if_none_match":
         if value:
             _copal.msg_add(m, 5, b"")
+    elif key == "problem":
+        _problem.write(m, value)
     elif key == "query":
         for item in _query_items(value):
             _copal.msg_add(m, _URI_QUERY, item.encode())

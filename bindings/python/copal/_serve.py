@@ -43,7 +43,8 @@ class Response:
     """An answer with options: ``Response(body, copal.CONTENT, max_age=5)``.
 
     payload: as a handler may return it; code: None is the method's usual one;
-    options: as the keywords of ``Endpoint.get()``: etag, location_path, ...
+    options: as the keywords of ``Endpoint.get()``: etag, location_path, ...;
+    problem: a Problem, a dict, or a title (RFC 9290) in place of a payload
     """
 
     __slots__ = ("payload", "code", "format", "options")
@@ -57,6 +58,8 @@ class Response:
         **options: Any,
     ) -> None:
         self.payload = payload
+        if code is None and options.get("problem") is not None:
+            raise TypeError("a problem needs a code: Response(code=copal.CONFLICT, problem=...)")
         self.code = None if code is None else Code(code)
         self.format = format
         self.options = options

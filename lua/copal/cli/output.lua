@@ -198,6 +198,11 @@ end
 -- A 4.xx or 5.xx for people, on stderr.
 function Output:refusal(m, uri)
   self:say(m.code.name .. "  " .. uri)
+  if m.problem and not self.flags.quiet then
+    local lines = payload.problem_lines(m.problem)
+    io.stderr:write("  ", table.concat(lines, "\n  "), "\n")
+    return
+  end
   local reason = self.diagnostic or m.payload
   if reason ~= "" and not self.flags.quiet then
     io.stderr:write(text.is_text(reason) and "  " .. text.visible(reason)

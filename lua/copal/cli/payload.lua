@@ -2,6 +2,7 @@
 -- shown as text and as JSON.
 local data = require "copal.data"
 local cbor = require "copal.cbor"
+local core = require "copal_core"
 local json = require "copal.json"
 local senml = require "copal.senml"
 local text = require "copal.cli.text"
@@ -109,6 +110,27 @@ function M.senml_table(records)
     lines[#lines + 1] = (line:format(row[1], row[2], row[3]):gsub("%s+$", ""))
   end
   return text.visible(table.concat(lines, "\n"))
+end
+
+---- Problem details -----------------------------------------------------------
+
+-- One as lines: title and detail, then what else there is.
+function M.problem_lines(p)
+  local lines = { tostring(p) }
+  if p.instance and (p.title or p.detail) then
+    lines[#lines + 1] = "instance: " .. p.instance
+  end
+  for _, n in ipairs(p.options or {}) do
+    lines[#lines + 1] = "option: " .. (core.name(core.OPTIONS, n) or n)
+  end
+  local others = {}
+  for key, v in pairs(p.entries) do
+    others[#others + 1] = tostring(key) .. ": " .. cbor.diagnostic(cbor.encode(v))
+  end
+  table.sort(others)
+  for _, line in ipairs(others) do lines[#lines + 1] = line end
+  for i, line in ipairs(lines) do lines[i] = text.visible(line) end
+  return lines
 end
 
 ---- By kind --------------------------------------------------------------------
