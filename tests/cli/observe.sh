@@ -6,6 +6,7 @@ local coap = ...
 local n = 0
 coap:serve("/n", { observable = true,
   get = function() return { payload = tostring(n), max_age = 2 } end })
+coap:serve("/observers", function() return tostring(coap:stats().observers) end)
 coap:serve("/plain", function() return "plain" end)
 coap:every(0.1, function()
   n = n + 1
@@ -48,3 +49,34 @@ sleep 0.6
 stop TERM
 wait $watcher
 err_has 'silent'
+
+# Killed and begun anew at the same port: told on stderr, and heard again.
+serve "$work/site.lua" --listen coap://127.0.0.1:0
+"$COPAL_BIN" watch --silence 1s "$uri/n" >"$work/out" 2>"$work/err" &
+watcher=$!
+await() {
+    for _ in $(seq 100); do
+        grep -q "$2" "$work/$1" && return
+        sleep 0.1
+    done
+    kill -TERM $watcher
+    fail "no '$2' within 10 s in $1"
+}
+await out '[0-9]'
+stop KILL
+await err 'silent'
+serve "$work/site.lua" --listen "$uri"
+await err 'heard again'
+before=$(wc -l <"$work/out")
+for _ in $(seq 100); do
+    [ "$(wc -l <"$work/out")" -gt "$before" ] && break
+    sleep 0.1
+done
+[ "$(wc -l <"$work/out")" -gt "$before" ] || fail "nothing heard after 'heard again'"
+
+# Ctrl-C takes leave of the server: nobody observes any more.
+kill -INT $watcher
+wait $watcher
+[ $? = 130 ] || fail "a watch that was interrupted does not exit with 130"
+check 0 get "$uri/observers"
+grep -qx 0 "$work/out" || fail "the server still has its observer"
