@@ -293,6 +293,48 @@ static void a_datagram_of_many_kilobytes_is_whole(void **state)
     close(fd);
 }
 
+static void answer_at_length(const copal_event *ev, void *user)
+{
+    static const uint8_t body[100000];
+    struct world *w = user;
+
+    if (ev->kind != COPAL_REQUEST)
+        return;
+    w->requests++;
+    copal_reply(ev->exchange, COPAL_CONTENT, COPAL_OCTETS,
+                (copal_bytes){body, sizeof(body)});
+}
+
+static void a_guarded_port_sends_little_until_it_knows_who_asks(void **state)
+{
+    static const uint8_t get_big[] = {0x40, 0x01, 0x12, 0x34, 0xb1, 'b'};
+    struct world *w = *state;
+    uint8_t answered[2048];
+    struct pollfd heard;
+    char uri[64];
+    ssize_t len;
+    int fd;
+
+    copal_tune(w->server, NULL, COPAL_P_GUARD_LOOPBACK, 1);
+    copal_serve(w->server, COPAL_GET, "/b", 0, COPAL_CB(answer_at_length, w));
+    assert_int_equal(copal_listen(w->server, "coap://127.0.0.1:0", 0), 0);
+    fd = connected_to("127.0.0.1", port_of(copal_local(w->server, 0)));
+    assert_int_equal(send(fd, get_big, sizeof(get_big), 0), sizeof(get_big));
+    go_until(w, &w->requests, 1);
+    heard = (struct pollfd){.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&heard, 1, 1000), 1);
+    len = recv(fd, answered, sizeof(answered), 0);
+    assert_true(len > 64 && len <= 136);
+    close(fd);
+
+    snprintf(uri, sizeof(uri), "%s/b", copal_local(w->server, 0));
+    copal_get(w->client, uri, COPAL_CB(note, w));
+    go_until(w, &w->ends, 1);
+    assert_int_equal(w->status, 0);
+    assert_int_equal(w->body, 100000);
+    assert_int_equal(w->requests, 3); /* twice for the client */
+}
+
 static void a_port_in_use_says_what_to_do(void **state)
 {
     struct world *w = *state;
@@ -643,6 +685,7 @@ int main(void)
         TEST(a_refused_port_is_known_within_milliseconds),
         TEST(the_answer_leaves_from_the_address_that_was_asked),
         TEST(a_datagram_of_many_kilobytes_is_whole),
+        TEST(a_guarded_port_sends_little_until_it_knows_who_asks),
         TEST(a_port_in_use_says_what_to_do),
         TEST(workers_share_a_port_if_they_ask_to),
         TEST(an_absent_scheme_is_named),

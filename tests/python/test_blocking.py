@@ -42,6 +42,19 @@ def test_the_shortcuts_block():
         copal.find()
 
 
+def test_a_guarded_server_is_asked_as_any_other():
+    body, asked = b"0123456789" * 10000, []
+
+    def big(req):
+        asked.append(req)
+        return body
+
+    with copal.BlockingEndpoint(listen="coap://127.0.0.1:0", guard_loopback=1, echo_factor=2) as server:
+        server.serve("/big", big)
+        assert server.get(server.addresses[0] + "/big").payload == body
+    assert len(asked) == 2  # the beginning of it, and once known to be there all
+
+
 @pytest.mark.parametrize("wait", ["c.forever()", "c.sleep(30)", "c.get('coap://127.0.0.1:9/', ignore_icmp=1)"])
 def test_ctrl_c_interrupts_what_blocks(wait):
     text = SERVER + f"try:\n    {wait}\nexcept KeyboardInterrupt:\n    print('interrupted')\n    c.close()\n"
