@@ -36,6 +36,14 @@ static struct cp_block block_wanted(const copal_exchange *x)
     return b;
 }
 
+/* RFC 7959 4: a size request. */
+static bool asks_size(const copal_exchange *x)
+{
+    const struct cp_answer *a = cp_container_of(x, struct cp_answer, x);
+
+    return a->wire != NULL && cp_msg_has(a->wire, COPAL_OPT_SIZE2);
+}
+
 static copal_msg *answer_block(copal_exchange *x, const copal_msg *whole,
                                bool *more)
 {
@@ -50,7 +58,7 @@ static copal_msg *answer_block(copal_exchange *x, const copal_msg *whole,
     m = cp_transfer_block_of(whole, COPAL_OPT_BLOCK2, b);
     if (m == NULL)
         return NULL;
-    if (b.num == 0 && whole->payload.len <= UINT32_MAX &&
+    if ((b.num == 0 || asks_size(x)) && whole->payload.len <= UINT32_MAX &&
         !cp_msg_has(m, COPAL_OPT_SIZE2) &&
         cp_msg_add_uint(m, COPAL_OPT_SIZE2, whole->payload.len) != 0) {
         copal_msg_unref(m);

@@ -30,7 +30,8 @@ static void forget_body(copal_exchange *x)
     t->head = NULL;
     copal_msg_unref(t->held);
     t->held = NULL;
-    t->got = 0;
+    t->got = t->from = 0;
+    t->is_rest = false;
     t->asks = t->owes_next = t->in_is_last = false;
 }
 
@@ -55,6 +56,7 @@ int cp_block_in_ask_next(copal_exchange *x)
         cp_msg_remove(m, COPAL_OPT_BLOCK1);
         cp_msg_remove(m, COPAL_OPT_BLOCK2);
         cp_msg_remove(m, COPAL_OPT_SIZE1);
+        cp_msg_remove(m, COPAL_OPT_SIZE2);
         cp_msg_remove(m, COPAL_OPT_IF_NONE_MATCH);
         if (m->code != COPAL_FETCH || m->payload.len > t->in_size)
             cp_msg_borrow_payload(m, NULL, (copal_bytes){0});
@@ -77,6 +79,7 @@ static int complete(copal_exchange *x, copal_msg **m)
 {
     struct cp_transfer *t = x->transfer;
     copal_msg *whole = cp_msg_derive(t->head);
+    bool is_empty = t->body.len == 0;
     size_t len = 0;
     uint8_t *body;
 
@@ -86,7 +89,7 @@ static int complete(copal_exchange *x, copal_msg **m)
     whole->mid = (*m)->mid;
     whole->type = (*m)->type;
     body = cp_buf_take(&t->body, &len);
-    if (body == NULL && t->got > 0) {
+    if (body == NULL && !is_empty) {
         copal_msg_unref(whole);
         return COPAL_ENOMEM;
     }
@@ -105,7 +108,7 @@ static int changed(copal_exchange *x)
     bool safe =
         x->request->code == COPAL_GET || x->request->code == COPAL_FETCH;
 
-    if (!safe || t->streams_in)
+    if (!safe || t->streams_in || t->is_rest)
         return COPAL_ECHANGED;
     forget_body(x);
     if (++t->restarts <= CP_MAX_RESTARTS)
@@ -139,20 +142,34 @@ static int refuse_body(copal_exchange *x)
     return CP_KEPT;
 }
 
+/* Would the body, or what is to come of it by its size, be too long to keep? */
+static bool is_too_long(const copal_exchange *x, const copal_msg *m)
+{
+    const struct cp_transfer *t = x->transfer;
+    uint64_t most = (uint64_t)cp_exchange_param(x, COPAL_P_MAX_BODY);
+    uint64_t total = cp_msg_uint_or(m, COPAL_OPT_SIZE2, 0);
+
+    return !t->streams_in && ((total > t->from && total - t->from > most) ||
+                              t->body.len + m->payload.len > most);
+}
+
 static int take_block(copal_exchange *x, copal_msg **m, struct cp_block b)
 {
     struct cp_transfer *t = x->transfer;
-    uint64_t most = (uint64_t)cp_exchange_param(x, COPAL_P_MAX_BODY);
     uint64_t total = cp_msg_uint_or(*m, COPAL_OPT_SIZE2, 0);
 
     if (cp_block_offset(b) != t->got ||
         (b.more && (*m)->payload.len != b.size) || (*m)->payload.len > b.size)
         return COPAL_EFORMAT;
-    if (!t->streams_in && (total > most || t->got + (*m)->payload.len > most))
+    if (cp_block_resume_skip(x, m) != 0)
+        return COPAL_ENOMEM;
+    if (is_too_long(x, *m))
         return refuse_body(x);
     t->in_size = b.size;
     if (total > 0)
         t->total = total;
+    if (b.more && (*m)->payload.len == 0) /* the user has all of it already */
+        return cp_block_in_ask_next(x);
     cp_transfer_tell_progress(x, t->got + (*m)->payload.len, t->total);
     if (t->streams_in)
         return cp_block_stream_in_hand(x, *m, !b.more);
@@ -178,15 +195,12 @@ static void abandon(copal_exchange *x)
         forget_body(x);
 }
 
-static int begin(copal_exchange *x, copal_msg **m, struct cp_block b,
-                 bool streams)
+static int begin_at_got(copal_exchange *x, copal_msg **m, struct cp_block b,
+                        bool streams)
 {
-    struct cp_transfer *t = cp_transfer_get(x);
+    struct cp_transfer *t = x->transfer;
     int err = 0;
 
-    if (t == NULL)
-        return COPAL_ENOMEM;
-    abandon(x);
     t->head = copal_msg_ref(*m);
     t->head->frozen = true;
     t->streams_in = streams;
@@ -197,6 +211,36 @@ static int begin(copal_exchange *x, copal_msg **m, struct cp_block b,
     if (streams)
         err = begin_stream(x, *m);
     return err != 0 ? err : take_block(x, m, b);
+}
+
+static int begin(copal_exchange *x, copal_msg **m, struct cp_block b,
+                 bool streams)
+{
+    if (cp_transfer_get(x) == NULL)
+        return COPAL_ENOMEM;
+    abandon(x);
+    return begin_at_got(x, m, b, streams);
+}
+
+/* The first answer to who goes on: the block asked for, or of a server that has
+ * no blocks everything. */
+static int begin_rest(copal_exchange *x, copal_msg **m, struct cp_block b,
+                      bool is_block, bool streams)
+{
+    struct cp_transfer *t = x->transfer;
+
+    if (cp_code_class((*m)->code) != 2) {
+        abandon(x);
+        return CP_PASS;
+    }
+    if (!same_etag(t, *m))
+        return COPAL_ECHANGED;
+    if (!is_block) {
+        t->got = 0;
+        if ((*m)->payload.len < t->from)
+            return COPAL_EFORMAT;
+    }
+    return begin_at_got(x, m, b, streams);
 }
 
 /* An answer of another class than the blocks before: there is no more of them.
@@ -248,12 +292,15 @@ int cp_block_in_response(copal_exchange *x, copal_msg **m)
         return CP_KEPT; /* of a state that is history by now */
     if (!is_notification(x) && ends_body(x, *m))
         return refused_amid(x, *m);
+    if (o == NULL)
+        b.size = (uint16_t)((*m)->payload.len <= 1024 ? 1024 : UINT16_MAX);
+    if (x->transfer != NULL && x->transfer->is_rest &&
+        x->transfer->head == NULL)
+        return begin_rest(x, m, b, o != NULL, streams);
     if (o == NULL && !streams) { /* whole as it is */
         abandon(x);
         return CP_PASS;
     }
-    if (o == NULL)
-        b.size = (uint16_t)((*m)->payload.len <= 1024 ? 1024 : UINT16_MAX);
     if (b.num == 0 && !b.more && !streams) {
         abandon(x);
         return CP_PASS;

@@ -82,25 +82,18 @@ static int prefer_size(copal_msg **m, uint16_t size)
     return CP_PASS;
 }
 
-int cp_block_out_request(copal_exchange *x, copal_msg **m)
+/* x's body leaves in blocks, from its beginning or where it broke off. */
+static int begin(copal_exchange *x, copal_msg **m, bool pulls)
 {
-    uint16_t size = cp_transfer_own_size(x);
-    bool pulls = ((*m)->flags & COPAL_STREAM_OUT) != 0;
-    struct cp_transfer *t;
+    struct cp_transfer *t = cp_transfer_get(x);
     copal_msg *first;
-    int err;
+    int err = t == NULL ? COPAL_ENOMEM : cp_block_tag_begin(x, m);
 
-    if (!pulls && (*m)->payload.len <= size)
-        return prefer_size(m, size);
-    t = cp_transfer_get(x);
-    if (t == NULL)
-        return COPAL_ENOMEM;
-    err = cp_block_tag_begin(x, m);
     if (err != 0)
         return err;
     t->sending = copal_msg_ref(*m);
-    t->size = size;
-    t->sent = 0;
+    t->size = cp_block_resume_size(x->request, cp_transfer_own_size(x));
+    t->sent = cp_block_resume_is_upload(x->request) ? x->request->resume_at : 0;
     t->pulls = pulls;
     t->total =
         pulls ? cp_msg_uint_or(*m, COPAL_OPT_SIZE1, 0) : (*m)->payload.len;
@@ -112,6 +105,21 @@ int cp_block_out_request(copal_exchange *x, copal_msg **m)
     copal_msg_unref(*m);
     *m = first;
     return CP_PASS;
+}
+
+int cp_block_out_request(copal_exchange *x, copal_msg **m)
+{
+    uint16_t size = cp_transfer_own_size(x);
+    bool pulls = ((*m)->flags & COPAL_STREAM_OUT) != 0;
+    bool goes_on = cp_block_resume_is_upload(x->request);
+
+    if (cp_block_resume_is_download(x->request))
+        return cp_block_resume_ask(x, m);
+    if (!pulls && goes_on && x->request->resume_at >= (*m)->payload.len)
+        return COPAL_EINVAL;
+    if (!pulls && !goes_on && (*m)->payload.len <= size)
+        return prefer_size(m, size);
+    return begin(x, m, pulls);
 }
 
 static int send_next(copal_exchange *x)

@@ -67,7 +67,8 @@ int cp_block_tag_begin(copal_exchange *x, copal_msg **m)
     bool is_named = cp_msg_find(*m, COPAL_OPT_REQUEST_TAG) != NULL;
     int err = 0;
 
-    if (!is_named && (e->now < e->operations.crowded_until || !is_free(e, key)))
+    if (!is_named && !x->request->resumed &&
+        (e->now < e->operations.crowded_until || !is_free(e, key)))
         err = add_free_tag(x, m, &key);
     if (err == 0)
         cp_map_put(&e->operations.active, &t->operation, key);

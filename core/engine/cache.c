@@ -26,7 +26,8 @@ static bool asks_for_whole(const copal_msg *request)
         COPAL_STREAM_IN | COPAL_STREAM_OUT | COPAL_RAW_BLOCKS;
 
     return is_safe(request) && (request->flags & in_parts) == 0 &&
-           !request->is_multicast && !cp_msg_has(request, COPAL_OPT_BLOCK1) &&
+           !request->is_multicast && !request->resumed &&
+           !cp_msg_has(request, COPAL_OPT_BLOCK1) &&
            !cp_msg_has(request, COPAL_OPT_BLOCK2) &&
            cp_msg_find(request, COPAL_OPT_NO_RESPONSE) == NULL;
 }

@@ -36,6 +36,8 @@ struct cp_transfer {
     copal_msg *head; /* the first response: its options are the whole's */
     struct cp_buf body;
     uint64_t got;
+    uint64_t from; /* what is before this the user has already */
+    bool is_rest;  /* the whole begins elsewhere: copal_msg_resume() */
     uint16_t in_size;
     bool streams_in;
     bool asks;      /* a later block was asked for */
@@ -94,6 +96,17 @@ int cp_block_out_response(copal_exchange *x, copal_msg **m);
 /* The block of the request's body at t->sent, or a piece given as such. NULL:
  * out of memory, or of numbers. */
 copal_msg *cp_block_out_piece(copal_exchange *x, copal_bytes part, bool more);
+
+/* ---- block_resume.c ---- */
+
+bool cp_block_resume_is_download(const copal_msg *m);
+bool cp_block_resume_is_upload(const copal_msg *m); /* not from its beginning */
+/* The size of blocks, at most size, in which an upload of m can go on. */
+uint16_t cp_block_resume_size(const copal_msg *m, uint16_t size);
+/* *m asks for the rest of a download. A verdict. */
+int cp_block_resume_ask(copal_exchange *x, copal_msg **m);
+/* *m, which stands at t->got, loses what the user has already. COPAL_ENOMEM. */
+int cp_block_resume_skip(copal_exchange *x, copal_msg **m);
 
 /* ---- block_tag.c ---- */
 

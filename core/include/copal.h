@@ -35,8 +35,8 @@
  * Times are milliseconds; sizes and offsets are bytes; text is UTF-8.
  *
  * Not built in yet, and then ENOTSUP: all schemes but coap, everything under
- * "Credentials and state", groups, key logs, recording and replay, copal_msg_resume(),
- * some parameters. The comments say where.
+ * "Credentials and state", groups, key logs, recording and replay, some
+ * parameters. The comments say where.
  */
 #ifndef COPAL_H
 #define COPAL_H
@@ -598,10 +598,16 @@ COPAL_API int copal_msg_add_text(copal_msg *m, int option, const char *value);
 /* Takes all values of an option away; 0 also if there was none. EINVAL. */
 COPAL_API int copal_msg_remove(copal_msg *m, int option);
 
-/* Goes on with a broken transfer at offset: a download of the representation
- * etag names (ECHANGED if it is another by now), or, with etag empty, an
- * upload under the same Request-Tag option. RFC 9175 3. Not built in yet:
- * ENOTSUP. */
+/* Goes on with a transfer that broke off, at offset of the whole body.
+ * With the etag of what is there already: a GET or FETCH (of one block, without
+ * Observe) is answered with the rest alone; CHUNK and PROGRESS have its place in
+ * the whole. ECHANGED if the representation is another by now.
+ * With etag empty: m is the same request with its whole body, or pulled from
+ * offset on, and with the same Request-Tag, best one of the user's own; a server
+ * that keeps it no more answers 4.08. offset is where PROGRESS said, or of the
+ * last block. RFC 7959 2.5, RFC 9175 3.3.
+ * EINVAL: etag over 8 bytes; offset from 1 GiB, or not between blocks of an
+ * upload; a code for which neither makes sense. */
 COPAL_API int copal_msg_resume(copal_msg *m, uint64_t offset, copal_bytes etag);
 
 /* ---- Problem details ----------------------------------------------------- */

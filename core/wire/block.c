@@ -1,10 +1,5 @@
 #include "wire/block.h"
 
-enum {
-    LEAST_SIZE = 16,
-    GREATEST_SIZE = 1024
-};
-
 int cp_block_decode(copal_bytes value, struct cp_block *b)
 {
     uint32_t bits;
@@ -17,7 +12,7 @@ int cp_block_decode(copal_bytes value, struct cp_block *b)
     *b = (struct cp_block){
         .num = bits >> 4,
         .more = bits >> 3 & 1,
-        .size = (uint16_t)(LEAST_SIZE << (bits & 7)),
+        .size = (uint16_t)(CP_BLOCK_MIN_SIZE << (bits & 7)),
     };
     return 0;
 }
@@ -26,16 +21,16 @@ uint32_t cp_block_encode(struct cp_block b)
 {
     uint32_t szx = 0;
 
-    while (LEAST_SIZE << szx < b.size)
+    while (CP_BLOCK_MIN_SIZE << szx < b.size)
         szx++;
     return b.num << 4 | (uint32_t)b.more << 3 | szx;
 }
 
 uint16_t cp_block_fit(uint64_t size)
 {
-    uint16_t fits = GREATEST_SIZE;
+    uint16_t fits = CP_BLOCK_MAX_SIZE;
 
-    while (fits > LEAST_SIZE && fits > size)
+    while (fits > CP_BLOCK_MIN_SIZE && fits > size)
         fits /= 2;
     return fits;
 }

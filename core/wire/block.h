@@ -8,7 +8,8 @@
 
 enum {
     CP_BLOCK_MAX_NUM = 1048575,
-    CP_BLOCK_MAX_SIZE = 1024 /* bytes */
+    CP_BLOCK_MIN_SIZE = 16, /* bytes */
+    CP_BLOCK_MAX_SIZE = 1024
 };
 
 struct cp_block {

@@ -349,6 +349,10 @@ copal_msg *copal_msg_copy(const copal_msg *m)
     if (copy == NULL)
         return NULL;
     copy->received = false;
+    copy->resumed = m->resumed;
+    copy->resume_at = m->resume_at;
+    copy->resume_etag_len = m->resume_etag_len;
+    memcpy(copy->resume_etag, m->resume_etag, sizeof(m->resume_etag));
     copy->type = 0xff;
     copy->token = (copal_bytes){0};
     copy->path = (struct cp_path){0};

@@ -70,6 +70,8 @@ struct copal_msg {
     struct cp_kept_text *kept;
     struct cp_tuned *tuned; /* CP_MAX_TUNED of them, param 0: unused */
     uint64_t resume_at;     /* copal_msg_resume() */
+    uint8_t resume_etag[8];
+    uint8_t resume_etag_len; /* 0: an upload goes on */
     bool resumed;
     char *identity;         /* proven name of the sender; NULL: none */
     struct cp_address from; /* copal_msg_set_from(); family 0: any */

@@ -1,6 +1,7 @@
 /* Reading and writing messages: what copal.h promises of them. Setters check
  * before they change anything: a failure leaves the message as it was. */
 #include "wire/message.h"
+#include "wire/block.h"
 #include "wire/datagram.h"
 #include "wire/option.h"
 #include "wire/params.h"
@@ -309,13 +310,41 @@ int copal_msg_set_payload(copal_msg *m, int format, copal_bytes body)
 
 /* ---- Transfers ---- */
 
+/* In which words m cannot go on at offset; NULL: it can. */
+static const char *why_not_resumed(const copal_msg *m, uint64_t offset,
+                                   copal_bytes etag)
+{
+    bool is_fetching = m->code == COPAL_GET || m->code == COPAL_FETCH;
+
+    if (etag.len > sizeof(m->resume_etag) ||
+        (etag.len > 0 && etag.data == NULL))
+        return "an ETag is 1 to 8 bytes";
+    if (offset >> 30 != 0)
+        return "blocks reach up to 1 GiB";
+    if (etag.len > 0 && !is_fetching)
+        return "to do it again for the rest of its answer is only safe with "
+               "GET and FETCH";
+    if (etag.len == 0 && (m->code == COPAL_GET || m->code == COPAL_DELETE))
+        return "the rest of an answer needs the ETag of its beginning";
+    if (etag.len == 0 && offset % CP_BLOCK_MIN_SIZE != 0)
+        return "an upload goes on between two blocks, at a multiple of 16";
+    return NULL;
+}
+
 int copal_msg_resume(copal_msg *m, uint64_t offset, copal_bytes etag)
 {
     int err = cp_msg_check_writable(m);
+    const char *why;
 
-    (void)offset;
-    (void)etag;
-    return err != 0 ? err
-                    : cp_why(m->mem, COPAL_ENOTSUP,
-                             "resuming a transfer is not built in yet");
+    if (err != 0)
+        return err;
+    why = why_not_resumed(m, offset, etag);
+    if (why != NULL)
+        return cp_why(m->mem, COPAL_EINVAL, "resume: %s", why);
+    m->resumed = true;
+    m->resume_at = offset;
+    m->resume_etag_len = (uint8_t)etag.len;
+    if (etag.len > 0)
+        memcpy(m->resume_etag, etag.data, etag.len);
+    return 0;
 }

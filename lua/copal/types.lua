@@ -121,6 +121,7 @@ function Message:copy() end
 ---@field silence? copal.Seconds
 ---@field sink? fun(piece: string, offset: integer, last: boolean, response: copal.Message)
 ---@field progress? fun(offset: integer, total: integer)
+---@field resume? integer|table goes on there: { offset, etag } with the rest of a download, offset with an upload
 ---@field limit? integer of get_all
 
 ---@class copal.Request

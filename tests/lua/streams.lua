@@ -85,5 +85,47 @@ test("a sink that throws ends the request", function()
   end)
 end)
 
+test("a download that broke off goes on", function()
+  with_server(function(coap, base)
+    local text, got, etag = ("0123456789"):rep(500), "", nil
+    coap:serve("/rest", function() return text end)
+    local r = coap:get(base .. "/rest", { sink = function(piece, _, _, response)
+      got, etag = got .. piece, response:option "ETag"
+      if #got > 2000 then error("enough", 0) end
+    end })
+    equal(r, nil)
+    assert(#got < #text)
+    r = assert(coap:get(base .. "/rest", { resume = { #got, etag },
+      sink = function(piece, offset)
+        equal(offset, #got)
+        got = got .. piece
+      end }))
+    equal(r.code, copal.CONTENT)
+    equal(got, text)
+    equal(assert(coap:get(base .. "/rest", { resume = { 4321, etag } })).payload, text:sub(4322))
+    local other, err = coap:get(base .. "/rest", { resume = { 10, "x" } })
+    equal(other, nil) equal(err.name, "ECHANGED")
+  end)
+end)
+
+test("an upload that broke off goes on", function()
+  with_server(function(coap, base)
+    local text, got, at, r = ("0123456789"):rep(500), nil, 0, nil
+    coap:serve("/up", { put = function(req) got = req.payload return copal.CHANGED end })
+    local request
+    request = coap:put(base .. "/up", text, { request_tag = "1", progress = function(done)
+      at = done
+      if done >= 2048 then request:cancel() end
+    end }, function() end)
+    for _ = 1, 500 do if at < 2048 then coap:sleep(0.01) end end
+    r = assert(coap:put(base .. "/up", function(offset, want)
+      assert(offset >= at)
+      return text:sub(offset + 1, offset + want), offset + want >= #text
+    end, { request_tag = "1", resume = at }))
+    equal(r.code, copal.CHANGED)
+    equal(got, text)
+  end)
+end)
+
 os.remove(path)
 check.done()

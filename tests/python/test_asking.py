@@ -457,6 +457,48 @@ def test_a_download_may_come_from_a_file_and_go_to_one(pair, kind):
     assert client.get("coap://server/down").payload == body
 
 
+def test_a_download_that_broke_off_goes_on(pair):
+    _, server, client = pair
+    body, to = os.urandom(5000), io.BytesIO()
+    server.serve("/down", lambda req: body)
+
+    def some(piece):
+        to.write(piece)
+        if to.tell() > 2000:
+            raise OSError("disk full")
+
+    request = client.aio.get("coap://server/down", sink=some)
+    with pytest.raises(OSError, match="full"):
+        client.run(request)
+    etag = request.response.etag
+    assert 0 < to.tell() < 5000
+    client.get("coap://server/down", sink=to, resume=(to.tell(), etag))
+    assert to.getvalue() == body
+    assert client.get("coap://server/down", resume=(4321, etag)).payload == body[4321:]
+    with pytest.raises(copal.Error, match="changed") as e:
+        client.get("coap://server/down", resume=(16, b"x"))
+    assert e.value.name == "ECHANGED"
+    with pytest.raises(ValueError):
+        client.get("coap://server/down", resume=16)
+
+
+def test_an_upload_that_broke_off_goes_on(pair):
+    _, server, client = pair
+    body, kept, told = os.urandom(5000), [], []
+    server.serve("/up", put=lambda req: kept.append(req.payload))
+
+    def progress(done, total):
+        told.append(done)
+        if done >= 2048:
+            request.cancel()
+
+    request = client.aio.put("coap://server/up", body, request_tag=b"1", progress=progress)
+    with pytest.raises(asyncio.CancelledError):
+        client.run(request)
+    client.put("coap://server/up", io.BytesIO(body), request_tag=b"1", resume=told[-1]).check()
+    assert kept == [body]
+
+
 def test_a_streamed_resource_takes_its_body_in_pieces(pair):
     sim, server, client = pair
     body, pieces = os.urandom(6000), []

@@ -88,7 +88,6 @@ static void what_is_not_built_in_says_so(void **state)
     assert_missing(w, copal_via(c, "coap://", "coap://proxy"));
     assert_missing(w, copal_log_to(c, COPAL_LOG_KEYS, NULL));
     assert_missing(w, copal_log_to(c, COPAL_LOG_RECORDING, NULL));
-    assert_missing(w, copal_msg_resume(m, 0, NONE));
     assert_missing(w, copal_msg_tune(m, COPAL_P_HOPS, 1));
     assert_refused(w, copal_join(c, "coap://[ff02::fd]", NULL), COPAL_ENOTSUP,
                    "join");

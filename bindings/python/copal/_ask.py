@@ -88,6 +88,12 @@ class Request(asyncio.Future[Message]):
         """The URI as it was typed."""
         return self._uri
 
+    @property
+    def response(self) -> Message | None:
+        """The first response, or None as long as there is none; of a body that
+        comes piece by piece it is there before the first piece."""
+        return self._response
+
     def _start(self, handle: _copal.Endpoint, m: Message) -> Request:
         self._x = _copal.request(handle, m, self._on_event)
         self._coap._open.add(self)

@@ -143,7 +143,8 @@ class Endpoint(Passenger):
         proxy_scheme no_response size1 size2``; ``options={"ETag": b"x", 65000:
         7}`` for any other; ``non=True``; ``no_cache=True``; ``sink=`` a file or
         function that takes the body piece by piece, ``progress=fn(done, total)``
-        in bytes; and the
+        in bytes; ``resume=(offset, etag)`` for the rest of a download that broke
+        off, ``resume=offset`` with ``request_tag=`` to go on with an upload; and the
         parameters of a message, times in seconds: ``timeout=60``,
         ``ack_timeout=12``, ``max_retransmit=2``, ``block_size=512``.
 
