@@ -13,6 +13,7 @@ static const struct cp_stage *const stages[] = {
     &cp_fresh,   /* nearest the wire: what an Echo asks for is nobody else's */
     &cp_observe, /* before block: a stale notification starts no transfer */
     &cp_block,   /* above it, bodies are whole                            */
+    &cp_qblock,  /* the same, by RFC 9177: the first to send              */
     &cp_cache,   /* nearest the application: what it keeps is whole, too  */
 };
 

@@ -74,6 +74,10 @@ static void on_flight_over(struct cp_flight *f, int status)
 {
     struct cp_answer *a = cp_container_of(f, struct cp_answer, flight);
 
+    if (a->stays) {
+        cp_qblock_answer_flown(&a->x, status);
+        return;
+    }
     /* Answered; and whoever asked has gone, or has its answer. */
     if (status != 0)
         cp_trace_state(a->x.engine, "answer_lost", copal_errname(status));
@@ -110,6 +114,23 @@ static struct cp_answer *answer_new(struct cp_engine *e, copal_msg *request)
     cp_list_init(&a->arrival.node);
     cp_list_init(&a->end.node);
     return a;
+}
+
+copal_exchange *cp_answer_open(struct cp_engine *e, struct cp_link *link,
+                               copal_msg *wire)
+{
+    struct cp_answer *a = NULL;
+
+    if (e->exchange_count >= (size_t)e->params.value[COPAL_P_MAX_EXCHANGES])
+        cp_engine_limited(e, "max_exchanges");
+    else if (!e->closing && !e->ending)
+        a = answer_new(e, wire);
+    if (a == NULL)
+        return NULL;
+    a->link = link;
+    cp_answer_wire_set(a, wire, NULL);
+    a->answered = a->acked = true;
+    return &a->x;
 }
 
 void cp_answer_at_once(struct cp_engine *e, struct cp_link *link,

@@ -7,8 +7,19 @@
 #include "engine/reliable.h"
 #include "wire/block.h"
 
+struct cp_block_partial;
 struct cp_param_value;
+struct cp_qblock_answer;
 struct cp_seen;
+
+/* What of an answer's body the asker wants by Q-Block2, RFC 9177 4.4. */
+struct cp_qblock_wish {
+    bool is_offered;
+    bool goes_on;  /* "Continue" with the set that begins with the first */
+    uint8_t count; /* of nums; 0: all of it */
+    uint16_t size; /* of blocks, at most */
+    uint32_t nums[10];
+};
 
 struct cp_answer {
     copal_exchange x; /* x.request: as the user sees it, its body whole */
@@ -31,6 +42,12 @@ struct cp_answer {
     uint16_t most_block; /* bytes to who is not proven to be there; 0: any */
     bool gives_echo;     /* the answer is to bring an Echo: fresh_guard.h */
     bool is_proven;      /* known by now: who asks is there */
+
+    /* More than one message answers wire; they are confirmable or not. */
+    bool stays, confirms;
+    struct cp_qblock_wish wish;
+    struct cp_qblock_answer *qblock; /* what sends them; NULL: none */
+    struct cp_block_partial *upload; /* whose newest block wire is */
 
     void (*done)(void *user, const copal_msg *answer); /* asked from within */
     void *done_user;
@@ -56,6 +73,11 @@ void cp_answer_at_once(struct cp_engine *e, struct cp_link *link,
  * 5.03, kept by nobody. */
 void cp_answer_full(struct cp_engine *e, struct cp_link *link,
                     const struct cp_path *path, const struct cp_header *h);
+
+/* An exchange for more answers to wire, which had its first. NULL: out of
+ * memory, or MAX_EXCHANGES reached. */
+copal_exchange *cp_answer_open(struct cp_engine *e, struct cp_link *link,
+                               copal_msg *wire);
 
 /* Over: everything but the memory goes, users may hold the handle for long. */
 void cp_answer_finish(copal_exchange *x);
@@ -83,6 +105,9 @@ void cp_answer_wire_adopt(copal_exchange *x, copal_exchange *later);
 /* m as it is, at once. */
 int cp_answer_send_now(struct cp_answer *a, const copal_msg *m, uint8_t type,
                        uint16_t mid);
+
+/* x ends without an answer; a confirmable request is acknowledged. */
+void cp_answer_keep_silent(copal_exchange *x);
 
 /* A message of a stage's own, code alone, then x is over. */
 int cp_answer_send_simple(const struct cp_stage *stage, copal_exchange *x,

@@ -36,7 +36,7 @@ int cp_answer_send_now(struct cp_answer *a, const copal_msg *m, uint8_t type,
     return err;
 }
 
-static int send_separately(struct cp_answer *a, const copal_msg *m)
+static int send_separately(struct cp_answer *a, const copal_msg *m, bool is_con)
 {
     struct cp_engine *e = a->x.engine;
     struct cp_flight_plan plan =
@@ -45,7 +45,8 @@ static int send_separately(struct cp_answer *a, const copal_msg *m)
     plan.link = a->link;
     plan.path = &a->wire->path;
     plan.token = a->wire->token;
-    plan.is_con = true;
+    plan.is_con = is_con;
+    plan.is_part = !is_con;
     return cp_flight_start(&a->flight, &plan, m);
 }
 
@@ -57,7 +58,7 @@ static int send_by_type(struct cp_answer *a, const copal_msg *m)
         return cp_answer_send_now(a, m, CP_ACK, a->wire->mid);
     if (a->wire->type == CP_CON && (m->flags & COPAL_NON) == 0 &&
         cp_fresh_may_repeat(a))
-        return send_separately(a, m);
+        return send_separately(a, m, true);
     return cp_answer_send_now(a, m, CP_NON,
                               cp_peer_next_mid(e, &a->wire->path.remote));
 }
@@ -85,6 +86,22 @@ static int send_guarded(struct cp_answer *a, copal_msg *m)
     return err;
 }
 
+/* One message of several. By a flight also where it is not confirmed: its Reset
+ * is heard. */
+static int send_one_of_many(struct cp_answer *a, const copal_msg *m)
+{
+    int err;
+
+    if (a->wire->type != CP_CON || a->acked)
+        return send_separately(a, m, a->confirms);
+    err = cp_answer_send_now(a, m, CP_ACK, a->wire->mid);
+    if (err == 0) {
+        cp_timer_stop(&a->x.engine->timers, &a->separate);
+        a->acked = true;
+    }
+    return err;
+}
+
 /* The bottom: m answers what came last. Over with it, unless a transfer goes
  * on or the answer is yet to be acknowledged. */
 int cp_answer_send(copal_exchange *x, copal_msg *m)
@@ -96,6 +113,9 @@ int cp_answer_send(copal_exchange *x, copal_msg *m)
     if (a->wire == NULL)
         return COPAL_ESTATE;
     cp_engine_tell_time(e);
+    cp_engine_wake(e);
+    if (a->stays)
+        return send_one_of_many(a, m);
     if (a->link == NULL) {
         void (*done)(void *user, const copal_msg *answer) = a->done;
 
@@ -104,7 +124,6 @@ int cp_answer_send(copal_exchange *x, copal_msg *m)
     } else {
         err = send_guarded(a, m);
     }
-    cp_engine_wake(e);
     if (err != 0) /* nothing went out: it may be answered again */
         return err;
     cp_answer_wire_done(a);
@@ -127,12 +146,13 @@ static bool is_unwanted(const struct cp_answer *a, const copal_msg *m)
     return cls >= 2 && (unwanted >> (cls - 1) & 1) != 0;
 }
 
-static int keep_silent(struct cp_answer *a)
+void cp_answer_keep_silent(copal_exchange *x)
 {
+    struct cp_answer *a = cp_answer_of(x);
+
     if (a->wire->type == CP_CON && !a->acked && a->link != NULL)
-        cp_answer_wire_ack(a); /* it suppresses answers, not acknowledgements */
-    cp_answer_finish(&a->x);
-    return 0;
+        cp_answer_wire_ack(a);
+    cp_answer_finish(x);
 }
 
 static bool etag_is_known(const copal_msg *request, copal_bytes etag)
@@ -221,8 +241,10 @@ int copal_respond(copal_exchange *x, copal_msg *m)
                       cp_code_name(m->code));
     m->frozen = true;
     a->answered = true;
-    if (is_unwanted(a, m))
-        return keep_silent(a);
+    if (is_unwanted(a, m)) { /* answers, not acknowledgements: RFC 7967 2 */
+        cp_answer_keep_silent(x);
+        return 0;
+    }
     cp_exchange_hold(x);
     err = pass_down(x, m);
     if (err < 0) { /* nothing went out: the next try may */
@@ -310,7 +332,7 @@ int cp_answer_send_simple(const struct cp_stage *stage, copal_exchange *x,
     a->answered = true;
     cp_exchange_hold(x); /* sending may be the end of it */
     if (err == 0 && is_unwanted(a, m))
-        keep_silent(a);
+        cp_answer_keep_silent(x);
     else if (err == 0)
         err = cp_exchange_send_below(stage, x, m);
     if (x->is_live && a->flight.state == CP_IDLE && x->transfer == NULL)

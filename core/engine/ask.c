@@ -117,7 +117,7 @@ static void on_deadline(struct cp_timer *t)
 
 /* Without a deadline of the user's, hope lasts as long as RFC 7252 4.8.2 lets
  * an answer be under way. */
-static void hope_for(struct cp_ask *a, uint64_t ms)
+void cp_ask_hope(struct cp_ask *a, uint64_t ms)
 {
     struct cp_engine *e = a->x.engine;
 
@@ -138,7 +138,7 @@ void cp_ask_limit(struct cp_ask *a)
     if (limit <= 0)
         return;
     a->user_limit = false;
-    hope_for(a, (uint64_t)limit);
+    cp_ask_hope(a, (uint64_t)limit);
     a->user_limit = true;
 }
 
@@ -169,8 +169,9 @@ static struct cp_flight_plan plan_of(struct cp_ask *a, struct cp_token *t)
     plan.path = &a->way.path;
     if (!a->is_ping)
         plan.token = cp_bytes(t->bytes, CP_TOKEN_LEN);
-    plan.is_con = (m->flags & COPAL_NON) == 0;
+    plan.is_con = (m->flags & COPAL_NON) == 0 || t->confirms;
     plan.is_request = true;
+    plan.is_part = t->family != NULL;
     return plan;
 }
 
@@ -184,7 +185,10 @@ int cp_ask_send(copal_exchange *x, copal_msg *m)
     cp_engine_tell_time(e);
     if (!a->keeps_token) {
         cp_token_off(e, t);
-        cp_random_bytes(&e->random, t->bytes, CP_TOKEN_LEN);
+        if (t->family != NULL)
+            cp_token_renew(t);
+        else
+            cp_random_bytes(&e->random, t->bytes, CP_TOKEN_LEN);
     }
     copal_msg_unref(t->sent);
     t->sent = m == a->x.request ? NULL : copal_msg_ref(m);
@@ -194,21 +198,19 @@ int cp_ask_send(copal_exchange *x, copal_msg *m)
     if (plan.is_con)
         hope_no_limit(a);
     else
-        hope_for(a, cp_reliable_max_wait(e));
+        cp_ask_hope(a, cp_reliable_max_wait(e));
     cp_engine_wake(e);
     return cp_flight_start(&t->flight, &plan, m);
 }
 
-/* Takes the next way and sends the request from its beginning. */
-static void go(struct cp_ask *a)
+void cp_ask_restart(copal_exchange *x)
 {
-    copal_exchange *x = &a->x;
+    struct cp_ask *a = cp_ask_of(x);
     struct cp_engine *e = x->engine;
     copal_msg *m = a->is_ping ? cp_msg_new(e->mem, COPAL_EMPTY, 0)
                               : copal_msg_ref(x->request);
     int verdict;
 
-    a->way = a->route->ways[a->way_index++];
     a->slot = &a->main;
     if (m == NULL)
         verdict = COPAL_ENOMEM;
@@ -225,6 +227,13 @@ static void go(struct cp_ask *a)
     else if (verdict < 0)
         cp_exchange_fail(x, verdict, "%s: not sent, %s", uri_of(x),
                          copal_strerror(verdict));
+}
+
+/* Takes the next way. */
+static void go(struct cp_ask *a)
+{
+    a->way = a->route->ways[a->way_index++];
+    cp_ask_restart(&a->x);
 }
 
 /* Nothing was heard by this way; is there another? */
@@ -267,6 +276,12 @@ static void fail_by_network(struct cp_ask *a, int status, unsigned sent)
     }
 }
 
+void cp_ask_lost(struct cp_ask *a, int status, unsigned sent)
+{
+    if (status == COPAL_ERESET || !try_next_way(a))
+        fail_by_network(a, status, sent);
+}
+
 static void on_flight_over(struct cp_flight *f, int status)
 {
     struct cp_token *t = cp_container_of(f, struct cp_token, flight);
@@ -276,9 +291,9 @@ static void on_flight_over(struct cp_flight *f, int status)
         cp_ask_finish(t->x, 0, ""); /* either way somebody is there */
     } else if (status == 0) { /* an empty ACK: the answer comes separately */
         a->heard = true;
-        hope_for(a, cp_reliable_lifetime(t->x->engine));
-    } else if (status == COPAL_ERESET || !try_next_way(a)) {
-        fail_by_network(a, status, f->sent);
+        cp_ask_hope(a, cp_reliable_lifetime(t->x->engine));
+    } else if (!cp_qblock_unheard(a, status)) {
+        cp_ask_lost(a, status, f->sent);
     }
 }
 

@@ -11,6 +11,7 @@ enum {
     CP_WHY_LEN = 256
 };
 
+struct cp_qblock_ask;
 struct cp_seen;
 
 /* Where the events of an exchange come from that sends nothing itself: a
@@ -44,8 +45,11 @@ struct cp_ask {
     uint32_t observe_number; /* of the newest notification */
     uint64_t observe_at;
     struct cp_cache_use cache;
-    copal_msg *held;             /* the newest notification while paused */
-    struct cp_ask_source source; /* of what comes from elsewhere */
+    copal_msg *held;              /* the newest notification while paused */
+    struct cp_ask_source source;  /* of what comes from elsewhere */
+    struct cp_qblock_ask *qblock; /* the qblock stage's; NULL: not offered */
+    bool qblock_off;              /* the peer refused it, or did not answer */
+    bool qblock_doubted; /* whether that was why, its next answer tells */
     struct cp_event end;
     char why[CP_WHY_LEN];
 };
@@ -77,6 +81,16 @@ void cp_ask_limit_met(struct cp_ask *a);
 
 /* An answer came to what t carried: this way leads to somebody. */
 void cp_ask_heard(struct cp_ask *a, struct cp_token *t);
+
+/* Sends the request once more from its beginning, through all stages. */
+void cp_ask_restart(copal_exchange *x);
+
+/* A part of the request was not delivered after so many transmissions: tries
+ * another way, or ends. */
+void cp_ask_lost(struct cp_ask *a, int status, unsigned sent);
+
+/* Without a deadline of the user's, an answer is waited for so long. */
+void cp_ask_hope(struct cp_ask *a, uint64_t ms);
 
 /* ---- ask_hear.c ---- */
 

@@ -24,6 +24,12 @@ static void reject(struct cp_engine *e, struct cp_link *link,
 static void stray(struct cp_engine *e, struct cp_link *link, copal_msg *m,
                   struct cp_seen *seen)
 {
+    if (m->type == CP_NON && cp_qblock_is_missing_list(m)) {
+        /* The server shall let go of what it collected: RFC 9177 4.3. */
+        e->stats.rejected++;
+        cp_reliable_empty(e, link, &m->path, CP_RST, m->mid, seen);
+        return;
+    }
     if (!e->has_stray || m->type == CP_ACK) {
         reject(e, link, m, seen);
         return;
@@ -134,6 +140,8 @@ void cp_ask_hear(struct cp_engine *e, struct cp_link *link, copal_msg **m,
     unsigned bad = cp_engine_check_options(e, *m);
     copal_exchange *x;
 
+    if (bad == 0)
+        bad = cp_qblock_unasked(t == NULL ? NULL : cp_ask_of(t->x), *m);
     if (t == NULL && bad == 0) {
         stray(e, link, *m, seen);
         return;

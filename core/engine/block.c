@@ -52,10 +52,19 @@ static int mark_observed(const struct cp_ask *a, copal_msg *m)
     return cp_msg_add_uint(m, COPAL_OPT_OBSERVE, a->observe_number);
 }
 
+/* Then the body is not ours. RFC 9177 4.1: the two are never mixed. */
+static bool has_qblock(const copal_msg *m)
+{
+    return cp_msg_has(m, COPAL_OPT_Q_BLOCK1) ||
+           cp_msg_has(m, COPAL_OPT_Q_BLOCK2);
+}
+
 static int in(copal_exchange *x, copal_msg **m)
 {
     int verdict;
 
+    if (cp_msg_has(*m, COPAL_OPT_Q_BLOCK1))
+        return CP_PASS;
     if (!x->is_ask)
         return ((*m)->present & (UINT64_C(1) << COPAL_OPT_BLOCK1 |
                                  UINT64_C(1) << COPAL_OPT_BLOCK2)) != 0 ||
@@ -73,7 +82,7 @@ static int in(copal_exchange *x, copal_msg **m)
 
 static int out(copal_exchange *x, copal_msg **m)
 {
-    if (((*m)->flags & COPAL_RAW_BLOCKS) != 0)
+    if (((*m)->flags & COPAL_RAW_BLOCKS) != 0 || has_qblock(*m))
         return CP_PASS;
     return x->is_ask ? cp_block_out_request(x, m) : cp_block_answer_out(x, m);
 }

@@ -6,7 +6,7 @@
 /* A body whose blocks are asked for one by one needs an ETag, or the asker could
  * not tell that it changed meanwhile (RFC 7959 2.4), or that what it gets is of
  * another request of its own to the same resource (RFC 9175 3.8). */
-static int add_etag(copal_msg *m)
+int cp_block_answer_add_etag(copal_msg *m)
 {
     static const uint8_t key[16] = "copal body etag";
     uint64_t hash = cp_siphash(key, m->payload.data, m->payload.len);
@@ -90,7 +90,7 @@ copal_msg *cp_block_answer_first(copal_msg *m, uint16_t size)
     if (m->payload.len <= size)
         return copal_msg_ref(m);
     whole = cp_msg_derive(m);
-    if (whole == NULL || add_etag(whole) != 0) {
+    if (whole == NULL || cp_block_answer_add_etag(whole) != 0) {
         copal_msg_unref(whole);
         return NULL;
     }
@@ -161,7 +161,7 @@ static int cut(copal_exchange *x, copal_msg **m)
     copal_msg *whole = cp_msg_derive(*m), *block;
     bool more;
 
-    if (whole == NULL || add_etag(whole) != 0) {
+    if (whole == NULL || cp_block_answer_add_etag(whole) != 0) {
         copal_msg_unref(whole);
         return COPAL_ENOMEM;
     }

@@ -11,6 +11,7 @@ void cp_block_kept_free(struct cp_block_kept *o)
     struct cp_engine *e = o->engine;
     copal_exchange *stream = o->stream;
 
+    cp_qblock_answer_let_go(o);
     cp_timer_stop(&e->timers, &o->timer);
     cp_map_remove(&e->bodies.out, &o->node);
     cp_list_remove(&o->place);
@@ -84,12 +85,16 @@ void cp_block_kept_forget(struct cp_engine *e, struct cp_link *link,
                           const copal_msg *request)
 {
     struct cp_block_kept *o;
+    uint64_t key;
 
     if (e->bodies.out.count == 0)
         return;
-    o = cp_block_kept_find(
-        e, cp_bodies_key(e, link, &request->path.remote, request));
+    key = cp_bodies_key(e, link, &request->path.remote, request);
+    o = cp_block_kept_find(e, key);
     if (o != NULL && o->stream == NULL)
+        cp_block_kept_free(o);
+    o = cp_block_kept_find(e, key ^ CP_BODIES_QBLOCK);
+    if (o != NULL)
         cp_block_kept_free(o);
 }
 

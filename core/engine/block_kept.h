@@ -13,6 +13,12 @@ struct cp_block_kept {
     struct cp_engine *engine;
     copal_msg *whole;       /* NULL: a stream */
     copal_exchange *stream; /* ref'd: who pulls */
+
+    /* Of one that goes by Q-Block2, qblock_answer.c: */
+    copal_exchange *sender; /* ref'd: whose blocks are on their way; or NULL */
+    copal_msg *request;     /* who asked: address and token */
+    bool has_observe;
+    uint32_t observe;
 };
 
 /* Keeps whole, or with NULL x's stream, in place of what was kept under key

@@ -6,6 +6,8 @@ void cp_block_partial_free(struct cp_block_partial *in)
     struct cp_engine *e = in->engine;
     copal_exchange *stream = in->stream;
 
+    if (in->q != NULL)
+        cp_qblock_upload_let_go(in);
     cp_timer_stop(&e->timers, &in->timer);
     cp_map_remove(&e->bodies.in, &in->node);
     cp_map_remove(&e->bodies.by_peer, &in->of_peer);

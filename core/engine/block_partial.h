@@ -20,7 +20,8 @@ struct cp_block_partial {
     size_t last_len;        /* of the newest block */
     uint64_t taken;         /* of BODY_MEMORY */
     copal_exchange *stream; /* ref'd: who sees the CHUNKs; NULL: collected */
-    bool if_none_match;     /* which stands in block 0 only: RFC 7959 2.10 */
+    struct cp_qblock_upload *q; /* Q-Block1: which blocks came; NULL: Block1 */
+    bool if_none_match; /* which stands in block 0 only: RFC 7959 2.10 */
 };
 
 /* The body whose first block came with a, under key (cp_bodies_key()). NULL: a

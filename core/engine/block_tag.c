@@ -79,7 +79,10 @@ int cp_block_tag_begin(copal_exchange *x, copal_msg **m)
 int cp_block_tag_put(const copal_exchange *x, copal_msg *m)
 {
     const struct cp_transfer *t = x->transfer;
+    copal_bytes tag = cp_qblock_tag(x);
 
+    if (tag.len > 0) /* the request went by Q-Block1, its answer does not */
+        return cp_msg_add(m, COPAL_OPT_REQUEST_TAG, tag);
     return t != NULL && t->is_tagged ? put_tag(m, t->tag) : 0;
 }
 

@@ -29,8 +29,7 @@ int cp_block_upload_refuse(copal_exchange *x, struct cp_block_partial *in,
     return cp_answer_send_simple(&cp_block, x, code, diagnostic);
 }
 
-/* 4.13 says how much we would take. RFC 7959 2.9.3. */
-static int refuse_size(copal_exchange *x, struct cp_block_partial *in)
+int cp_block_upload_refuse_size(copal_exchange *x, struct cp_block_partial *in)
 {
     copal_msg *m = cp_msg_new(x->mem, COPAL_TOO_LARGE, 0);
     int64_t most = cp_exchange_param(x, COPAL_P_MAX_BODY);
@@ -83,7 +82,7 @@ static int collect(copal_exchange *x, copal_msg **m,
     size_t n = (*m)->payload.len;
 
     if (in->got + n > (uint64_t)cp_exchange_param(x, COPAL_P_MAX_BODY))
-        return refuse_size(x, in);
+        return cp_block_upload_refuse_size(x, in);
     if (!cp_bodies_take(x->engine, n))
         return cp_block_upload_refuse(x, in, COPAL_UNAVAILABLE, NULL);
     in->taken += n;
@@ -152,7 +151,7 @@ int cp_block_upload_in(copal_exchange *x, copal_msg **m, int flags)
                                      "the sender began again");
         if (!streamed && cp_msg_uint_or(*m, COPAL_OPT_SIZE1, 0) >
                              (uint64_t)cp_exchange_param(x, COPAL_P_MAX_BODY))
-            return refuse_size(x, NULL);
+            return cp_block_upload_refuse_size(x, NULL);
         if (!b.more && !streamed)
             return CP_PASS; /* a body of one block */
         in = cp_block_partial_new(e, a, key);

@@ -14,6 +14,7 @@
 #include "engine/fresh.h"
 #include "engine/observe.h"
 #include "engine/params.h"
+#include "engine/qblock.h"
 #include "engine/rate.h"
 #include "engine/reliable.h"
 
@@ -44,6 +45,7 @@ struct cp_engine {
     size_t exchange_count;    /* live ones */
     struct cp_list raws;      /* raw messages whose name is looked up */
     struct cp_map by_token;   /* struct cp_token: requests of ours */
+    struct cp_map families;   /* struct cp_token_family */
     struct cp_map by_mid;     /* struct cp_flight */
     struct cp_map peers;
     struct cp_rates rates;
@@ -54,6 +56,7 @@ struct cp_engine {
     struct cp_operations operations;
     struct cp_caching caching;
     struct cp_freshness freshness;
+    struct cp_qblocks qblocks;
 
     uint16_t understood[16]; /* options outside the table: copal_understand */
     size_t understood_count;

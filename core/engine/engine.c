@@ -33,6 +33,7 @@ struct cp_engine *cp_engine_new(struct cp_driver *driver, uint64_t seed,
     cp_list_init(&e->exchanges);
     cp_list_init(&e->raws);
     cp_map_init(&e->by_token, mem, &e->random);
+    cp_map_init(&e->families, mem, &e->random);
     cp_map_init(&e->by_mid, mem, &e->random);
     cp_map_init(&e->peers, mem, &e->random);
     cp_rates_init(e);
@@ -41,6 +42,7 @@ struct cp_engine *cp_engine_new(struct cp_driver *driver, uint64_t seed,
     cp_bodies_init(e);
     cp_cache_init(e);
     cp_fresh_init(e);
+    cp_qblocks_init(e);
     return e;
 }
 
@@ -88,6 +90,8 @@ void cp_engine_free(struct cp_engine *e)
     cp_dedup_clear(&e->dedup);
     cp_cache_clear(e);
     cp_map_clear(&e->by_token);
+    cp_map_clear(&e->families);
+    cp_qblocks_clear(e);
     cp_map_clear(&e->by_mid);
     cp_map_clear(&e->peers);
     cp_rates_clear(e);
@@ -264,8 +268,7 @@ static void on_repeat(struct cp_engine *e, struct cp_link *link,
 /* Critical options of parts that are not built in are as good as unknown. */
 static unsigned unsupported(const copal_msg *m)
 {
-    static const uint8_t options[] = {COPAL_OPT_OSCORE, COPAL_OPT_EDHOC,
-                                      COPAL_OPT_Q_BLOCK1, COPAL_OPT_Q_BLOCK2};
+    static const uint8_t options[] = {COPAL_OPT_OSCORE, COPAL_OPT_EDHOC};
 
     for (size_t i = 0; i < sizeof(options); i++)
         if (cp_msg_has(m, options[i]))
@@ -296,6 +299,8 @@ static void on_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
     unsigned bad = cp_engine_check_options(e, *m);
     char why[64];
 
+    if (bad == 0)
+        bad = cp_qblock_refused(e, *m);
     if (bad == COPAL_OPT_PROXY_URI || bad == COPAL_OPT_PROXY_SCHEME)
         bad = 0; /* wrong length or not: 5.05 is the site's to say */
     if (bad == 0 && !bad_hop_limit) {

@@ -37,7 +37,8 @@ static bool is_cut(copal_exchange *x, const copal_msg *m)
            b.size < cp_transfer_own_size(x) &&
            (sent->code == COPAL_GET || sent->code == COPAL_FETCH) &&
            !cp_msg_has(x->request, COPAL_OPT_BLOCK2) &&
-           !cp_msg_has(sent, COPAL_OPT_BLOCK1) && !a->is_observed &&
+           !cp_msg_has(sent, COPAL_OPT_BLOCK1) &&
+           !cp_msg_has(sent, COPAL_OPT_Q_BLOCK1) && !a->is_observed &&
            !a->is_farewell && (x->request->flags & COPAL_RAW_BLOCKS) == 0;
 }
 

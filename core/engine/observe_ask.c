@@ -22,13 +22,21 @@ bool cp_observe_ask_is_stale(const struct cp_ask *a, const copal_msg *m)
            !is_fresher(a, (uint32_t)number, a->x.engine->now);
 }
 
+/* All parts of a body by Q-Block2 have its number. RFC 9177 4.5. */
+static bool is_next_part(const struct cp_ask *a, const copal_msg *m)
+{
+    return a->is_observed && cp_msg_has(m, COPAL_OPT_Q_BLOCK2) &&
+           cp_msg_uint_or(m, COPAL_OPT_OBSERVE, UINT64_MAX) ==
+               a->observe_number;
+}
+
 int cp_observe_ask_in(copal_exchange *x, const copal_msg *m)
 {
     struct cp_ask *a = cp_ask_of(x);
     const struct cp_option *o = cp_msg_find(m, COPAL_OPT_OBSERVE);
     bool is_answer;
 
-    if (!a->wants_observe || a->came_by == &a->sub)
+    if (!a->wants_observe || a->came_by == &a->sub || cp_qblock_is_beside(a))
         return CP_PASS;
     is_answer = a->is_again;
     a->is_again = false;
@@ -36,6 +44,8 @@ int cp_observe_ask_in(copal_exchange *x, const copal_msg *m)
         a->is_observed = false; /* this is the last one: RFC 7641 3.2 */
         return CP_PASS;
     }
+    if (is_next_part(a, m))
+        return CP_PASS;
     /* The answer to a registration begins a new order: the server may have
      * restarted, and count from the beginning. */
     if (!is_answer && cp_observe_ask_is_stale(a, m))

@@ -17,7 +17,7 @@ static void ask(struct cp_interest *i)
  * size, and that it is one they have already. Made when first needed. */
 struct telling {
     copal_msg *whole; /* cp_observe_numbered; an error as it is */
-    copal_msg *first[7];
+    copal_msg *first[7], *qfirst[7];
     copal_msg *valid;
     copal_msg *unacceptable;
 };
@@ -36,6 +36,27 @@ static copal_msg *first_of(struct telling *t, uint16_t size)
     if (*first != NULL)
         (*first)->frozen = true;
     return *first;
+}
+
+/* The first part by Q-Block2, or NULL where that is not wanted or needed. */
+static copal_msg *qfirst_of(struct telling *t, uint16_t size)
+{
+    copal_msg **first;
+
+    if (size == 0 || t->whole->payload.len <= size)
+        return NULL;
+    first = &t->qfirst[index_of_size(size)];
+    if (*first == NULL)
+        *first = cp_qblock_notify_first(t->whole, size);
+    return *first;
+}
+
+static copal_msg *part_of(struct telling *t, struct cp_observer *o)
+{
+    struct cp_engine *e = o->interest->engine;
+    copal_msg *m = qfirst_of(t, cp_qblock_notify_size(e, o->link, o->request));
+
+    return m != NULL ? m : first_of(t, cp_observer_block_size(o, t->whole));
 }
 
 /* 2.03 instead of a representation. RFC 7641 4.3.2. */
@@ -104,7 +125,7 @@ static void tell(struct telling *t, struct cp_observer *o)
     else if (has_already(o, m))
         m = valid_of(t);
     else if (!cp_observer_is_last(m))
-        m = first_of(t, cp_observer_block_size(o, m));
+        m = part_of(t, o);
     if (m != NULL)
         cp_observer_tell(o, m);
 }
@@ -125,8 +146,10 @@ static void tell_all(struct cp_interest *i, const copal_msg *answer)
     copal_msg_unref(t.whole);
     copal_msg_unref(t.valid);
     copal_msg_unref(t.unacceptable);
-    for (size_t k = 0; k < sizeof(t.first) / sizeof(t.first[0]); k++)
+    for (size_t k = 0; k < sizeof(t.first) / sizeof(t.first[0]); k++) {
         copal_msg_unref(t.first[k]);
+        copal_msg_unref(t.qfirst[k]);
+    }
 }
 
 static void on_answer(void *user, const copal_msg *answer)

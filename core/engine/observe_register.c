@@ -21,6 +21,7 @@ int cp_observe_register_out(copal_exchange *x, copal_msg **m)
     copy = cp_observe_numbered(x->engine, *m);
     if (copy == NULL)
         return COPAL_ENOMEM;
+    cp_qblock_answer_numbered(x, x->engine->observing.number);
     copal_msg_unref(*m);
     *m = copy;
     return CP_PASS;

@@ -58,6 +58,8 @@ static int transmit(struct cp_flight *f)
 
 static bool may_leave(const struct cp_flight *f)
 {
+    if (f->is_part)
+        return true;
     return f->peer->open < f->nstart &&
            (f->probing_rate == 0 || cp_rate_allows(f->peer->rate, f->max_sent));
 }
@@ -73,12 +75,14 @@ static int launch(struct cp_flight *f)
     if (f->probing_rate > 0)
         cp_rate_probed(f->peer->rate, f->len, f->probing_rate);
     err = transmit(f);
-    f->state = f->is_con ? CP_OPEN : CP_HOLDS;
+    f->state = f->is_con ? CP_OPEN : f->is_part ? CP_SENT : CP_HOLDS;
     f->peer->queued--;
     cp_list_remove(&f->place);
     cp_list_append(&f->peer->flying, &f->place);
-    f->peer->open++;
-    cp_timer_start(&e->timers, &f->timer, e->now + f->wait, on_wait_over);
+    if (!f->is_part) {
+        f->peer->open++;
+        cp_timer_start(&e->timers, &f->timer, e->now + f->wait, on_wait_over);
+    }
     if (!f->is_con) {
         cp_free(e->mem, f->datagram);
         f->datagram = NULL;
@@ -286,8 +290,10 @@ static void begin(struct cp_flight *f, const struct cp_flight_plan *plan)
     f->ignores_icmp = plan->ignores_icmp;
     f->estimates = plan->estimates;
     f->measures = plan->measures;
-    f->probing_rate =
-        plan->is_request && !plan->is_con ? plan->probing_rate : 0;
+    f->is_part = plan->is_part && !plan->is_con;
+    f->probing_rate = plan->is_request && !plan->is_con && !plan->is_part
+                          ? plan->probing_rate
+                          : 0;
     f->nstart = (uint16_t)plan->nstart;
     f->ack_random = (uint16_t)plan->ack_random;
     f->wait = plan->rest > 0 && !plan->is_con ? plan->rest : plan->ack_timeout;

@@ -45,8 +45,9 @@ struct cp_flight {
     bool ignores_icmp; /* the network's word is no verdict */
     bool estimates;    /* waits by what was measured: CoCoA */
     bool measures;     /* its round trip is to be known */
-    uint8_t backoff;   /* each wait to the one before, in tenths */
-    uint8_t sent;      /* transmissions so far */
+    bool is_part;
+    uint8_t backoff; /* each wait to the one before, in tenths */
+    uint8_t sent;    /* transmissions so far */
     uint8_t max_sent;
     int error; /* of the first transmission, still to be told */
 
@@ -65,6 +66,8 @@ struct cp_flight_plan {
     copal_bytes token;
     bool is_con, is_request, ignores_icmp;
     bool estimates, measures;
+    bool is_part; /* NON: leaves at once and takes no place, for the body that
+                   * it is a part of keeps limits of its own (RFC 9177 7.2) */
     uint32_t ack_timeout, ack_random; /* ms, percent */
     uint32_t max_retransmit, nstart;
     uint32_t probing_rate; /* bytes/s; 0: no NON request, or to a group */

@@ -82,6 +82,10 @@ uint64_t cp_bodies_key(struct cp_engine *e, const struct cp_link *link,
                        const struct cp_address *remote,
                        const copal_msg *request);
 
+/* Bodies by Q-Block of one sender and cache key are others than those by Block:
+ * their keys differ by this. */
+#define CP_BODIES_QBLOCK UINT64_C(0x9177917791779177)
+
 /* Room for n bytes more, also that of answers kept; false: BODY_MEMORY is
  * spent. */
 bool cp_bodies_take(struct cp_engine *e, uint64_t n);
@@ -127,6 +131,9 @@ int cp_block_answer_next(copal_exchange *x, copal_msg *request);
 /* Names in *m the block of the request that it answers. COPAL_ENOMEM. */
 int cp_block_answer_echo(copal_exchange *x, copal_msg **m);
 
+/* Adds an ETag made of m's body, unless it has one. */
+int cp_block_answer_add_etag(copal_msg *m);
+
 /* The size of blocks that request is answered with. */
 uint16_t cp_block_answer_size(struct cp_engine *e, const copal_msg *request);
 
@@ -158,6 +165,8 @@ int cp_block_upload_continue(copal_exchange *x);
 /* Answers x by code and gives in up, which may be NULL. A verdict. */
 int cp_block_upload_refuse(copal_exchange *x, struct cp_block_partial *in,
                            int code, const char *diagnostic);
+/* 4.13 says how much we would take. RFC 7959 2.9.3. A verdict. */
+int cp_block_upload_refuse_size(copal_exchange *x, struct cp_block_partial *in);
 
 /* ---- block_stream_in.c ---- */
 

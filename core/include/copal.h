@@ -242,13 +242,13 @@ enum {
     COPAL_OPT_URI_QUERY = 15,      /* an argument, 0 to 255; 5.10.1          */
     COPAL_OPT_HOP_LIMIT = 16,      /* number, 1; RFC 8768                    */
     COPAL_OPT_ACCEPT = 17,         /* a format, 0 to 2; RFC 7252 5.10.4      */
-    COPAL_OPT_Q_BLOCK1 = 19,       /* RFC 9177; not built in yet             */
+    COPAL_OPT_Q_BLOCK1 = 19,       /* a block of the request; RFC 9177 4.3   */
     COPAL_OPT_LOCATION_QUERY = 20, /* an argument, 0 to 255; 5.10.7          */
     COPAL_OPT_EDHOC = 21,          /* RFC 9668; not built in yet             */
     COPAL_OPT_BLOCK2 = 23,         /* a block of the answer; RFC 7959 2.1    */
     COPAL_OPT_BLOCK1 = 27,         /* a block of the request; RFC 7959 2.1   */
     COPAL_OPT_SIZE2 = 28,          /* bytes of the answer; RFC 7959 4        */
-    COPAL_OPT_Q_BLOCK2 = 31,       /* RFC 9177; not built in yet             */
+    COPAL_OPT_Q_BLOCK2 = 31,       /* a block of the answer; RFC 9177 4.4    */
     COPAL_OPT_PROXY_URI = 35,      /* text, 1 to 1034; RFC 7252 5.10.2       */
     COPAL_OPT_PROXY_SCHEME = 39,   /* text, 1 to 255; RFC 7252 5.10.2        */
     COPAL_OPT_SIZE1 = 60,          /* bytes of the request; RFC 7959 4       */
@@ -328,8 +328,20 @@ COPAL_API int copal_number(copal_registry r, const char *name);
  * by themselves. Not so on loopback, unless GUARD_LOOPBACK; hosts of a
  * simulator are as on loopback.
  *
+ * Q_BLOCK 1: requests of ours offer Q-Block1 and Q-Block2 (RFC 9177), and those
+ * to us may use them; with 0 they get 4.02. Bodies then leave in sets of 10
+ * blocks, with a pause of ACK_TIMEOUT to ACK_TIMEOUT * ACK_RANDOM after each
+ * where nobody says that it arrived; missing blocks are asked for up to
+ * MAX_RETRANSMIT times. Made for COPAL_NON, where most answers are lost; a
+ * confirmable body is no faster than NSTART. A peer that was not asked yet is
+ * asked confirmably whether it speaks Q-Block; one that does not is remembered
+ * for an hour and gets Block1 and Block2, as streams and COPAL_RAW_BLOCKS always
+ * do. A body that comes for a COPAL_STREAMED resource is one CHUNK. RFC 9177 11
+ * advises against it where messages are not protected; nobody is sent sets who
+ * has not shown to be there, as by ECHO_FACTOR.
+ *
  * Not built in yet, so that any value but the default gives ENOTSUP:
- * LEISURE, Q_BLOCK, KEEPALIVE, HOPS, RECORD_MEMORY, MAX_MESSAGE,
+ * LEISURE, KEEPALIVE, HOPS, RECORD_MEMORY, MAX_MESSAGE,
  * MAX_CONNECTIONS, ADDR_CONNECTIONS, MAX_HANDSHAKES.
  *
  * X(name, number, default, where, what) */

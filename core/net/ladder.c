@@ -2,11 +2,13 @@
 #include "base/utf8.h"
 #include "wire/block.h"
 #include "wire/datagram.h"
+#include "wire/missing.h"
 #include "wire/uri.h"
 
 enum {
     KEPT_AT_FIRST = 1 << 20,
-    SHOWN_CHARACTERS = 32
+    SHOWN_CHARACTERS = 32,
+    SHOWN_NUMBERS = 16
 };
 
 /* Who used message ids toward whom, and the first of them. */
@@ -164,18 +166,20 @@ static void put_target(struct cp_buf *b, const copal_msg *m)
 }
 
 static void put_block(struct cp_buf *b, const copal_msg *m, unsigned option,
-                      char digit)
+                      const char *name)
 {
-    const struct cp_option *o = cp_msg_find(m, option);
     struct cp_block block;
 
-    if (o == NULL)
-        return;
-    if (cp_block_decode(cp_msg_option_value(m, o), &block) == 0)
-        cp_put_format(b, " %c:%u/%d/%u", digit, (unsigned)block.num, block.more,
-                      (unsigned)block.size);
-    else
-        cp_put_format(b, " %c:?", digit);
+    for (size_t i = 0; i < m->option_count; i++) {
+        if (m->options[i].number != option)
+            continue;
+        if (cp_block_decode(cp_msg_option_value(m, &m->options[i]), &block) ==
+            0)
+            cp_put_format(b, " %s:%u/%d/%u", name, (unsigned)block.num,
+                          block.more, (unsigned)block.size);
+        else
+            cp_put_format(b, " %s:?", name);
+    }
 }
 
 static void put_options(struct cp_buf *b, const copal_msg *m)
@@ -190,8 +194,10 @@ static void put_options(struct cp_buf *b, const copal_msg *m)
             (unsigned long long)cp_bytes_uint(cp_msg_option_value(m, observe)));
     else if (observe != NULL)
         cp_put_text(b, " obs");
-    put_block(b, m, COPAL_OPT_BLOCK1, '1');
-    put_block(b, m, COPAL_OPT_BLOCK2, '2');
+    put_block(b, m, COPAL_OPT_BLOCK1, "1");
+    put_block(b, m, COPAL_OPT_BLOCK2, "2");
+    put_block(b, m, COPAL_OPT_Q_BLOCK1, "q1");
+    put_block(b, m, COPAL_OPT_Q_BLOCK2, "q2");
     if (etag != NULL) {
         cp_put_text(b, " etag=");
         cp_put_hex(b, cp_msg_option_value(m, etag));
@@ -221,13 +227,32 @@ static bool is_printable(copal_bytes text, copal_bytes *shown)
     return true;
 }
 
+/* The blocks that a 4.08 asks for. False: it has no such list. */
+static bool put_missing(struct cp_buf *b, const copal_msg *m)
+{
+    uint32_t nums[SHOWN_NUMBERS];
+    size_t n;
+
+    if (m->code != COPAL_INCOMPLETE ||
+        cp_msg_uint_or(m, COPAL_OPT_CONTENT_FORMAT, 0) !=
+            CP_FORMAT_MISSING_BLOCKS ||
+        cp_missing_read(m->payload, UINT32_MAX, nums, SHOWN_NUMBERS, &n) != 0)
+        return false;
+    cp_put_text(b, " missing");
+    for (size_t i = 0; i < n; i++)
+        cp_put_format(b, "%c%u", i == 0 ? ' ' : ',', (unsigned)nums[i]);
+    return true;
+}
+
 static void put_payload(struct cp_buf *b, const copal_msg *m)
 {
     copal_bytes shown = {0}, payload = m->payload;
-    bool is_block = cp_msg_has(
-        m, cp_code_is_request(m->code) ? COPAL_OPT_BLOCK1 : COPAL_OPT_BLOCK2);
+    bool is_request = cp_code_is_request(m->code);
+    bool is_block =
+        cp_msg_has(m, is_request ? COPAL_OPT_BLOCK1 : COPAL_OPT_BLOCK2) ||
+        cp_msg_has(m, is_request ? COPAL_OPT_Q_BLOCK1 : COPAL_OPT_Q_BLOCK2);
 
-    if (payload.len == 0)
+    if (payload.len == 0 || put_missing(b, m))
         return;
     if ((is_block && payload.len > SHOWN_CHARACTERS) ||
         !is_printable(payload, &shown)) {

@@ -103,6 +103,9 @@ void cp_sim_transmit(struct copal_sim *s, struct cp_host *sender,
     if (sender != NULL && sender->lose > 0) {
         sender->lose--;
         fate = CP_LOST;
+    } else if (sender != NULL && *sender->losses != '\0' &&
+               *sender->losses++ == 'x') {
+        fate = CP_LOST;
     } else if (cp_sim_path_strikes(path.loss, &s->random)) {
         fate = CP_LOST;
     } else if (cp_host_refuses(s, to)) {

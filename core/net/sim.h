@@ -40,6 +40,12 @@ int cp_sim_lose(struct copal_sim *s, const char *name, unsigned count);
 int cp_sim_move(struct copal_sim *s, const char *name);
 int cp_sim_refuse(struct copal_sim *s, const char *name, bool refuses);
 
+/* The fate of the next datagrams of a host, one a character of pattern, which
+ * is borrowed: x is lost, anything else goes. For ladders of which a few of
+ * many are lost that leave in the same turn. COPAL_ENOENT. */
+int cp_sim_lose_some(struct copal_sim *s, const char *name,
+                     const char *pattern);
+
 /* from: a host, an IP literal, or a name that nobody has. COPAL_EINVAL: none
  * of these; COPAL_ENOENT: to; COPAL_ENOMEM. */
 int cp_sim_inject(struct copal_sim *s, const char *from, const char *to,

@@ -270,6 +270,7 @@ static struct cp_host *new_host(struct copal_sim *s,
     if (h == NULL)
         return NULL;
     h->sim = s;
+    h->losses = "";
     h->address = cp_host_name_address(name);
     h->next_port = FIRST_MOVED_PORT;
     snprintf(h->local, sizeof(h->local), "coap://%s", name->text);
@@ -348,6 +349,16 @@ int cp_sim_refuse(struct copal_sim *s, const char *name, bool refuses)
     if (h == NULL)
         return COPAL_ENOENT;
     h->refuses = refuses;
+    return 0;
+}
+
+int cp_sim_lose_some(struct copal_sim *s, const char *name, const char *pattern)
+{
+    struct cp_host *h = cp_host_named(s, name);
+
+    if (h == NULL)
+        return COPAL_ENOENT;
+    h->losses = pattern;
     return 0;
 }
 

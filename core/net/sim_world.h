@@ -46,6 +46,7 @@ struct cp_host {
     struct cp_address address;
     uint32_t boots;
     unsigned lose;
+    const char *losses; /* after those: cp_sim_lose_some() */
     uint16_t next_port;
     bool is_up, listens;
     bool refuses;         /* while it is down */

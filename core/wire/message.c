@@ -386,6 +386,8 @@ static bool may_repeat(const copal_msg *m, const struct cp_option_def *def)
 {
     if (def->number == COPAL_OPT_ETAG) /* in requests only: RFC 7252 5.10.6 */
         return cp_code_is_request(m->code);
+    if (def->number == COPAL_OPT_Q_BLOCK2) /* likewise: RFC 9177 4.1 */
+        return cp_code_is_request(m->code);
     return def->repeatable;
 }
 

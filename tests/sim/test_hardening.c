@@ -105,7 +105,7 @@ static const struct row odd[] = {
     {"Hop-Limit 1", "4001 1234 b174 5101", ACK("2.05 0001 \"x\""), 1},
     {"Echo of nothing", "4001 1234 b174 d0e4", ACK("2.05 0001 \"x\""), 1},
     {"OSCORE, not built in", "4001 1234 90 2174", ACK("4.02 0001"), 0},
-    {"Q-Block2, not built in", "4001 1234 b174 d00700", ACK("4.02 0001"), 0},
+    {"Q-Block2, not wanted here", "4001 1234 b174 d00700", ACK("4.02 0001"), 0},
     {"a NUL in the path", "4001 1234 b100", ACK("4.04 0001"), 0},
     {"a slash in the path", "4001 1234 b12f", ACK("4.04 0001"), 0},
     {"a path that is no UTF-8", "4001 1234 b1ff", ACK("4.04 0001"), 0},

@@ -104,10 +104,13 @@ static void what_is_not_built_in_says_so(void **state)
 static void a_parameter_without_effect_keeps_its_default(void **state)
 {
     static const copal_param missing[] = {
-        COPAL_P_LEISURE,         COPAL_P_Q_BLOCK,
-        COPAL_P_KEEPALIVE,       COPAL_P_HOPS,
-        COPAL_P_RECORD_MEMORY,   COPAL_P_MAX_MESSAGE,
-        COPAL_P_MAX_CONNECTIONS, COPAL_P_ADDR_CONNECTIONS,
+        COPAL_P_LEISURE,
+        COPAL_P_KEEPALIVE,
+        COPAL_P_HOPS,
+        COPAL_P_RECORD_MEMORY,
+        COPAL_P_MAX_MESSAGE,
+        COPAL_P_MAX_CONNECTIONS,
+        COPAL_P_ADDR_CONNECTIONS,
         COPAL_P_MAX_HANDSHAKES,
     };
     static const struct {
