@@ -134,16 +134,20 @@ int cp_answer_send(copal_exchange *x, copal_msg *m)
 
 /* ---- What is sent ---- */
 
-/* RFC 7967 2.1: the asker does not want answers of this class. */
+/* RFC 7967 2.1: the asker does not want answers of this class. Those amid an
+ * upload, 2.31 and 4.08, it needs to go on. A group's errors are nobody's (RFC
+ * 7252 8.2), unless the option is there and does not name them. */
 static bool is_unwanted(const struct cp_answer *a, const copal_msg *m)
 {
+    const struct cp_option *o = cp_msg_find(a->wire, COPAL_OPT_NO_RESPONSE);
     unsigned cls = cp_code_class(m->code);
-    uint64_t unwanted;
 
-    if (a->wire->path.is_multicast && cls >= 4)
-        return true; /* RFC 7252 8.2: a group's errors are nobody's */
-    unwanted = cp_msg_uint_or(a->wire, COPAL_OPT_NO_RESPONSE, 0);
-    return cls >= 2 && (unwanted >> (cls - 1) & 1) != 0;
+    if (a->echoes_block && a->echo.more)
+        return false;
+    if (o == NULL)
+        return a->wire->path.is_multicast && cls >= 4;
+    return cls >= 2 &&
+           (cp_bytes_uint(cp_msg_option_value(a->wire, o)) >> (cls - 1) & 1);
 }
 
 void cp_answer_keep_silent(copal_exchange *x)

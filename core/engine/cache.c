@@ -28,15 +28,16 @@ static bool asks_for_whole(const copal_msg *request)
     return is_safe(request) && (request->flags & in_parts) == 0 &&
            !request->is_multicast && !request->resumed &&
            !cp_msg_has(request, COPAL_OPT_BLOCK1) &&
-           !cp_msg_has(request, COPAL_OPT_BLOCK2) &&
-           cp_msg_find(request, COPAL_OPT_NO_RESPONSE) == NULL;
+           !cp_msg_has(request, COPAL_OPT_BLOCK2);
 }
 
-/* Who observes wants the server to know of it. */
+/* Who observes wants the server to know of it, and who is not interested in
+ * every answer may not want this one. RFC 7967 3.3. */
 static bool may_be_answered(const copal_msg *request)
 {
     return asks_for_whole(request) && (request->flags & COPAL_NO_CACHE) == 0 &&
-           !cp_msg_has(request, COPAL_OPT_OBSERVE);
+           !cp_msg_has(request, COPAL_OPT_OBSERVE) &&
+           cp_msg_find(request, COPAL_OPT_NO_RESPONSE) == NULL;
 }
 
 /* RFC 7252 5.9. A 4.01 that asks for an Echo is meant for one request. */

@@ -443,7 +443,7 @@ static void errors_and_answers_without_format_are_acceptable(void **state)
 static void ask_silently(struct world *w, unsigned mid, const char *type,
                          const char *path, const char *value)
 {
-    char hex[80];
+    char hex[160];
 
     snprintf(hex, sizeof(hex), "%s02 %04x %s %s", type, mid, path, value);
     inject_hex(w, PEER, "server", hex);
@@ -505,6 +505,31 @@ static void a_suppressed_answer_that_comes_late_is_not_sent(void **state)
     assert_int_equal(stats.exchanges_open, 1);
 }
 
+/* Without 2.31 and 4.08 an upload could not go on; its end is nobody's. */
+static void amid_an_upload_nothing_is_suppressed(void **state)
+{
+    static const char block[] = "ff 30313233343536373839616263646566";
+    struct world *w = *state;
+    struct record *served = serve_text(w, w->server, "/t", 0, "x");
+    char rest[96];
+
+    snprintf(rest, sizeof(rest), "d10308 d1da1a %s", block); /* 0/1/16, all */
+    ask_silently(w, 1, "40", "b174", rest);
+    snprintf(rest, sizeof(rest), "d10328 d1da1a %s", block); /* 2/1/16: a gap */
+    ask_silently(w, 2, "40", "b174", rest);
+    snprintf(rest, sizeof(rest), "d10308 d1da1a %s", block);
+    ask_silently(w, 3, "40", "b174", rest);
+    snprintf(rest, sizeof(rest), "d10310 d1da1a %s", block); /* 1/0/16 */
+    ask_silently(w, 4, "40", "b174", rest);
+    copal_sim_run(w->sim, 10000);
+    assert_int_equal(served->requests, 1);
+    assert_int_equal(count_in_transcript(w, "ACK 2.31 0001"), 1);
+    assert_int_equal(count_in_transcript(w, "ACK 4.08 0002"), 1);
+    assert_int_equal(count_in_transcript(w, "ACK 2.31 0003"), 1);
+    assert_int_equal(count_in_transcript(w, "ACK empty 0004"), 1);
+    assert_int_equal(count_in_transcript(w, "server > "), 4);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, build, tear_down)
 
 int main(void)
@@ -536,6 +561,7 @@ int main(void)
         TEST(a_suppressed_class_is_acknowledged_but_not_answered),
         TEST(a_non_confirmable_with_a_suppressed_class_gets_silence),
         TEST(a_suppressed_answer_that_comes_late_is_not_sent),
+        TEST(amid_an_upload_nothing_is_suppressed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
