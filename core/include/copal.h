@@ -712,7 +712,9 @@ COPAL_API copal_exchange *copal_request(copal *c, copal_msg *m, copal_cb cb);
 
 /* The requests everyone makes, as copal_request().
  * Observe: RFC 7641 as it is; RESPONSEs until the peer sends an error (then
- * END 0) or one without Observe (END ENOTOBS).
+ * END 0) or one without Observe (END ENOTOBS). Each registers by itself: who
+ * observes one resource twice should ask for it once, RFC 7641 3.1, and hand on
+ * what comes.
  * Watch: an observation that goes on through loss of datagrams, silence, reboot,
  * a refused port and new addresses. 5 to 15 s after Max-Age has run out it
  * registers again (RFC 7641 3.3.1) under the same token and with the ETag that

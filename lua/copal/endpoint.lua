@@ -327,7 +327,9 @@ function Endpoint:observe(...)
 end
 
 -- for note in c:watch(uri or list, { silence = 90 }): goes on by itself;
--- note.event is "value", "silent", "resumed" or "ended".
+-- note.event is "value" (a message), "silent", "resumed" or "ended", note.reason
+-- says why. silence: seconds within which something is heard, asked for in time
+-- if need be; left out: by Max-Age. What was asked for is told if it is new.
 function Endpoint:watch(...)
   observer = observer or require "copal.observe"
   return observer(true)(self, ...)

@@ -1,5 +1,6 @@
 /* What a watch lives through: its server's death and silence, refusals, moves;
  * each told once, and healed by itself. */
+#include "bodies.h"
 #include "watching.h"
 #include <stdlib.h>
 
@@ -234,6 +235,33 @@ static void attempts_come_rarer_and_not_all_together(void **state)
     assert_in_range(count, 3600 / 60, 3600 / 30 + 12);
     assert_in_range((int)longest, 40000, 60100);
     assert_int_equal(h.silents, 1);
+}
+
+/* Whoever has the address now does not speak this part of CoAP, for once. */
+static void a_reset_is_told_and_healed(void **state)
+{
+    struct world *w = *state;
+    static struct value v = {.text = "1"};
+    static struct watch h;
+    struct tap *t;
+    uint8_t rst[4] = {0x70, 0};
+
+    serve_value(w, &v, COPAL_OBSERVABLE);
+    watch(w, &h, URI, 0);
+    run(w, 1);
+    copal_sim_set_path(w->sim, "client", "server",
+                       (copal_sim_path){.loss = 100});
+    t = tap_of(w->client);
+    for (int i = 0; i < REFRESHED && t->count == 0; i++)
+        run(w, 1);
+    assert_string_equal(t->type, "CON");
+    rst[2] = (uint8_t)(t->mid >> 8);
+    rst[3] = (uint8_t)t->mid;
+    copal_sim_inject(w->sim, "server", "client", (copal_bytes){rst, 4});
+    copal_sim_set_path(w->sim, "client", "server", (copal_sim_path){0});
+    run(w, 2);
+    assert_string_equal(h.heard, "R1 S + R1 ");
+    assert_int_equal(h.silent_status, COPAL_ERESET);
 }
 
 /* ---- Moves ---- */
@@ -482,6 +510,7 @@ int main(void)
         TEST(an_answer_that_never_came_is_silence_too),
         TEST(who_acknowledged_and_forgot_is_asked_again),
         TEST(attempts_come_rarer_and_not_all_together),
+        TEST(a_reset_is_told_and_healed),
         TEST(a_client_that_moved_is_told_what_it_missed),
         TEST(a_server_that_moved_is_found_by_its_name),
         TEST(a_resource_that_went_away_is_waited_for),

@@ -229,7 +229,8 @@ class Endpoint(Passenger):
         """``async for n in c.watch(uri, silence=90)``: never quiet without
         telling. ``n.event`` is ``value`` (n is a Message), ``silent``,
         ``resumed`` or ``ended``; ``n.reason`` says why. silence: seconds
-        without a notification that count as silent; not given: by Max-Age."""
+        within which something is heard, asked for in time if need be; not
+        given: by Max-Age. What was asked for is told if it is new."""
         return self._observe(uri, True, options)
 
     async def strays(self) -> AsyncIterator[Message]:
