@@ -16,9 +16,11 @@ static void hear_response(struct watch *h, const copal_msg *m)
     h->code = copal_msg_code(m);
     h->len = body.len;
     h->heard_at = copal_sim_now(h->world->sim);
-    snprintf(h->last, sizeof(h->last), "%.*s",
-             (int)strnlen((const char *)body.data, body.len),
-             body.len == 0 ? "" : (const char *)body.data);
+    h->last[0] = '\0';
+    if (body.len > 0)
+        snprintf(h->last, sizeof(h->last), "%.*s",
+                 (int)strnlen((const char *)body.data, body.len),
+                 (const char *)body.data);
     append(h, "R%s ", h->last);
 }
 
