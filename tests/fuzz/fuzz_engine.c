@@ -461,6 +461,8 @@ static void tune(struct world *w)
 
     copal_tune((b & 16) != 0 ? w->client : w->server, NULL,
                choices[b & 15].param, choices[b & 15].value);
+    if ((b & 32) != 0) /* strangers everywhere */
+        copal_tune(w->server, NULL, COPAL_P_GUARD_LOOPBACK, 1);
 }
 
 static void step(struct world *w)
