@@ -118,6 +118,7 @@ static bool observes(const copal_exchange *x)
     const copal_msg *m = x->request;
 
     return x->is_ask && !x->over &&
+           cp_ask_of((copal_exchange *)x)->member_of == NULL &&
            ((m->flags & COPAL_WATCH) != 0 ||
             cp_msg_uint_or(m, COPAL_OPT_OBSERVE, 1) == 0);
 }
@@ -208,6 +209,7 @@ static int join(copal *c, const char *group_uri, const char *if_name,
     struct cp_uri group;
     int err = cp_uri_split_base(c->mem, group_uri, &group);
 
+    cp_endpoint_enter(c);
     return err != 0 ? err
                     : c->driver->ops->join(c->driver, &group, if_name, leave);
 }
@@ -220,6 +222,11 @@ int copal_join(copal *c, const char *group_uri, const char *if_name)
 int copal_leave(copal *c, const char *group_uri, const char *if_name)
 {
     return join(c, group_uri, if_name, true);
+}
+
+const char *copal_interface(copal *c, size_t i, unsigned *index)
+{
+    return c->driver->ops->interface(c->driver, i, index);
 }
 
 /* ---- Parameters ---- */

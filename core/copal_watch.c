@@ -62,6 +62,13 @@ copal_exchange *cp_endpoint_watch(copal *c, copal_msg *m, copal_cb cb)
 
     if (x == NULL)
         return NULL;
+    if (m->is_multicast) {
+        cp_exchange_fail(x, COPAL_EINVAL,
+                         "%s: a group is not watched; observe it, or watch its "
+                         "members",
+                         copal_msg_uri(m));
+        return x;
+    }
     w = cp_watch_new(
         c->mem, c, m, terms_of(x),
         (struct cp_watch_face){tell, over, cp_ask_again, random_up_to, x});

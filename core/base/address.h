@@ -25,7 +25,8 @@ struct cp_path {
     struct cp_address remote, local; /* local.family 0: the system's choice */
     uint32_t if_index;               /* 0: unknown, or the system's choice */
     uint8_t is_multicast;            /* was sent to a group */
-    uint8_t zero[3];
+    uint8_t hops;                    /* IP hop limit; 0: the system's */
+    uint8_t zero[2];
 };
 
 static inline bool cp_address_equal(const struct cp_address *a,

@@ -27,9 +27,10 @@ struct cp_answer {
     struct cp_link *link;       /* NULL: asked from within (cp_answer_ask) */
     copal_msg *wire; /* the request that the next message answers; NULL: all
                       * that came were answered */
-    struct cp_seen *seen;    /* of wire; NULL: not kept */
-    struct cp_flight flight; /* of a separate answer */
-    struct cp_timer separate;
+    struct cp_seen *seen;     /* of wire; NULL: not kept */
+    struct cp_flight flight;  /* of a separate answer */
+    struct cp_timer separate; /* its ACK, or its leisure, is over then */
+    copal_msg *late;          /* the answer to a group's, until it may leave */
     struct cp_event arrival, end;
     struct cp_param_value *params;
 
@@ -109,9 +110,23 @@ int cp_answer_send_now(struct cp_answer *a, const copal_msg *m, uint8_t type,
 /* x ends without an answer; a confirmable request is acknowledged. */
 void cp_answer_keep_silent(copal_exchange *x);
 
+/* The same, or separately, and with the Echo that it is to bring; or what may go
+ * in its place: fresh_guard.h. To who asked a group nothing may:
+ * CP_FRESH_TOO_LONG. */
+int cp_answer_send_guarded(struct cp_answer *a, copal_msg *m);
+
+/* The answer has left: over, unless a transfer goes on or it is yet to be
+ * acknowledged. */
+void cp_answer_sent(struct cp_answer *a);
+
 /* A message of a stage's own, code alone, then x is over. */
 int cp_answer_send_simple(const struct cp_stage *stage, copal_exchange *x,
                           int code, const char *diagnostic);
+
+/* ---- answer_late.c ---- */
+
+/* m answers what came to a group: later, or, beyond GROUP_RATE, never. */
+int cp_answer_late(struct cp_answer *a, copal_msg *m);
 
 /* ---- answer_param.c ---- */
 

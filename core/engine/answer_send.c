@@ -16,6 +16,7 @@ int cp_answer_send_now(struct cp_answer *a, const copal_msg *m, uint8_t type,
                             ? cp_buf_fixed(storage, sizeof(storage))
                             : cp_buf_new(e->mem);
     struct cp_path path = a->wire->path;
+    const char *uri = cp_params_uri_back(&e->params, a->wire);
     copal_bytes datagram;
     int err;
 
@@ -27,6 +28,7 @@ int cp_answer_send_now(struct cp_answer *a, const copal_msg *m, uint8_t type,
     if (path.is_multicast) /* a group is no one's source address */
         path.local = (struct cp_address){0};
     path.is_multicast = 0;
+    path.hops = (uint8_t)cp_params_get(&e->params, m, uri, COPAL_P_HOPS);
     if (err == 0)
         err = cp_engine_send(e, a->link, &path, datagram, false);
     if (err == 0 && a->seen != NULL && type == CP_ACK)
@@ -39,11 +41,13 @@ int cp_answer_send_now(struct cp_answer *a, const copal_msg *m, uint8_t type,
 static int send_separately(struct cp_answer *a, const copal_msg *m, bool is_con)
 {
     struct cp_engine *e = a->x.engine;
-    struct cp_flight_plan plan =
-        cp_flight_plan_for(e, m, cp_params_uri_back(&e->params, a->wire));
+    const char *uri = cp_params_uri_back(&e->params, a->wire);
+    struct cp_flight_plan plan = cp_flight_plan_for(e, m, uri);
+    struct cp_path path = a->wire->path;
 
+    path.hops = (uint8_t)cp_params_get(&e->params, m, uri, COPAL_P_HOPS);
     plan.link = a->link;
-    plan.path = &a->wire->path;
+    plan.path = &path;
     plan.token = a->wire->token;
     plan.is_con = is_con;
     plan.is_part = !is_con;
@@ -63,8 +67,7 @@ static int send_by_type(struct cp_answer *a, const copal_msg *m)
                               cp_peer_next_mid(e, &a->wire->path.remote));
 }
 
-/* With the Echo that it is to bring; or what may go in its place. */
-static int send_guarded(struct cp_answer *a, copal_msg *m)
+int cp_answer_send_guarded(struct cp_answer *a, copal_msg *m)
 {
     copal_msg *other = NULL;
     int err;
@@ -76,7 +79,7 @@ static int send_guarded(struct cp_answer *a, copal_msg *m)
         m = other;
     }
     err = send_by_type(a, m);
-    if (err == CP_FRESH_TOO_LONG) {
+    if (err == CP_FRESH_TOO_LONG && !a->wire->path.is_multicast) {
         copal_msg *instead = cp_fresh_instead(a, m);
 
         err = instead == NULL ? COPAL_ENOMEM : send_by_type(a, instead);
@@ -102,8 +105,14 @@ static int send_one_of_many(struct cp_answer *a, const copal_msg *m)
     return err;
 }
 
-/* The bottom: m answers what came last. Over with it, unless a transfer goes
- * on or the answer is yet to be acknowledged. */
+void cp_answer_sent(struct cp_answer *a)
+{
+    cp_answer_wire_done(a);
+    if (a->x.transfer == NULL && a->flight.state == CP_IDLE)
+        cp_answer_finish(&a->x);
+}
+
+/* The bottom: m answers what came last. */
 int cp_answer_send(copal_exchange *x, copal_msg *m)
 {
     struct cp_answer *a = cp_answer_of(x);
@@ -121,31 +130,41 @@ int cp_answer_send(copal_exchange *x, copal_msg *m)
 
         a->done = NULL;
         done(a->done_user, m);
+    } else if (a->wire->path.is_multicast) {
+        cp_engine_wake(e);
+        return cp_answer_late(a, m);
     } else {
-        err = send_guarded(a, m);
+        err = cp_answer_send_guarded(a, m);
     }
     if (err != 0) /* nothing went out: it may be answered again */
         return err;
-    cp_answer_wire_done(a);
-    if (x->transfer == NULL && a->flight.state == CP_IDLE)
-        cp_answer_finish(x);
-    return err;
+    cp_answer_sent(a);
+    return 0;
 }
 
 /* ---- What is sent ---- */
 
+/* A group's errors are nobody's (RFC 7252 8.2), unless the asker says what it
+ * has no interest in, and so that it has in the others (RFC 7967 2.1): of what
+ * is served to groups it is told then. */
+static bool suppresses_errors(const struct cp_answer *a)
+{
+    return a->wire->path.is_multicast &&
+           (a->handler == NULL || (a->handler->flags & COPAL_GROUP) == 0 ||
+            cp_msg_find(a->wire, COPAL_OPT_NO_RESPONSE) == NULL);
+}
+
 /* RFC 7967 2.1: the asker does not want answers of this class. Those amid an
- * upload, 2.31 and 4.08, it needs to go on. A group's errors are nobody's (RFC
- * 7252 8.2), unless the option is there and does not name them. */
+ * upload, 2.31 and 4.08, it needs to go on. */
 static bool is_unwanted(const struct cp_answer *a, const copal_msg *m)
 {
     const struct cp_option *o = cp_msg_find(a->wire, COPAL_OPT_NO_RESPONSE);
     unsigned cls = cp_code_class(m->code);
 
-    if (a->echoes_block && a->echo.more)
+    if (cls >= 4 && suppresses_errors(a))
+        return true;
+    if (o == NULL || (a->echoes_block && a->echo.more))
         return false;
-    if (o == NULL)
-        return a->wire->path.is_multicast && cls >= 4;
     return cls >= 2 &&
            (cp_bytes_uint(cp_msg_option_value(a->wire, o)) >> (cls - 1) & 1);
 }
@@ -339,7 +358,8 @@ int cp_answer_send_simple(const struct cp_stage *stage, copal_exchange *x,
         cp_answer_keep_silent(x);
     else if (err == 0)
         err = cp_exchange_send_below(stage, x, m);
-    if (x->is_live && a->flight.state == CP_IDLE && x->transfer == NULL)
+    if (x->is_live && a->flight.state == CP_IDLE && x->transfer == NULL &&
+        a->late == NULL)
         cp_answer_finish(x);
     cp_exchange_let_go(x);
     copal_msg_unref(m);

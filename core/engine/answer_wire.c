@@ -7,6 +7,8 @@ void cp_answer_wire_done(struct cp_answer *a)
     copal_msg *wire = a->wire;
 
     cp_timer_stop(&a->x.engine->timers, &a->separate);
+    copal_msg_unref(a->late);
+    a->late = NULL;
     if (a->seen != NULL)
         a->seen->owner = NULL;
     a->seen = NULL;

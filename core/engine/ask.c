@@ -1,5 +1,6 @@
 #include "engine/ask.h"
 #include "base/callback.h"
+#include "engine/ask_group.h"
 #include "engine/core.h"
 #include "engine/trace.h"
 #include "wire/message_text.h"
@@ -44,8 +45,11 @@ void cp_ask_finish(copal_exchange *x, int status, const char *sentence)
     cp_token_off(e, &a->main);
     cp_token_off(e, &a->sub);
     cp_pass_end(e->stages, x);
+    cp_ask_group_end(a);
     copal_msg_unref(a->held);
     a->held = NULL;
+    if (a->member_of != NULL && status != 0 && status != COPAL_ENOTOBS)
+        cp_trace_state(e, "member_lost", copal_errname(status));
     if (a->source.over != NULL)
         a->source.over(a->source.user);
     snprintf(a->why, sizeof(a->why), "%s", sentence);
@@ -92,7 +96,9 @@ static void on_deadline(struct cp_timer *t)
 {
     struct cp_ask *a = cp_container_of(t, struct cp_ask, deadline);
 
-    if (a->user_limit)
+    if (a->group != NULL)
+        cp_ask_group_waited(a);
+    else if (a->user_limit)
         cp_exchange_fail(&a->x, COPAL_ETIMEOUT,
                          "%s: not done within %lld ms; allow more with timeout",
                          uri_of(&a->x),
@@ -115,14 +121,19 @@ static void on_deadline(struct cp_timer *t)
                          uri_of(&a->x));
 }
 
+void cp_ask_wait(struct cp_ask *a, uint64_t ms)
+{
+    struct cp_engine *e = a->x.engine;
+
+    cp_timer_start(&e->timers, &a->deadline, e->now + ms, on_deadline);
+}
+
 /* Without a deadline of the user's, hope lasts as long as RFC 7252 4.8.2 lets
  * an answer be under way. */
 void cp_ask_hope(struct cp_ask *a, uint64_t ms)
 {
-    struct cp_engine *e = a->x.engine;
-
     if (!a->user_limit)
-        cp_timer_start(&e->timers, &a->deadline, e->now + ms, on_deadline);
+        cp_ask_wait(a, ms);
 }
 
 static void hope_no_limit(struct cp_ask *a)
@@ -169,9 +180,13 @@ static struct cp_flight_plan plan_of(struct cp_ask *a, struct cp_token *t)
     plan.path = &a->way.path;
     if (!a->is_ping)
         plan.token = cp_bytes(t->bytes, CP_TOKEN_LEN);
-    plan.is_con = (m->flags & COPAL_NON) == 0 || t->confirms;
+    /* The rest of one member's answer is asked of it alone. RFC 7959 2.8. */
+    plan.is_con =
+        (m->flags & COPAL_NON) == 0 || t->confirms || a->member_of != NULL;
     plan.is_request = true;
     plan.is_part = t->family != NULL;
+    if (a->group != NULL)
+        plan.probing_rate = 0;
     return plan;
 }
 
@@ -198,7 +213,8 @@ int cp_ask_send(copal_exchange *x, copal_msg *m)
     if (plan.is_con)
         hope_no_limit(a);
     else
-        cp_ask_hope(a, cp_reliable_max_wait(e));
+        cp_ask_hope(a, a->group != NULL ? cp_ask_group_wait(a)
+                                        : cp_reliable_max_wait(e));
     cp_engine_wake(e);
     return cp_flight_start(&t->flight, &plan, m);
 }
@@ -207,11 +223,12 @@ void cp_ask_restart(copal_exchange *x)
 {
     struct cp_ask *a = cp_ask_of(x);
     struct cp_engine *e = x->engine;
-    copal_msg *m = a->is_ping ? cp_msg_new(e->mem, COPAL_EMPTY, 0)
-                              : copal_msg_ref(x->request);
+    copal_msg *m;
     int verdict;
 
     a->slot = &a->main;
+    m = a->is_ping ? cp_msg_new(e->mem, COPAL_EMPTY, 0)
+                   : copal_msg_ref(x->request);
     if (m == NULL)
         verdict = COPAL_ENOMEM;
     else /* a ping is empty, what its URI says has no place in it */
@@ -229,10 +246,15 @@ void cp_ask_restart(copal_exchange *x)
                          copal_strerror(verdict));
 }
 
-/* Takes the next way. */
+/* Takes the next way. A name may turn out to be that of a group. */
 static void go(struct cp_ask *a)
 {
     a->way = a->route->ways[a->way_index++];
+    a->way.path.hops = (uint8_t)cp_exchange_param(&a->x, COPAL_P_HOPS);
+    if (!cp_address_is_multicast(&a->way.path.remote))
+        cp_ask_group_end(a);
+    else if (!cp_ask_group_begin(a))
+        return;
     cp_ask_restart(&a->x);
 }
 
@@ -292,6 +314,8 @@ static void on_flight_over(struct cp_flight *f, int status)
     } else if (status == 0) { /* an empty ACK: the answer comes separately */
         a->heard = true;
         cp_ask_hope(a, cp_reliable_lifetime(t->x->engine));
+    } else if (a->group != NULL && a->heard) {
+        return; /* some were reached all the same */
     } else if (!cp_qblock_unheard(a, status)) {
         cp_ask_lost(a, status, f->sent);
     }
@@ -348,10 +372,6 @@ static int check(struct cp_ask *a)
         cp_exchange_fail(x, COPAL_EINVAL,
                          "%s: %s is not a method; use codes 0.01 to 0.31",
                          uri_of(x), cp_code_name(m->code));
-    else if (m->is_multicast && (m->flags & COPAL_NON) == 0) /* 7252 8.1 */
-        cp_exchange_fail(x, COPAL_EINVAL,
-                         "%s: a group cannot confirm; ask it with COPAL_NON",
-                         uri_of(x));
     else if (x->engine->exchange_count >
              (size_t)x->engine->params.value[COPAL_P_MAX_EXCHANGES])
         cp_exchange_fail(x, COPAL_ELIMIT,

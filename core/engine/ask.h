@@ -11,6 +11,7 @@ enum {
     CP_WHY_LEN = 256
 };
 
+struct cp_group;
 struct cp_qblock_ask;
 struct cp_seen;
 
@@ -49,7 +50,10 @@ struct cp_ask {
     struct cp_ask_source source;  /* of what comes from elsewhere */
     struct cp_qblock_ask *qblock; /* the qblock stage's; NULL: not offered */
     bool qblock_off;              /* the peer refused it, or did not answer */
-    bool qblock_doubted; /* whether that was why, its next answer tells */
+    bool qblock_doubted;    /* whether that was why, its next answer tells */
+    struct cp_group *group; /* it asks one, its members answer */
+    struct cp_group *member_of; /* it is one's, and what it hears the asker's */
+    struct cp_map_node as_member;
     struct cp_event end;
     char why[CP_WHY_LEN];
 };
@@ -74,6 +78,9 @@ void cp_ask_finish(copal_exchange *x, int status, const char *sentence);
  * ends x. COPAL_ESTATE: x does not observe (yet, or any more), or m is too long
  * for one message. */
 int cp_ask_again(copal_exchange *x, copal_msg *m);
+
+/* It ends after ms, or its group was waited for so long. */
+void cp_ask_wait(struct cp_ask *a, uint64_t ms);
 
 /* COPAL_P_TIMEOUT runs from now; the answer it is about is there. */
 void cp_ask_limit(struct cp_ask *a);
@@ -101,5 +108,10 @@ void cp_ask_hear(struct cp_engine *e, struct cp_link *link, copal_msg **m,
 
 /* Above all stages: the user's response. */
 void cp_ask_answered(copal_exchange *x, copal_msg *m);
+
+/* ---- ask_leave.c ---- */
+
+/* The user of an observation has left; nothing where there is none. */
+void cp_ask_farewell(struct cp_ask *a);
 
 #endif

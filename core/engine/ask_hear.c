@@ -1,5 +1,5 @@
 /* Responses, from the wire up to the user. */
-#include "engine/ask.h"
+#include "engine/ask_group.h"
 #include "engine/core.h"
 #include "engine/observe_core.h"
 #include "engine/wait.h"
@@ -40,53 +40,66 @@ static void stray(struct cp_engine *e, struct cp_link *link, copal_msg *m,
 }
 
 /* With COPAL_ANY_PORT the port does not count, and of a group any member may
- * answer. */
+ * answer from any of its ports: RFC 7252 8.2. */
 static bool is_from(const struct cp_ask *a, const struct cp_address *from)
 {
     const struct cp_address *to = &a->way.path.remote;
     struct cp_address expected = *to;
 
+    if (a->group != NULL)
+        return true;
     if ((a->x.request->flags & COPAL_ANY_PORT) == 0)
         return cp_address_equal(to, from);
-    if (cp_address_is_multicast(to))
-        return true;
     expected.port = from->port;
     return cp_address_equal(&expected, from);
 }
 
-/* RFC 7252 5.3.2: the token matches, and so does who sent it; with an ACK the
- * message id must match, too. */
+/* With an ACK the message id must match, too. RFC 7252 5.3.2. */
+static bool is_answered_by(const struct cp_token *t, struct cp_link *link,
+                           const copal_msg *m)
+{
+    const struct cp_ask *a = cp_ask_of(t->x);
+
+    if (a->way.link != link || !is_from(a, &m->path.remote))
+        return false;
+    return m->type != CP_ACK ||
+           (t->flight.state == CP_OPEN && t->flight.mid == m->mid);
+}
+
+/* The token matches, and so does who sent it: by what was asked of that one
+ * alone before what was asked of a group. */
 static struct cp_token *match(struct cp_engine *e, struct cp_link *link,
                               const copal_msg *m)
 {
-    struct cp_token *t = cp_token_find(e, m->token);
-    struct cp_ask *a;
+    struct cp_token *t = cp_token_find(e, m->token), *of_group = NULL;
 
-    if (t == NULL)
+    if (m->path.is_multicast) /* no answer goes to a group */
         return NULL;
-    a = cp_ask_of(t->x);
-    if (a->way.link != link)
-        return NULL;
-    if (!is_from(a, &m->path.remote))
-        return NULL;
-    if (m->type == CP_ACK &&
-        (t->flight.state != CP_OPEN || t->flight.mid != m->mid))
-        return NULL;
-    return t;
+    for (; t != NULL; t = cp_token_next(t)) {
+        if (!is_answered_by(t, link, m))
+            continue;
+        if (cp_ask_of(t->x)->group == NULL)
+            return t;
+        of_group = t;
+    }
+    return of_group;
 }
 
 void cp_ask_answered(copal_exchange *x, copal_msg *m)
 {
     struct cp_ask *a = cp_ask_of(x);
+    copal_exchange *asker = a->member_of == NULL ? x : &a->member_of->ask->x;
 
+    if (a->member_of != NULL && a->is_observed)
+        a->member_of->was_observed = true;
     if (a->is_observed)
         cp_ask_limit_met(a);
-    if (x->paused && a->is_observed) { /* only the newest is kept */
+    if (asker->paused && a->is_observed) { /* only the newest is kept */
         copal_msg_unref(a->held);
         a->held = copal_msg_ref(m);
         return;
     }
-    if (cp_exchange_tell(x, COPAL_RESPONSE, m) == NULL) {
+    if (cp_exchange_tell(asker, COPAL_RESPONSE, m) == NULL) {
         cp_exchange_fail(x, COPAL_ENOMEM, NULL);
         return;
     }
@@ -133,6 +146,28 @@ static bool crosses_again(const struct cp_token *t, const copal_msg *m)
            cp_observe_ask_is_stale(a, m);
 }
 
+/* One member's answer: what is wrong with it is no matter of the others. */
+static void hear_member(struct cp_engine *e, struct cp_link *link,
+                        copal_msg **m, struct cp_seen *seen, struct cp_ask *a,
+                        unsigned bad)
+{
+    struct cp_ask *member;
+
+    if (bad != 0) {
+        reject(e, link, *m, seen);
+        return;
+    }
+    member = cp_ask_group_member(a, &(*m)->path);
+    if (member == NULL) { /* as if the network had lost it */
+        cp_dedup_forget(&e->dedup, seen);
+        return;
+    }
+    cp_exchange_hold(&member->x);
+    answer_empty(e, link, *m, seen, CP_ACK);
+    pass_up(&member->x, m);
+    cp_exchange_let_go(&member->x);
+}
+
 void cp_ask_hear(struct cp_engine *e, struct cp_link *link, copal_msg **m,
                  struct cp_seen *seen)
 {
@@ -155,6 +190,11 @@ void cp_ask_hear(struct cp_engine *e, struct cp_link *link, copal_msg **m,
         return;
     }
     x = cp_exchange_hold(t->x);
+    if (cp_ask_of(x)->group != NULL) {
+        hear_member(e, link, m, seen, cp_ask_of(x), bad);
+        cp_exchange_let_go(x);
+        return;
+    }
     if ((*m)->type == CP_ACK)
         cp_wait_measure(&t->flight);
     cp_ask_heard(cp_ask_of(x), t);

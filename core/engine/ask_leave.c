@@ -1,5 +1,5 @@
 /* The user does not wait for the answer. */
-#include "engine/ask.h"
+#include "engine/ask_group.h"
 #include "engine/core.h"
 
 /* RFC 7641 3.6: a GET with Observe 1 under the observation's token. Nobody is
@@ -31,10 +31,21 @@ static void say_farewell(struct cp_ask *left)
     copal_msg_unref(m);
 }
 
+void cp_ask_farewell(struct cp_ask *a)
+{
+    bool was_observed = a->is_observed;
+
+    a->is_observed = false;
+    cp_flight_stop(&a->main.flight);
+    if (!was_observed || a->x.engine->ending)
+        return;
+    cp_token_off(a->x.engine, &a->main);
+    say_farewell(a);
+}
+
 int copal_cancel(copal_exchange *x)
 {
     struct cp_ask *a;
-    bool was_observed;
 
     if (x == NULL)
         return COPAL_EINVAL;
@@ -44,15 +55,12 @@ int copal_cancel(copal_exchange *x)
                                 : "a request to be answered is not ours to "
                                   "cancel; reply to it");
     a = cp_ask_of(x);
-    was_observed = a->is_observed;
     cp_engine_tell_time(x->engine);
     cp_event_forget(x->engine, x);
-    a->is_observed = false;
-    cp_flight_stop(&a->main.flight);
-    if (was_observed && !x->engine->ending) {
-        cp_token_off(x->engine, &a->main);
-        say_farewell(a);
-    }
+    if (a->group != NULL)
+        cp_ask_group_farewell(a);
+    else
+        cp_ask_farewell(a);
     cp_ask_finish(x, COPAL_ECANCEL, "cancelled here");
     return 0;
 }

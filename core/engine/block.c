@@ -29,6 +29,8 @@ static int request_in(copal_exchange *x, copal_msg **m)
     if (has1 < 0 || has2 < 0) /* SZX 7: RFC 7959 2.2 */
         return cp_answer_send_simple(&cp_block, x, COPAL_BAD_REQUEST,
                                      "block size 7 is reserved");
+    if (has1 > 0 && (*m)->path.is_multicast) /* undefined: RFC 7959 2.8 */
+        return cp_answer_send_simple(&cp_block, x, COPAL_BAD_REQUEST, NULL);
     a->echoes_block = has1 > 0;
     a->wants_block = has2 > 0;
     if (has2 > 0 && a->want.num > 0 && has1 == 0)

@@ -311,7 +311,8 @@ static int in(copal_exchange *x, copal_msg **m)
     if (!x->is_ask)
         return CP_PASS;
     a = cp_ask_of(x);
-    if (a->is_farewell || a->is_ping)
+    if (a->is_farewell || a->is_ping || a->group != NULL ||
+        a->member_of != NULL)
         return CP_PASS;
     cp_held_back_note(x, *m);
     if (!is_on(x->engine))

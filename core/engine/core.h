@@ -19,7 +19,8 @@
 #include "engine/reliable.h"
 
 enum {
-    CP_MID_COUNTERS = 4096
+    CP_MID_COUNTERS = 4096,
+    CP_GROUP_COUNTERS = 64
 };
 
 struct cp_engine {
@@ -50,6 +51,7 @@ struct cp_engine {
     struct cp_map peers;
     struct cp_rates rates;
     uint16_t mids[CP_MID_COUNTERS];
+    uint64_t group_next[CP_GROUP_COUNTERS]; /* us: answer_late.c */
     struct cp_dedup dedup;
     struct cp_observing observing;
     struct cp_bodies bodies;

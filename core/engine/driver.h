@@ -55,8 +55,10 @@ struct cp_driver_ops {
     int (*listen)(struct cp_driver *d, const struct cp_uri *base,
                   const char *text, unsigned flags);
     const char *(*local)(const struct cp_driver *d, size_t i);
+    /* As copal_join(), copal_leave() and copal_interface(). */
     int (*join)(struct cp_driver *d, const struct cp_uri *group,
                 const char *if_name, bool leave);
+    const char *(*interface)(struct cp_driver *d, size_t i, uint32_t *index);
 
     /* As the public functions of that name. */
     int (*run)(struct cp_driver *d);

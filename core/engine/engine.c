@@ -173,8 +173,12 @@ void cp_engine_attach(struct cp_engine *e, struct cp_link *link)
 int cp_engine_send(struct cp_engine *e, struct cp_link *link,
                    const struct cp_path *path, copal_bytes datagram, bool again)
 {
-    int err = cp_link_send(link, path, datagram);
+    struct cp_path way = *path;
+    int err;
 
+    if (way.hops == 0)
+        way.hops = (uint8_t)e->params.value[COPAL_P_HOPS];
+    err = cp_link_send(link, &way, datagram);
     cp_trace_datagram(e, again ? CP_TRACE_AGAIN : CP_TRACE_OUT, link, path,
                       datagram);
     return err;
@@ -342,11 +346,18 @@ static void on_message(struct cp_engine *e, struct cp_link *link,
     copal_msg_unref(m);
 }
 
-static bool is_acceptable(const struct cp_path *path, const struct cp_header *h)
+static bool is_acceptable(const struct cp_header *h)
 {
     if (cp_code_is_request(h->code)) /* no ACK or RST carries one */
-        return (h->type == CP_CON && !path->is_multicast) || h->type == CP_NON;
+        return h->type == CP_CON || h->type == CP_NON;
     return cp_code_is_response(h->code) && h->type != CP_RST;
+}
+
+/* To a group goes nothing that wants to be confirmed, or confirms: RFC 7252
+ * 8.1. Nobody is told that it was not heard. */
+static bool is_for_groups(const struct cp_header *h)
+{
+    return h->type == CP_NON && h->code != COPAL_EMPTY;
 }
 
 /* RFC 8974 2.2.2: who takes long tokens answers even those that are too long,
@@ -372,13 +383,17 @@ void cp_engine_datagram(struct cp_engine *e, struct cp_link *link,
         return;
     }
     cp_rate_heard(e, link, &path->remote);
-    if (err == 0 && is_too_long(e, &h) && is_acceptable(path, &h)) {
+    if (err == 0 && path->is_multicast && !is_for_groups(&h)) {
+        e->stats.rejected++;
+        return;
+    }
+    if (err == 0 && is_too_long(e, &h) && is_acceptable(&h)) {
         cp_engine_limited(e, "max_token");
         cp_answer_full(e, link, path, &h);
         return;
     }
     if (err != 0 || h.token.len > (size_t)e->params.value[COPAL_P_MAX_TOKEN] ||
-        (h.code != COPAL_EMPTY && !is_acceptable(path, &h))) {
+        (h.code != COPAL_EMPTY && !is_acceptable(&h))) {
         e->stats.malformed++;
         reject(e, link, path, &h);
         return;

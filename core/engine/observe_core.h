@@ -37,6 +37,8 @@ struct cp_interest {
     bool dirty;  /* it changed again meanwhile */
 };
 
+struct cp_late;
+
 struct cp_observer {
     struct cp_map_node node;    /* in observers */
     struct cp_map_node of_peer; /* in by_peer */
@@ -50,8 +52,10 @@ struct cp_observer {
     uint64_t con_at;
     unsigned since_con;
     uint64_t format;  /* of the first state, or beyond: unknown after 2.03 */
+    bool of_group;    /* it registered by a group */
     bool is_unproven; /* nobody has shown to be where it registered from */
     bool ends;        /* what is under way is an error: its last notification */
+    struct cp_late *late; /* what it is told when its leisure is over */
 };
 
 /* ---- interest.c ---- */
@@ -91,11 +95,20 @@ uint16_t cp_observer_block_size(struct cp_observer *o, const copal_msg *whole);
 /* Sends m, or soon. It may be no observer any more afterwards. */
 void cp_observer_tell(struct cp_observer *o, copal_msg *m);
 
+/* Sends m now. */
+void cp_observer_send(struct cp_observer *o, copal_msg *m);
+
 /* The Content-Format of m, or one of the two beyond. */
 uint64_t cp_observer_format_of(const copal_msg *m);
 
 /* An error ends an observation. RFC 7641 4.2. */
 bool cp_observer_is_last(const copal_msg *m);
+
+/* ---- observe_late.c ---- */
+
+/* m is told at the end of o's leisure. False: out of memory. */
+bool cp_observe_late(struct cp_observer *o, copal_msg *m);
+void cp_observe_late_stop(struct cp_observer *o);
 
 /* ---- observe.c and the stage's halves ---- */
 

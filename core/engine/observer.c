@@ -41,6 +41,7 @@ void cp_observer_free(struct cp_observer *o)
     struct cp_engine *e = i->engine;
 
     cp_flight_stop(&o->flight);
+    cp_observe_late_stop(o);
     cp_map_remove(&e->observing.observers, &o->node);
     cp_map_remove(&e->observing.by_peer, &o->of_peer);
     cp_list_remove(&o->place);
@@ -115,11 +116,11 @@ static bool must_confirm(const struct cp_observer *o, const copal_msg *m)
 
 /* It could miss a state for ever where one cannot be sent: then it is no
  * observer any more. */
-static void observer_send(struct cp_observer *o, const copal_msg *whole)
+static void transmit(struct cp_observer *o, const copal_msg *whole)
 {
     struct cp_engine *e = o->interest->engine;
-    struct cp_flight_plan plan = cp_flight_plan_for(
-        e, whole, cp_params_uri_back(&e->params, o->request));
+    const char *uri = cp_params_uri_back(&e->params, o->request);
+    struct cp_flight_plan plan = cp_flight_plan_for(e, whole, uri);
     copal_msg *m = fitting(o, whole);
     int err = m == NULL ? COPAL_ENOMEM : 0;
 
@@ -145,16 +146,22 @@ static void observer_send(struct cp_observer *o, const copal_msg *whole)
 
 /* At most one confirmable notification is under way to an observer; of those
  * that come meanwhile the newest waits. RFC 7641 4.5.1, 4.5.2. */
-void cp_observer_tell(struct cp_observer *o, copal_msg *m)
+void cp_observer_send(struct cp_observer *o, copal_msg *m)
 {
     if (o->ends)
         return;
     if (o->flight.state != CP_OPEN && o->flight.state != CP_QUEUED) {
-        observer_send(o, m);
+        transmit(o, m);
     } else if (o->next == NULL || !cp_observer_is_last(o->next)) {
         copal_msg_unref(o->next);
         o->next = copal_msg_ref(m);
     }
+}
+
+void cp_observer_tell(struct cp_observer *o, copal_msg *m)
+{
+    if (!o->of_group || o->ends || !cp_observe_late(o, m))
+        cp_observer_send(o, m);
 }
 
 static void on_flight_over(struct cp_flight *f, int status)
@@ -166,7 +173,7 @@ static void on_flight_over(struct cp_flight *f, int status)
     if (status != 0 || o->ends) /* rejected, gone, or told: RFC 7641 4.5 */
         cp_observer_free(o);
     else if (next != NULL)
-        cp_observer_tell(o, next);
+        cp_observer_send(o, next);
     copal_msg_unref(next);
 }
 
@@ -191,7 +198,9 @@ static bool has_room(struct cp_answer *a, uint64_t peer_hash)
     return false;
 }
 
-/* What of a registration is kept: a FETCH's body is the interest's. */
+/* What of a registration is kept: a FETCH's body is the interest's. Of one that
+ * came to a group the group is not: notifications leave from an address of
+ * this host. */
 static copal_msg *registration_of(const copal_msg *request)
 {
     copal_msg *m = cp_msg_derive(request);
@@ -199,6 +208,9 @@ static copal_msg *registration_of(const copal_msg *request)
     if (m == NULL)
         return NULL;
     cp_msg_borrow_payload(m, NULL, (copal_bytes){0});
+    if (m->path.is_multicast)
+        m->path.local = (struct cp_address){0};
+    m->path.is_multicast = 0;
     m->frozen = true;
     return m;
 }
@@ -223,6 +235,7 @@ bool cp_observer_add(struct cp_answer *a, const copal_msg *first)
     }
     o->interest = i;
     o->link = a->link;
+    o->of_group = a->wire->path.is_multicast;
     o->request = registration_of(a->wire);
     if (o->request == NULL || !cp_interest_charge(e, o->request, &o->charged)) {
         copal_msg_unref(o->request);

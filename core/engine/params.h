@@ -6,7 +6,7 @@
 #include "wire/message.h"
 
 enum {
-    CP_PARAM_COUNT = 36
+    CP_PARAM_COUNT = 37
 };
 
 struct cp_params {

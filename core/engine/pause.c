@@ -1,5 +1,5 @@
 /* A user who is not ready for what comes next. */
-#include "engine/ask.h"
+#include "engine/ask_group.h"
 #include "engine/core.h"
 
 int copal_pause(copal_exchange *x)
@@ -30,6 +30,10 @@ int copal_resume(copal_exchange *x)
     a = cp_ask_of(x);
     if (a->source.pause != NULL)
         a->source.pause(a->source.user, false);
+    if (a->group != NULL) {
+        cp_ask_group_resume(a);
+        return 0;
+    }
     held = a->held;
     a->held = NULL;
     if (held != NULL)

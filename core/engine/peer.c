@@ -1,6 +1,15 @@
 #include "engine/peer.h"
 #include "engine/core.h"
 
+/* What else tells two ways to one address apart: a group's address leads to
+ * others by each interface, and with each hop limit. */
+static uint64_t way_of(const struct cp_path *path)
+{
+    bool is_group = cp_address_is_multicast(&path->remote);
+
+    return (is_group ? (uint64_t)path->if_index << 8 : 0) | path->hops;
+}
+
 /* Our own address is part of the key: an answer leaves from where it was
  * asked. */
 static uint64_t hash_of(const struct cp_engine *e, const struct cp_link *link,
@@ -8,8 +17,9 @@ static uint64_t hash_of(const struct cp_engine *e, const struct cp_link *link,
 {
     struct {
         const struct cp_link *link;
+        uint64_t way;
         struct cp_address remote, local;
-    } key = {link, path->remote, path->local};
+    } key = {link, way_of(path), path->remote, path->local};
 
     return cp_map_hash(&e->peers, &key, sizeof(key));
 }
@@ -22,7 +32,7 @@ static struct cp_peer *find(struct cp_engine *e, struct cp_link *link,
     for (; n != NULL; n = cp_map_next(n)) {
         struct cp_peer *p = cp_container_of(n, struct cp_peer, node);
 
-        if (p->link == link &&
+        if (p->link == link && way_of(&p->path) == way_of(path) &&
             cp_address_equal(&p->path.remote, &path->remote) &&
             cp_address_equal(&p->path.local, &path->local))
             return p;

@@ -13,10 +13,15 @@ struct raw {
     char host[320];
 };
 
+static int64_t param(const struct raw *r, int p)
+{
+    return cp_msg_tuned(r->m, p, r->engine->params.value[p]);
+}
+
 static int send_by(struct raw *r)
 {
     struct cp_engine *e = r->engine;
-    const struct cp_way *way = &r->route.ways[0];
+    struct cp_way *way = &r->route.ways[0];
     copal_msg *m = r->m;
     uint8_t token[8];
     struct cp_buf out = cp_buf_new(e->mem);
@@ -24,6 +29,13 @@ static int send_by(struct raw *r)
     bool is_con = (m->flags & COPAL_NON) == 0;
     int err;
 
+    if (is_con && cp_address_is_multicast(&way->path.remote)) {
+        cp_buf_free(&out);
+        return cp_why(e->mem, COPAL_EINVAL,
+                      "%s: a group cannot confirm; send it with COPAL_NON",
+                      r->host);
+    }
+    way->path.hops = (uint8_t)param(r, COPAL_P_HOPS);
     cp_random_bytes(&e->random, token, sizeof(token));
     err = cp_datagram_encode(m, is_con ? CP_CON : CP_NON,
                              cp_peer_next_mid(e, &way->path.remote),
@@ -88,6 +100,7 @@ int cp_raw_send(struct cp_engine *e, copal_msg *m, const char *to)
     r->route.scheme = uri.scheme;
     r->route.host = r->host;
     r->route.port = uri.port;
+    r->route.if_index = (uint32_t)param(r, COPAL_P_INTERFACE);
     r->route.done = on_routed;
     cp_list_init(&r->route.node);
     cp_list_init(&r->node);

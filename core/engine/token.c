@@ -91,18 +91,33 @@ static struct cp_token *find_in_family(struct cp_engine *e,
     return &f->any;
 }
 
-struct cp_token *cp_token_find(struct cp_engine *e, copal_bytes token)
+/* n or one behind it. */
+static struct cp_token *with_bytes(struct cp_map_node *n, const uint8_t *bytes)
 {
-    struct cp_map_node *n;
-
-    if (token.len != CP_TOKEN_LEN)
-        return NULL;
-    n = cp_map_first(&e->by_token, token_hash(token.data));
     for (; n != NULL; n = cp_map_next(n)) {
         struct cp_token *t = cp_container_of(n, struct cp_token, node);
 
-        if (memcmp(t->bytes, token.data, CP_TOKEN_LEN) == 0)
+        if (memcmp(t->bytes, bytes, CP_TOKEN_LEN) == 0)
             return t;
     }
-    return e->families.count == 0 ? NULL : find_in_family(e, token.data);
+    return NULL;
+}
+
+struct cp_token *cp_token_find(struct cp_engine *e, copal_bytes token)
+{
+    struct cp_token *t;
+
+    if (token.len != CP_TOKEN_LEN)
+        return NULL;
+    t = with_bytes(cp_map_first(&e->by_token, token_hash(token.data)),
+                   token.data);
+    if (t == NULL && e->families.count > 0)
+        t = find_in_family(e, token.data);
+    return t;
+}
+
+struct cp_token *cp_token_next(struct cp_token *t)
+{
+    /* What stands for a family is in no map. */
+    return t->is_on ? with_bytes(cp_map_next(&t->node), t->bytes) : NULL;
 }

@@ -48,7 +48,9 @@ void cp_token_renew(struct cp_token *t);
 /* Nothing answers to those made so far. */
 void cp_token_family_forget(struct cp_token_family *f);
 
-/* NULL: not one of ours. */
+/* NULL: not one of ours. The next: of the same bytes, toward another peer, as
+ * the members of a group are taken leave of. NULL: there is no other. */
 struct cp_token *cp_token_find(struct cp_engine *e, copal_bytes token);
+struct cp_token *cp_token_next(struct cp_token *t);
 
 #endif

@@ -35,7 +35,7 @@
  * Times are milliseconds; sizes and offsets are bytes; text is UTF-8.
  *
  * Not built in yet, and then ENOTSUP: all schemes but coap, everything under
- * "Credentials and state", groups, key logs, recording and replay, some
+ * "Credentials and state", key logs, recording and replay, some
  * parameters. The comments say where.
  */
 #ifndef COPAL_H
@@ -292,7 +292,8 @@ COPAL_API int copal_number(copal_registry r, const char *name);
  * defaults); a non-confirmable one after MAX_TRANSMIT_WAIT (93 s). Those two
  * are counted from the endpoint's own ACK_TIMEOUT, ACK_RANDOM, MAX_RETRANSMIT.
  * Of an observation TIMEOUT is for the first answer, of a watch for that of each
- * registration; what follows may take its time.
+ * registration; what follows may take its time. Of a request to a group:
+ * copal_request().
  *
  * PROBING_RATE limits non-confirmable requests to a peer that does not respond:
  * from which nothing came since the last of them, and either never before (as
@@ -340,9 +341,13 @@ COPAL_API int copal_number(copal_registry r, const char *name);
  * advises against it where messages are not protected; nobody is sent sets who
  * has not shown to be there, as by ECHO_FACTOR.
  *
+ * LEISURE: of who answers, within which an answer to a group is sent at random;
+ * of who asks, how long that is expected to be. RFC 7252 8.2. GROUP_RATE: more
+ * answers to the requests of one group are not sent (RFC 7252 11.3).
+ *
  * Not built in yet, so that any value but the default gives ENOTSUP:
- * LEISURE, KEEPALIVE, HOPS, RECORD_MEMORY, MAX_MESSAGE,
- * MAX_CONNECTIONS, ADDR_CONNECTIONS, MAX_HANDSHAKES.
+ * KEEPALIVE, RECORD_MEMORY, MAX_MESSAGE, MAX_CONNECTIONS, ADDR_CONNECTIONS,
+ * MAX_HANDSHAKES.
  *
  * X(name, number, default, where, what) */
 /* clang-format off */
@@ -381,7 +386,8 @@ COPAL_API int copal_number(copal_registry r, const char *name);
     X(MAX_MESSAGE,     32, 1049600, "E",   "bytes; RFC 8323 5.3.1")           \
     X(MAX_CONNECTIONS, 33,    1024, "E",   "TCP, TLS and WebSocket")          \
     X(ADDR_CONNECTIONS, 34,     64, "E",   "of one address")                  \
-    X(MAX_HANDSHAKES,  35,    1024, "E",   "not yet finished")
+    X(MAX_HANDSHAKES,  35,    1024, "E",   "not yet finished")                \
+    X(GROUP_RATE,      36,      20, "E",   "answers/s of a group's; 0: all")
 /* clang-format on */
 
 typedef enum copal_param {
@@ -470,10 +476,28 @@ COPAL_API int copal_listen(copal *c, const char *uri, unsigned flags);
  * Good as long as c. */
 COPAL_API const char *copal_local(const copal *c, size_t i);
 
-/* Group membership on one interface, "eth0"; NULL: every one that can. RFC
- * 7252 8.1. EURI; else, not built in yet, ENOTSUP. */
+/* Group membership on one interface, "eth0" or the zone of the URI; NULL: each
+ * that is up and can multicast, loopback too. RFC 7252 8.1, 12.8: the groups of
+ * all CoAP nodes are coap://224.0.1.187, coap://[ff02::fd] and
+ * coap://[ff05::fd]. Requests to the group then reach the resources served with
+ * COPAL_GROUP, all others are as if they had not come. It is heard where this
+ * endpoint listens at the group's port on every address; where it does not, or
+ * not yet, by a socket for that group alone. Of endpoints that share a port
+ * (COPAL_REUSE_PORT) only one is to join, for each that did would answer.
+ * Joined with NULL once more, interfaces that came meanwhile are added. It ends
+ * with copal_leave(), of one interface or, NULL, of all; or with c.
+ * EEXIST: joined already; to leave, ENOENT: was not joined. ENOENT: no such
+ * interface. EINVAL: no group's address, or port 0. EURI; ERESOLVE; ENOTSUP: a
+ * scheme other than coap; EINUSE: another program has the port for itself;
+ * ELIMIT: of the system; EIO. */
 COPAL_API int copal_join(copal *c, const char *group_uri, const char *if_name);
 COPAL_API int copal_leave(copal *c, const char *group_uri, const char *if_name);
+
+/* The i-th network interface that is up and can reach groups, loopback last:
+ * its name, and in *index, which may be NULL, what COPAL_P_INTERFACE takes. NULL
+ * past the last, and of a simulated host. Asked for with i 0 it looks anew;
+ * good until then. */
+COPAL_API const char *copal_interface(copal *c, size_t i, unsigned *index);
 
 /* ---- Messages ------------------------------------------------------------ */
 
@@ -691,10 +715,10 @@ COPAL_API int copal_msg_set_problem(copal_msg *m, const copal_problem *p);
  * Max-Age is over (RFC 8516 4), but for COPAL_NO_CACHE: these are not sent.
  * A response of any code, 4.04 too, is an answer, and END has status 0. Else
  *   EURI, ENOTSUP    what copal_msg_set_uri() refused, or a scheme but coap
- *   EINVAL           m has a code of no method, or a group is to confirm it
- *                    (RFC 7252 8.1)
+ *   EINVAL           m has a code of no method; or what a group cannot be
+ *                    asked, see below
  *   ERESOLVE, EUNREACH, EREFUSED, EPERM, EIO   the network, on the way there
- *   ETIMEOUT         nothing came: see TIMEOUT
+ *   ETIMEOUT         nothing came: see TIMEOUT; of a group nobody answered
  *   ERESET           the peer rejected it, as after a restart
  *   EFORMAT          the answer has an unknown critical option (RFC 7252
  *                    5.4.1), or blocks that do not fit together
@@ -705,9 +729,18 @@ COPAL_API int copal_msg_set_problem(copal_msg *m, const copal_problem *p);
  * A 4.01 with an Echo is answered by the request once more, with that value,
  * and only a second one is told; an Echo in another answer goes with the next
  * request to that server within a minute (RFC 9175 2.3). Not so if m has an
- * Echo. A name's further addresses are tried while nobody answered. Groups are
- * not built in yet: the first answer is the only one, and needs COPAL_NON and
- * COPAL_ANY_PORT. */
+ * Echo. A name's further addresses are tried while nobody answered.
+ * To a group (a multicast address, or a name that turns out to be one's): with
+ * COPAL_NON only (RFC 7252 8.1); no watch, no stream, no body of several blocks.
+ * Each answer is a RESPONSE as it comes, from whatever copal_msg_remote() says,
+ * which is also what links in it are relative to; two different ones of one
+ * member are two. One in blocks is fetched to its end from its sender alone
+ * (RFC 7959 2.8), and told when it is whole. Answers are waited for as long as
+ * TIMEOUT says; 0: LEISURE and ACK_TIMEOUT with its random part, 8 s with the
+ * defaults. What came in time is then fetched to its end, for at most another
+ * TIMEOUT. END has 0 if anybody answered. That of an observation comes with the
+ * last member that is observed; copal_cancel() deregisters with each. A token
+ * is never used again. */
 COPAL_API copal_exchange *copal_request(copal *c, copal_msg *m, copal_cb cb);
 
 /* The requests everyone makes, as copal_request().
@@ -752,7 +785,7 @@ COPAL_API int copal_disconnect(copal *c, const char *scope);
 /* Raw use: sends m, any code, once to a base URI and expects nothing; a name is
  * looked up first, and only the trace tells that it failed. Confirmable unless
  * COPAL_NON, but never repeated. EURI, ENOTSUP, ERESOLVE, EUNREACH, EIO: to;
- * EINVAL: 0.00 with options or a payload; ECLOSED: c is being freed. */
+ * EINVAL: 0.00 with options or a payload, or a group without COPAL_NON; ECLOSED: c is being freed. */
 COPAL_API int copal_send(copal *c, copal_msg *m, const char *to);
 
 /* Hears responses that nobody asked for, as STRAY; confirmables are then
@@ -771,7 +804,7 @@ enum {                    /* copal_serve */
     COPAL_STREAMED = 2,   /* bodies come as CHUNKs, after a REQUEST without  */
     COPAL_UNLISTED = 4,   /* keep out of /.well-known/core                   */
     COPAL_SECURE = 8,     /* 4.01 to peers without identity                  */
-    COPAL_GROUP = 16,     /* answers requests to a group too                 */
+    COPAL_GROUP = 16,     /* answers requests to a group too  RFC 7252 8     */
     COPAL_PER_PEER = 32   /* a notification is asked for each observer       */
 };
 
@@ -787,7 +820,11 @@ enum {                    /* copal_serve */
  * A request repeated by the network is not seen twice (RFC 7252 4.5). With
  * If-Match or If-None-Match the GET handler here is asked first, and 4.12 given
  * for it, unless the body is streamed. The library serves GET
- * /.well-known/core until you do.
+ * /.well-known/core, to groups too, until you do.
+ * A group's request is answered NON, from an address of this host, after a
+ * random part of LEISURE, and beyond GROUP_RATE not at all. An error is not sent
+ * (RFC 7252 8.2) unless the request has No-Response and does not name its class
+ * (RFC 7967 2.1). Who observes by a group is told like that, too.
  * EEXIST: this method is already served here. EINVAL: no method; path, or one
  * of its {names} is called otherwise by another path. */
 COPAL_API int copal_serve(copal *c, int method, const char *path,

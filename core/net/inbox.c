@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 #include "net/batch.h"
 #include "net/outbox.h"
+#include "net/route.h"
 #include "net/sockaddr.h"
 #ifdef __linux__
 #include <linux/errqueue.h>
@@ -111,6 +112,7 @@ static void hand_in(struct cp_udp *s, unsigned i, bool is_intact)
     struct cp_inbox *in = s->net->in;
     size_t len = in->heads[i].msg_len;
     const uint8_t *data = in->slots[i];
+    struct cp_link *link = &s->link;
     struct cp_path path;
 
     cp_engine_count_datagram(s->link.engine, false, len);
@@ -120,7 +122,10 @@ static void hand_in(struct cp_udp *s, unsigned i, bool is_intact)
         memcpy(in->large, in->slots[i], SLOT);
         data = in->large;
     }
-    cp_engine_datagram(s->link.engine, &s->link, &path, cp_bytes(data, len));
+    /* What a group's socket hears is answered from one that hears more. */
+    if (s->is_group)
+        link = &cp_route_back(s, &path.remote)->link;
+    cp_engine_datagram(link->engine, link, &path, cp_bytes(data, len));
 }
 
 bool cp_inbox_receive(struct cp_udp *s)

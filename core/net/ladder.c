@@ -283,12 +283,27 @@ static void put_message(struct cp_ladder *l, const struct cp_address *from,
     put_payload(b, m);
 }
 
+static void put_fate(struct cp_buf *b, enum cp_fate fate,
+                     const struct cp_address *member)
+{
+    static const char *const fates[] = {"", "lost", "copy", "nobody",
+                                        "refused"};
+    char whose[CP_ADDRESS_TEXT];
+
+    if (fate != CP_SENT && member != NULL) {
+        cp_address_print(member, cp_scheme_port(CP_COAP), whose);
+        cp_put_format(b, " (%s to %s)", fates[fate], whose);
+    } else if (fate != CP_SENT) {
+        cp_put_format(b, " (%s)", fates[fate]);
+    }
+    cp_put_u8(b, '\n');
+}
+
 void cp_ladder_add(struct cp_ladder *l, uint64_t now,
                    const struct cp_address *from, const struct cp_address *to,
-                   copal_bytes datagram, enum cp_fate fate)
+                   copal_bytes datagram, enum cp_fate fate,
+                   const struct cp_address *member)
 {
-    static const char *const fates[] = {"\n", " (lost)\n", " (copy)\n",
-                                        " (nobody)\n", " (refused)\n"};
     char sender[CP_ADDRESS_TEXT], receiver[CP_ADDRESS_TEXT];
     uint16_t port = cp_scheme_port(CP_COAP);
     struct cp_header header;
@@ -311,7 +326,7 @@ void cp_ladder_add(struct cp_ladder *l, uint64_t now,
         put_message(l, from, to, &header, m);
     else
         cp_put_format(&l->text, "malformed (%zu bytes)", datagram.len);
-    cp_put_text(&l->text, fates[fate]);
+    put_fate(&l->text, fate, member);
     if (l->text.failed)
         l->text.len = before;
     l->text.failed = false;

@@ -30,6 +30,8 @@
  *   fate      = " (lost)"     the network lost it
  *             / " (copy)"     the network made it, of the line above
  *             / " (nobody)"   no host that is up has that address
+ *             / " (lost to " host ")"  of a group's: that member did not get it
+ *             / " (copy to " host ")"  it got it twice
  *
  * A line has the time when the datagram was sent. One whose receiver went away
  * or moved while it travelled gets a second line, (nobody), at its arrival. */
@@ -64,10 +66,12 @@ void cp_ladder_clear(struct cp_ladder *l);
  * even looked at. */
 void cp_ladder_keep(struct cp_ladder *l, size_t bytes);
 
-/* Adds a line. Out of memory: the line is missing. */
+/* Adds a line. member: of a group's, whose fate it is; NULL: everybody's. Out of
+ * memory: the line is missing. */
 void cp_ladder_add(struct cp_ladder *l, uint64_t now,
                    const struct cp_address *from, const struct cp_address *to,
-                   copal_bytes datagram, enum cp_fate fate);
+                   copal_bytes datagram, enum cp_fate fate,
+                   const struct cp_address *member);
 
 /* The host of that name (port aside) came up: its ids count anew. */
 void cp_ladder_forget(struct cp_ladder *l, const struct cp_address *host);

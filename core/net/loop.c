@@ -4,6 +4,7 @@
 #include <limits.h>
 #include "engine/engine.h"
 #include "net/listen.h"
+#include "net/membership.h"
 #include "net/outbox.h"
 #include "net/resolve.h"
 #include "net/route.h"
@@ -184,10 +185,19 @@ static const char *local(const struct cp_driver *d, size_t i)
 static int join(struct cp_driver *d, const struct cp_uri *group,
                 const char *if_name, bool leave)
 {
-    (void)group;
-    (void)if_name;
-    return cp_why(d->mem, COPAL_ENOTSUP, "%s: groups are not built in yet",
-                  leave ? "leave" : "join");
+    struct cp_loop *l = loop_of(d);
+    int err;
+
+    if (cp_scheme_transport(d->mem, group->scheme, "group") == NULL)
+        return COPAL_ENOTSUP;
+    err = cp_membership_change(&l->net, group, if_name, leave);
+    cp_turn_update_reference(l);
+    return err;
+}
+
+static const char *interface(struct cp_driver *d, size_t i, uint32_t *index)
+{
+    return cp_membership_interface(&loop_of(d)->net, i, index);
 }
 
 /* ---- Birth and end ---- */
@@ -229,6 +239,7 @@ static void close_loop(struct cp_driver *d)
     d->engine = NULL;
     cp_outbox_flush(l->net.out);
     cp_resolver_free(l->net.names);
+    cp_membership_clear(&l->net);
     list_each (node, after, &l->net.sockets) {
         cp_udp_close(cp_container_of(node, struct cp_udp, node));
     }
@@ -251,6 +262,7 @@ static const struct cp_driver_ops loop_ops = {
     .listen = listen_at,
     .local = local,
     .join = join,
+    .interface = interface,
     .run = run,
     .stop = stop,
     .fd = fd,
@@ -314,6 +326,7 @@ struct cp_driver *cp_loop_new(struct cp_mem *mem, struct uv_loop_s *shared)
         .uv = l->uv,
     };
     cp_list_init(&l->net.sockets);
+    cp_list_init(&l->net.memberships);
     l->net.names = cp_resolver_new(&l->driver);
     if (l->net.names == NULL)
         goto no_names;

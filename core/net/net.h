@@ -7,6 +7,7 @@
 #include "engine/driver.h"
 
 struct cp_inbox;
+struct cp_interface;
 struct cp_loop;
 struct cp_outbox;
 struct cp_resolver;
@@ -17,6 +18,9 @@ struct cp_net {
     struct cp_loop *loop;
     struct uv_loop_s *uv;
     struct cp_list sockets; /* struct cp_udp, in the order they were opened */
+    struct cp_list memberships;      /* membership.c: groups that are heard */
+    struct cp_interface *interfaces; /* as last listed */
+    size_t interface_count;
 
     /* Shared by all sockets, made with the first: an endpoint without one
      * stays small. */

@@ -10,7 +10,7 @@
 
 enum {
     ROOM = 128 * 1024, /* bytes: more than the largest datagram */
-    CONTROL = 64,
+    CONTROL = 96,
     QUOTE = 64,    /* header and token, with room to spare */
     FAILURES = 64, /* more are lost, as the network may lose datagrams */
     MAX_UDP = 65535
@@ -133,45 +133,67 @@ static uint32_t interface_of(const struct cp_path *path, bool has_source)
     return 0;
 }
 
+/* Puts a piece of control data at *c, which then is where the next goes. Gives
+ * the bytes used. */
+static size_t put_control(uint8_t **at, int level, int type, const void *value,
+                          size_t size)
+{
+    struct cmsghdr *c = (struct cmsghdr *)(void *)*at;
+
+    c->cmsg_level = level;
+    c->cmsg_type = type;
+    c->cmsg_len = CMSG_LEN(size);
+    memcpy(CMSG_DATA(c), value, size);
+    *at += CMSG_SPACE(size);
+    return CMSG_SPACE(size);
+}
+
 /* Says from which address and by which interface; nothing where the system's
  * choice will do. Gives the bytes used. */
 static size_t put_source(const struct cp_udp *s, const struct cp_path *path,
-                         void *control)
+                         uint8_t **at)
 {
     bool has_source = path->local.family == path->remote.family &&
                       !cp_address_is_multicast(&path->local) &&
                       memcmp(path->local.ip, s->local.ip, 16) != 0;
     uint32_t if_index = interface_of(path, has_source);
-    struct cmsghdr *c = control;
 
     if (!has_source && if_index == 0)
         return 0;
     if (path->remote.family == CP_IPV4) {
         struct in_pktinfo info = {.ipi_ifindex = (int)if_index};
 
+        /* Left at zero it would undo what the socket is bound to. */
         if (has_source)
             memcpy(&info.ipi_spec_dst, path->local.ip, 4);
-        c->cmsg_level = IPPROTO_IP;
-        c->cmsg_type = IP_PKTINFO;
-        c->cmsg_len = CMSG_LEN(sizeof(info));
-        memcpy(CMSG_DATA(c), &info, sizeof(info));
-        return CMSG_SPACE(sizeof(info));
+        else if (!s->is_group)
+            memcpy(&info.ipi_spec_dst, s->local.ip, 4);
+        return put_control(at, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
     }
     struct in6_pktinfo info = {.ipi6_ifindex = if_index};
 
     if (has_source)
         memcpy(&info.ipi6_addr, path->local.ip, 16);
-    c->cmsg_level = IPPROTO_IPV6;
-    c->cmsg_type = IPV6_PKTINFO;
-    c->cmsg_len = CMSG_LEN(sizeof(info));
-    memcpy(CMSG_DATA(c), &info, sizeof(info));
-    return CMSG_SPACE(sizeof(info));
+    return put_control(at, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
+}
+
+/* The hop limit, if it is not the system's. Gives the bytes used. */
+static size_t put_hops(const struct cp_path *path, uint8_t **at)
+{
+    int hops = path->hops;
+
+    if (hops == 0)
+        return 0;
+    if (path->remote.family == CP_IPV4)
+        return put_control(at, IPPROTO_IP, IP_TTL, &hops, sizeof(hops));
+    return put_control(at, IPPROTO_IPV6, IPV6_HOPLIMIT, &hops, sizeof(hops));
 }
 
 static void address_letter(struct cp_outbox *o, struct letter *letter,
                            unsigned i)
 {
     struct msghdr *head = &o->heads[i].msg_hdr;
+    uint8_t *at = o->control[i];
 
     o->whose[i] = letter;
     o->parts[i] = (struct iovec){o->room + letter->at, letter->len};
@@ -181,8 +203,8 @@ static void address_letter(struct cp_outbox *o, struct letter *letter,
         .msg_iov = &o->parts[i],
         .msg_iovlen = 1,
     };
-    head->msg_controllen =
-        put_source(letter->socket, &letter->path, o->control[i]);
+    head->msg_controllen = put_source(letter->socket, &letter->path, &at);
+    head->msg_controllen += put_hops(&letter->path, &at);
     if (head->msg_controllen > 0)
         head->msg_control = o->control[i];
 }

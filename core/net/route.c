@@ -27,11 +27,14 @@ static bool is_from(const struct cp_udp *s, const struct cp_address *from)
     return cp_sockaddr_is_any(&s->local) && from->port == s->local.port;
 }
 
-/* What is bound to loopback reaches nothing else, and the other way round. */
+/* What is bound to loopback reaches nothing else, and the other way round. A
+ * group is asked from the address of the interface that leads there. */
 static bool can_reach(const struct cp_udp *s, const struct cp_address *remote)
 {
     if (cp_sockaddr_is_any(&s->local))
         return true;
+    if (cp_address_is_multicast(remote))
+        return false;
     if (cp_sockaddr_is_link_local(&s->local))
         return s->local.scope == remote->scope;
     return cp_address_is_loopback(&s->local) == cp_address_is_loopback(remote);
@@ -63,6 +66,14 @@ static struct cp_udp *choose(struct cp_net *net, const struct cp_address *from,
     return best;
 }
 
+struct cp_udp *cp_route_back(struct cp_udp *s, const struct cp_address *remote)
+{
+    static const struct cp_address any = {0};
+    struct cp_udp *best = choose(s->net, &any, remote);
+
+    return best != NULL && best->listens ? best : s;
+}
+
 /* 0, or an errno. */
 static int find_socket(struct cp_net *net, const struct cp_address *from,
                        const struct cp_address *remote, struct cp_udp **out)
@@ -81,6 +92,12 @@ static int find_socket(struct cp_net *net, const struct cp_address *from,
 
 /* ---- Ways ---- */
 
+/* ff02::/16 and, within a host, ff01::/16. RFC 4291 2.7. */
+static bool is_link_local_group(const struct cp_address *a)
+{
+    return a->family == CP_IPV6 && a->ip[0] == 0xff && (a->ip[1] & 0xf) <= 2;
+}
+
 /* Adds the way to one address. 0, or an errno. */
 static int add_way(struct cp_net *net, struct cp_route *r,
                    struct cp_address remote)
@@ -92,7 +109,8 @@ static int add_way(struct cp_net *net, struct cp_route *r,
     if (r->from.family != 0 && r->from.family != remote.family)
         return EAFNOSUPPORT;
     remote.port = r->port;
-    if (cp_sockaddr_is_link_local(&remote) && remote.scope == 0)
+    if (remote.scope == 0 &&
+        (cp_sockaddr_is_link_local(&remote) || is_link_local_group(&remote)))
         remote.scope = r->if_index;
     error = find_socket(net, &r->from, &remote, &s);
     if (error != 0)

@@ -8,6 +8,11 @@
 int cp_route_udp(struct cp_net *net, struct cp_route *r);
 void cp_route_forget(struct cp_net *net, struct cp_route *r);
 
+/* Where an answer to remote leaves from: a socket that listens and can reach it;
+ * s itself if there is none. */
+struct cp_udp;
+struct cp_udp *cp_route_back(struct cp_udp *s, const struct cp_address *remote);
+
 /* Tells the routes whose names were found meanwhile. */
 void cp_route_deliver(struct cp_net *net);
 

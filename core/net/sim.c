@@ -16,7 +16,8 @@ struct datagram {
     struct cp_list node;
     struct copal_sim *sim;
     struct cp_address from, to;
-    bool is_refusal; /* what to sent to from comes back */
+    struct cp_address group; /* whose member the receiver is; or none */
+    bool is_refusal;         /* what to sent to from comes back */
     size_t len;
     uint8_t data[];
 };
@@ -31,6 +32,13 @@ static void forget_datagram(struct datagram *d)
     cp_free(d->sim->mem, d);
 }
 
+static void tell(struct copal_sim *s, const struct cp_address *from,
+                 const struct cp_address *to, copal_bytes data,
+                 enum cp_fate fate)
+{
+    cp_ladder_add(&s->ladder, s->now, from, to, data, fate, NULL);
+}
+
 static void refuse(struct copal_sim *s, const struct cp_address *from,
                    const struct cp_address *to, copal_bytes data);
 
@@ -42,12 +50,18 @@ static void on_arrival(struct cp_timer *t)
     struct cp_host *h = cp_host_at(s, &d->to);
     copal_bytes data = cp_bytes(d->data, d->len);
 
+    if (d->group.family != 0) {
+        path.local = d->group;
+        path.is_multicast = 1;
+        if (h != NULL && !cp_host_is_in(h, &d->group))
+            h = NULL; /* left meanwhile */
+    }
     if (h == NULL) {
-        if (!d->is_refusal && cp_host_refuses(s, &d->to))
+        if (!d->is_refusal && d->group.family == 0 &&
+            cp_host_refuses(s, &d->to))
             refuse(s, &d->from, &d->to, data);
         else if (!d->is_refusal)
-            cp_ladder_add(&s->ladder, s->now, &d->from, &d->to, data,
-                          CP_NOBODY);
+            tell(s, &d->from, &d->to, data, CP_NOBODY);
         forget_datagram(d);
         return;
     }
@@ -58,24 +72,32 @@ static void on_arrival(struct cp_timer *t)
     forget_datagram(d);
 }
 
+/* What travels: to whom, and as a member of which group, NULL: of none. */
+struct letter {
+    const struct cp_address *from, *to, *group;
+    copal_bytes data;
+    bool is_refusal; /* as in struct datagram */
+};
+
 /* Out of memory: as if the network had lost it. */
-static void put_on_the_way(struct copal_sim *s, const struct cp_address *from,
-                           const struct cp_address *to, copal_bytes data,
-                           const struct copal_sim_path *path, bool is_refusal)
+static void put_on_the_way(struct copal_sim *s, const struct letter *l,
+                           const struct copal_sim_path *path)
 {
     struct datagram *d = NULL;
 
     if (s->underway_count < INT_MAX)
-        d = cp_zalloc(s->mem, sizeof(*d) + data.len);
+        d = cp_zalloc(s->mem, sizeof(*d) + l->data.len);
     if (d == NULL)
         return;
     d->sim = s;
-    d->from = *from;
-    d->to = *to;
-    d->is_refusal = is_refusal;
-    d->len = data.len;
-    if (data.len > 0)
-        memcpy(d->data, data.data, data.len);
+    d->from = *l->from;
+    d->to = *l->to;
+    if (l->group != NULL)
+        d->group = *l->group;
+    d->is_refusal = l->is_refusal;
+    d->len = l->data.len;
+    if (l->data.len > 0)
+        memcpy(d->data, l->data.data, l->data.len);
     cp_list_append(&s->underway, &d->node);
     s->underway_count++;
     cp_timer_start(&s->heap, &d->timer,
@@ -87,40 +109,100 @@ static void refuse(struct copal_sim *s, const struct cp_address *from,
                    const struct cp_address *to, copal_bytes data)
 {
     struct copal_sim_path back = cp_sim_paths_find(&s->paths, to, from);
+    const struct letter l = {to, from, NULL, data, true};
 
-    cp_ladder_add(&s->ladder, s->now, from, to, data, CP_REFUSED);
+    tell(s, from, to, data, CP_REFUSED);
     if (!cp_sim_path_strikes(back.loss, &s->random))
-        put_on_the_way(s, to, from, data, &back, true);
+        put_on_the_way(s, &l, &back);
+}
+
+/* The line of the datagram is there; what becomes of it for one member gets a
+ * line only where that differs. */
+static void transmit_to_member(struct copal_sim *s, const struct letter *l)
+{
+    struct copal_sim_path path = cp_sim_paths_find(&s->paths, l->from, l->to);
+
+    if (cp_sim_path_strikes(path.loss, &s->random)) {
+        cp_ladder_add(&s->ladder, s->now, l->from, l->group, l->data, CP_LOST,
+                      l->to);
+        return;
+    }
+    put_on_the_way(s, l, &path);
+    if (cp_sim_path_strikes(path.duplication, &s->random)) {
+        cp_ladder_add(&s->ladder, s->now, l->from, l->group, l->data, CP_COPY,
+                      l->to);
+        put_on_the_way(s, l, &path);
+    }
+}
+
+static bool has_member(const struct copal_sim *s,
+                       const struct cp_address *group)
+{
+    list_each (node, after, &s->hosts)
+        if (cp_host_is_in(cp_container_of(node, struct cp_host, node), group))
+            return true;
+    return false;
+}
+
+/* The sender hears itself where it is a member, too, as by IP_MULTICAST_LOOP. */
+static void transmit_to_group(struct copal_sim *s,
+                              const struct cp_address *from,
+                              const struct cp_address *group, copal_bytes data)
+{
+    if (!has_member(s, group)) {
+        tell(s, from, group, data, CP_NOBODY);
+        return;
+    }
+    tell(s, from, group, data, CP_SENT);
+    list_each (node, after, &s->hosts) {
+        struct cp_host *h = cp_container_of(node, struct cp_host, node);
+
+        if (cp_host_is_in(h, group))
+            transmit_to_member(
+                s, &(struct letter){from, &h->address, group, data, false});
+    }
+}
+
+static void transmit_to_host(struct copal_sim *s, const struct cp_address *from,
+                             const struct cp_address *to, copal_bytes data)
+{
+    struct copal_sim_path path = cp_sim_paths_find(&s->paths, from, to);
+    const struct letter l = {from, to, NULL, data, false};
+    enum cp_fate fate = CP_SENT;
+
+    if (cp_sim_path_strikes(path.loss, &s->random))
+        fate = CP_LOST;
+    else if (cp_host_refuses(s, to))
+        fate = CP_REFUSED;
+    else if (cp_host_at(s, to) == NULL)
+        fate = CP_NOBODY;
+    if (fate == CP_REFUSED)
+        refuse(s, from, to, data);
+    else
+        tell(s, from, to, data, fate);
+    if (fate != CP_SENT)
+        return;
+    put_on_the_way(s, &l, &path);
+    if (cp_sim_path_strikes(path.duplication, &s->random)) {
+        tell(s, from, to, data, CP_COPY);
+        put_on_the_way(s, &l, &path);
+    }
 }
 
 void cp_sim_transmit(struct copal_sim *s, struct cp_host *sender,
                      const struct cp_address *from, const struct cp_address *to,
                      copal_bytes data)
 {
-    struct copal_sim_path path = cp_sim_paths_find(&s->paths, from, to);
-    enum cp_fate fate = CP_SENT;
-
     if (sender != NULL && sender->lose > 0) {
         sender->lose--;
-        fate = CP_LOST;
+        tell(s, from, to, data, CP_LOST);
     } else if (sender != NULL && *sender->losses != '\0' &&
                *sender->losses++ == 'x') {
-        fate = CP_LOST;
-    } else if (cp_sim_path_strikes(path.loss, &s->random)) {
-        fate = CP_LOST;
-    } else if (cp_host_refuses(s, to)) {
-        refuse(s, from, to, data);
-        return;
-    } else if (cp_host_at(s, to) == NULL) {
-        fate = CP_NOBODY;
-    }
-    cp_ladder_add(&s->ladder, s->now, from, to, data, fate);
-    if (fate != CP_SENT)
-        return;
-    put_on_the_way(s, from, to, data, &path, false);
-    if (cp_sim_path_strikes(path.duplication, &s->random)) {
-        cp_ladder_add(&s->ladder, s->now, from, to, data, CP_COPY);
-        put_on_the_way(s, from, to, data, &path, false);
+        tell(s, from, to, data, CP_LOST);
+    } else if (cp_address_is_multicast(to)) {
+        transmit_to_group(s, from, to, data);
+    } else {
+        transmit_to_host(s, from, to, data);
     }
 }
 
@@ -175,9 +257,14 @@ int cp_sim_inject(struct copal_sim *s, const char *from, const char *to,
     struct cp_host *receiver = cp_host_named(s, to);
     struct cp_host *sender = cp_host_named(s, from);
     struct cp_host_name name;
-    struct cp_address address;
+    struct cp_address address, target;
 
-    if (receiver == NULL)
+    if (receiver != NULL)
+        target = receiver->address;
+    else if (to != NULL && cp_address_read(to, &target) &&
+             cp_address_is_multicast(&target))
+        target.port = CP_SIM_PORT;
+    else
         return COPAL_ENOENT;
     if (from == NULL)
         return COPAL_EINVAL;
@@ -189,7 +276,7 @@ int cp_sim_inject(struct copal_sim *s, const char *from, const char *to,
         address = cp_host_name_address(&name);
     else
         return COPAL_EINVAL;
-    cp_sim_transmit(s, sender, &address, &receiver->address, datagram);
+    cp_sim_transmit(s, sender, &address, &target, datagram);
     return 0;
 }
 

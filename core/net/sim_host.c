@@ -62,6 +62,24 @@ bool cp_host_refuses(const struct copal_sim *s, const struct cp_address *a)
            cp_address_equal(&h->address, a);
 }
 
+static struct cp_sim_member *find_member(const struct cp_host *h,
+                                         const struct cp_address *group)
+{
+    list_each (node, after, &h->groups) {
+        struct cp_sim_member *m =
+            cp_container_of(node, struct cp_sim_member, node);
+
+        if (cp_address_equal(&m->group, group))
+            return m;
+    }
+    return NULL;
+}
+
+bool cp_host_is_in(const struct cp_host *h, const struct cp_address *group)
+{
+    return h->is_up && find_member(h, group) != NULL;
+}
+
 struct cp_address cp_host_name_address(const struct cp_host_name *name)
 {
     struct cp_address a = {.family = CP_NAMED, .port = CP_SIM_PORT};
@@ -155,6 +173,19 @@ static void wake(struct cp_driver *d)
     atomic_store(&h->sim->is_woken, true);
 }
 
+/* There is one network only: a zone says nothing. */
+static bool read_literal(const char *host, struct cp_address *out)
+{
+    char text[64];
+    size_t len = strcspn(host, "%");
+
+    if (len >= sizeof(text))
+        return false;
+    memcpy(text, host, len);
+    text[len] = '\0';
+    return cp_address_read(text, out);
+}
+
 static int route(struct cp_driver *d, struct cp_route *r)
 {
     struct cp_host *h = host_of(d), *peer = cp_host_named(h->sim, r->host);
@@ -167,7 +198,7 @@ static int route(struct cp_driver *d, struct cp_route *r)
     *way = (struct cp_way){.link = &h->link};
     if (peer != NULL)
         way->path.remote = peer->address;
-    else if (!cp_address_read(r->host, &way->path.remote))
+    else if (!read_literal(r->host, &way->path.remote))
         return cp_why(d->mem, COPAL_ERESOLVE,
                       "%s: no such host in this simulation; make it with "
                       "copal_sim_endpoint()",
@@ -204,15 +235,61 @@ static const char *local(const struct cp_driver *d, size_t i)
     return h->listens && i == 0 ? h->local : NULL;
 }
 
+static void leave_group(struct cp_host *h, struct cp_sim_member *m)
+{
+    cp_list_remove(&m->node);
+    cp_free(h->sim->mem, m);
+}
+
+static int join_group(struct cp_host *h, const struct cp_address *group)
+{
+    struct cp_sim_member *m = cp_zalloc(h->sim->mem, sizeof(*m));
+
+    if (m == NULL)
+        return COPAL_ENOMEM;
+    m->group = *group;
+    cp_list_append(&h->groups, &m->node);
+    return 0;
+}
+
+/* Interfaces by any name are the one network that there is. */
 static int join(struct cp_driver *d, const struct cp_uri *group,
                 const char *if_name, bool leave)
 {
-    (void)group;
+    struct cp_host *h = host_of(d);
+    struct cp_sim_member *m;
+    struct cp_address a;
+    char host[320];
+
     (void)if_name;
-    return cp_why(d->mem, COPAL_ENOTSUP,
-                  "%s: the simulator has no multicast groups; use an endpoint "
-                  "of copal_new()",
-                  leave ? "leave" : "join");
+    if (group->scheme != CP_COAP)
+        return cp_why(d->mem, COPAL_ENOTSUP,
+                      "%s: simulated hosts are reached by coap:// only",
+                      cp_scheme_name(group->scheme));
+    cp_uri_host_text(group, host);
+    if (!read_literal(host, &a) || !cp_address_is_multicast(&a))
+        return cp_why(d->mem, COPAL_EINVAL,
+                      "%s: not the address of a group; those are 224.0.0.0 to "
+                      "239.255.255.255, and those that begin with ff",
+                      host);
+    a.port = group->port;
+    m = find_member(h, &a);
+    if (leave && m == NULL)
+        return cp_why(d->mem, COPAL_ENOENT, "%s: not joined", host);
+    if (!leave && m != NULL)
+        return cp_why(d->mem, COPAL_EEXIST, "%s: joined already", host);
+    if (!leave)
+        return join_group(h, &a);
+    leave_group(h, m);
+    return 0;
+}
+
+static const char *interface(struct cp_driver *d, size_t i, uint32_t *index)
+{
+    (void)d;
+    (void)i;
+    (void)index;
+    return NULL;
 }
 
 static int not_here(const struct cp_driver *d)
@@ -238,6 +315,8 @@ static void close_host(struct cp_driver *d)
     struct cp_host *h = host_of(d);
 
     cp_timer_stop(&h->sim->heap, &h->timer);
+    list_each (node, after, &h->groups)
+        leave_group(h, cp_container_of(node, struct cp_sim_member, node));
     h->is_up = false;
     d->engine = NULL;
     d->owner = NULL;
@@ -252,6 +331,7 @@ static const struct cp_driver_ops driver_ops = {
     .listen = listen_at,
     .local = local,
     .join = join,
+    .interface = interface,
     .run = run,
     .stop = stop,
     .fd = not_here,
@@ -273,6 +353,7 @@ static struct cp_host *new_host(struct copal_sim *s,
     h->losses = "";
     h->address = cp_host_name_address(name);
     h->next_port = FIRST_MOVED_PORT;
+    cp_list_init(&h->groups);
     snprintf(h->local, sizeof(h->local), "coap://%s", name->text);
     cp_list_append(&s->hosts, &h->node);
     cp_map_put(&s->by_name, &h->by_name,

@@ -34,6 +34,12 @@ struct copal_sim {
     int underway_count;
 };
 
+/* A host's place in a group. */
+struct cp_sim_member {
+    struct cp_list node;
+    struct cp_address group;
+};
+
 /* Stays when its endpoint is freed: a host that is down keeps its name and
  * address, and memory of the simulator's is all it takes. */
 struct cp_host {
@@ -48,6 +54,7 @@ struct cp_host {
     unsigned lose;
     const char *losses; /* after those: cp_sim_lose_some() */
     uint16_t next_port;
+    struct cp_list groups; /* struct cp_sim_member */
     bool is_up, listens;
     bool refuses;         /* while it is down */
     atomic_bool is_woken; /* the deadline may have changed outside its turn */
@@ -63,6 +70,8 @@ struct cp_host *cp_host_at(const struct copal_sim *s,
 
 /* A host that is down had that address, and what comes to it is refused. */
 bool cp_host_refuses(const struct copal_sim *s, const struct cp_address *a);
+/* It is up and has joined group. */
+bool cp_host_is_in(const struct cp_host *h, const struct cp_address *group);
 
 struct cp_address cp_host_name_address(const struct cp_host_name *name);
 

@@ -22,8 +22,10 @@ bool cp_turn_is_alive(const struct cp_loop *l)
 {
     struct cp_engine *engine = l->driver.engine;
 
-    return (cp_listen_uri(&l->net, 0) != NULL &&
-            !cp_engine_is_closing(engine)) ||
+    bool listens = cp_listen_uri(&l->net, 0) != NULL ||
+                   !cp_list_empty(&l->net.memberships);
+
+    return (listens && !cp_engine_is_closing(engine)) ||
            cp_engine_is_busy(engine) || cp_outbox_is_waiting(l->net.out) ||
            atomic_load(&l->is_due);
 }

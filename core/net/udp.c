@@ -127,21 +127,69 @@ static int ask_for_news(int fd, int family)
     return switch_on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);
 }
 
-static int bind_to(int fd, const struct cp_address *local, unsigned flags,
-                   struct cp_address *bound)
+/* Groups that this socket did not join are others' to hear, whatever the rest
+ * of the host has joined. */
+static void hear_own_groups_only(int fd, int family)
 {
-    union cp_sockaddr name;
-    socklen_t size = cp_sockaddr_write(local, &name);
+    int off = 0;
+
+#ifdef IP_MULTICAST_ALL
+    if (family == CP_IPV4)
+        (void)setsockopt(fd, IPPROTO_IP, IP_MULTICAST_ALL, &off, sizeof(off));
+#endif
+#ifdef IPV6_MULTICAST_ALL
+    if (family == CP_IPV6)
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, &off,
+                         sizeof(off));
+#endif
+    (void)fd;
+    (void)family;
+    (void)off;
+}
+
+/* A group's socket of our own at that port: it does not stand in the way of
+ * who listens there. */
+static bool is_beside_group(const struct cp_net *net,
+                            const struct cp_address *local)
+{
+    list_each (node, after, &net->sockets) {
+        struct cp_udp *s = cp_container_of(node, struct cp_udp, node);
+
+        if (s->is_group && s->local.family == local->family &&
+            s->local.port == local->port)
+            return true;
+    }
+    return false;
+}
+
+static int set_up(int fd, const struct cp_address *local, unsigned flags)
+{
     int error = ask_for_news(fd, local->family);
 
+    hear_own_groups_only(fd, local->family);
     if (error == 0 && (flags & COPAL_REUSE_ADDRESS) != 0)
         error = switch_on(fd, SOL_SOCKET, SO_REUSEADDR);
     if (error == 0 && (flags & COPAL_REUSE_PORT) != 0)
         error = switch_on(fd, SOL_SOCKET, SO_REUSEPORT);
+    return error;
+}
+
+static int bind_to(struct cp_net *net, int fd, const struct cp_address *local,
+                   unsigned flags, struct cp_address *bound)
+{
+    bool is_beside = is_beside_group(net, local);
+    union cp_sockaddr name;
+    socklen_t size = cp_sockaddr_write(local, &name);
+    int off = 0, error;
+
+    error = set_up(fd, local, is_beside ? flags | COPAL_REUSE_ADDRESS : flags);
     if (error != 0)
         return error;
     if (bind(fd, &name.any, size) != 0)
         return errno;
+    /* From here on the port is ours again, as far as others are concerned. */
+    if (is_beside && (flags & COPAL_REUSE_ADDRESS) == 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &off, sizeof(off));
     size = sizeof(name);
     if (getsockname(fd, &name.any, &size) != 0)
         return errno;
@@ -188,7 +236,7 @@ int cp_udp_open(struct cp_net *net, const struct cp_address *local,
         goto no_socket;
     }
     size_buffers(s->fd, cp_engine_param(engine, COPAL_P_SOCKET_BUFFER));
-    error = bind_to(s->fd, local, flags, &s->local);
+    error = bind_to(net, s->fd, local, flags, &s->local);
     if (error == 0)
         error = -uv_poll_init(net->uv, &s->poll, s->fd);
     if (error != 0)

@@ -16,6 +16,7 @@ struct cp_udp {
     int fd;
     struct cp_address local; /* bound to, with the real port */
     bool listens;
+    bool is_group;   /* bound to a group's address: hears nothing else */
     bool is_shared;  /* others may hear what is sent to its port */
     bool is_blocked; /* the system takes nothing more until writable */
     char uri[CP_ADDRESS_TEXT + 8]; /* of a listening one */

@@ -21,7 +21,7 @@ static const struct range ranges[] = {
     [COPAL_P_MAX_RETRANSMIT]   = {0, 20, false},
     [COPAL_P_NSTART]           = {1, 65535, false},
     [COPAL_P_PROBING_RATE]     = {1, GIBIBYTE, false},
-    [COPAL_P_LEISURE]          = {0, DAY, true},
+    [COPAL_P_LEISURE]          = {0, DAY, false},
     [COPAL_P_SEPARATE_AFTER]   = {0, DAY, false},
     [COPAL_P_BLOCK_SIZE]       = {16, 1024, false},
     [COPAL_P_Q_BLOCK]          = {0, 1, false},
@@ -29,7 +29,7 @@ static const struct range ranges[] = {
     [COPAL_P_SILENCE]          = {0, YEAR, false},
     [COPAL_P_IGNORE_ICMP]      = {0, 1, false},
     [COPAL_P_KEEPALIVE]        = {0, YEAR, true},
-    [COPAL_P_HOPS]             = {0, 255, true},
+    [COPAL_P_HOPS]             = {0, 255, false},
     [COPAL_P_INTERFACE]        = {0, INT32_MAX, false},
     [COPAL_P_SOCKET_BUFFER]    = {4096, GIBIBYTE, false},
     [COPAL_P_ECHO_FACTOR]      = {0, 1000, false},
@@ -50,6 +50,7 @@ static const struct range ranges[] = {
     [COPAL_P_MAX_CONNECTIONS]  = {0, MANY, true},
     [COPAL_P_ADDR_CONNECTIONS] = {0, MANY, true},
     [COPAL_P_MAX_HANDSHAKES]   = {0, MANY, true},
+    [COPAL_P_GROUP_RATE]       = {0, 65535, false},
 };
 /* clang-format on */
 

@@ -437,7 +437,7 @@ static void listening_changes_nothing_but_tells_the_uri(void **state)
     assert_int_equal(copal_listen(w->server, "coap://*", 0), 0);
     assert_string_equal(copal_local(w->server, 0), "coap://server");
     assert_null(copal_local(w->server, 1));
-    assert_int_equal(copal_join(w->server, "coap://[ff02::fd]", NULL),
+    assert_int_equal(copal_join(w->server, "coaps://[ff02::fd]", NULL),
                      COPAL_ENOTSUP);
 }
 

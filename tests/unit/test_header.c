@@ -88,11 +88,11 @@ static void what_is_not_built_in_says_so(void **state)
     assert_missing(w, copal_via(c, "coap://", "coap://proxy"));
     assert_missing(w, copal_log_to(c, COPAL_LOG_KEYS, NULL));
     assert_missing(w, copal_log_to(c, COPAL_LOG_RECORDING, NULL));
-    assert_missing(w, copal_msg_tune(m, COPAL_P_HOPS, 1));
-    assert_refused(w, copal_join(c, "coap://[ff02::fd]", NULL), COPAL_ENOTSUP,
-                   "join");
-    assert_refused(w, copal_leave(c, "coap://[ff02::fd]", NULL), COPAL_ENOTSUP,
-                   "leave");
+    assert_missing(w, copal_tune(c, NULL, COPAL_P_KEEPALIVE, 1));
+    assert_refused(w, copal_join(c, "coaps://[ff02::fd]", NULL), COPAL_ENOTSUP,
+                   "coaps");
+    assert_refused(w, copal_leave(c, "coaps://[ff02::fd]", NULL), COPAL_ENOTSUP,
+                   "coaps");
     assert_refused(w, copal_listen(c, "coaps://h", 0), COPAL_ENOTSUP,
                    "coaps://h");
     /* which has no endpoint to ask why */
@@ -104,14 +104,9 @@ static void what_is_not_built_in_says_so(void **state)
 static void a_parameter_without_effect_keeps_its_default(void **state)
 {
     static const copal_param missing[] = {
-        COPAL_P_LEISURE,
-        COPAL_P_KEEPALIVE,
-        COPAL_P_HOPS,
-        COPAL_P_RECORD_MEMORY,
-        COPAL_P_MAX_MESSAGE,
-        COPAL_P_MAX_CONNECTIONS,
-        COPAL_P_ADDR_CONNECTIONS,
-        COPAL_P_MAX_HANDSHAKES,
+        COPAL_P_KEEPALIVE,        COPAL_P_RECORD_MEMORY,
+        COPAL_P_MAX_MESSAGE,      COPAL_P_MAX_CONNECTIONS,
+        COPAL_P_ADDR_CONNECTIONS, COPAL_P_MAX_HANDSHAKES,
     };
     static const struct {
         copal_param p;

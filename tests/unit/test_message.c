@@ -388,7 +388,7 @@ static void a_parameter_out_of_range_is_refused_with_a_sentence(void **state)
         {COPAL_P_KEEPALIVE, 1000, COPAL_ENOTSUP,
          "keepalive: not built in yet, so it stays at 0"},
         {COPAL_P_HOPS, 0, 0, NULL},
-        {COPAL_P_HOPS, 1, COPAL_ENOTSUP, NULL},
+        {COPAL_P_HOPS, 256, COPAL_EINVAL, NULL},
         {COPAL_P_NONE, 0, COPAL_EINVAL, "parameter 0: there is none"},
         {(copal_param)99, 0, COPAL_EINVAL, "parameter 99: there is none"},
     };

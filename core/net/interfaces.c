@@ -1,0 +1,57 @@
+#include "net/interfaces.h"
+
+#include <ifaddrs.h>
+#include <stdio.h>
+
+/* An interface stands in the system's list once for each of its addresses. */
+static bool is_listed(const struct cp_interface *list, size_t count,
+                      uint32_t index)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i].index == index)
+            return true;
+    return false;
+}
+
+static void add(struct cp_interface *list, size_t *count,
+                const struct ifaddrs *a)
+{
+    uint32_t index = if_nametoindex(a->ifa_name);
+    struct cp_interface *one = &list[*count];
+
+    if (index == 0 || is_listed(list, *count, index))
+        return;
+    one->index = index;
+    one->is_loopback = (a->ifa_flags & IFF_LOOPBACK) != 0;
+    snprintf(one->name, sizeof(one->name), "%s", a->ifa_name);
+    ++*count;
+}
+
+static bool can_reach_groups(const struct ifaddrs *a, bool loopback)
+{
+    bool is_loopback = (a->ifa_flags & IFF_LOOPBACK) != 0;
+
+    return (a->ifa_flags & IFF_UP) != 0 && is_loopback == loopback &&
+           (is_loopback || (a->ifa_flags & IFF_MULTICAST) != 0);
+}
+
+int cp_interfaces_get(struct cp_mem *mem, struct cp_interface **list,
+                      size_t *count)
+{
+    struct ifaddrs *all = NULL;
+    size_t most = 0;
+
+    *list = NULL;
+    *count = 0;
+    if (getifaddrs(&all) != 0)
+        return COPAL_ENOMEM;
+    for (struct ifaddrs *a = all; a != NULL; a = a->ifa_next)
+        most++;
+    *list = cp_alloc(mem, (most + 1) * sizeof(**list));
+    for (int loopback = 0; loopback < 2 && *list != NULL; loopback++)
+        for (struct ifaddrs *a = all; a != NULL; a = a->ifa_next)
+            if (can_reach_groups(a, loopback != 0))
+                add(*list, count, a);
+    freeifaddrs(all);
+    return *list == NULL ? COPAL_ENOMEM : 0;
+}
