@@ -196,7 +196,7 @@ static bool is_offered(const copal_exchange *x, const copal_msg *m)
 
     return !a->qblock_off && !a->is_farewell && (m->flags & otherwise) == 0 &&
            a->group == NULL && a->member_of == NULL && !has_block(m) &&
-           !has_qblock(m) && m->code != COPAL_DELETE &&
+           !m->resumed && !has_qblock(m) && m->code != COPAL_DELETE &&
            cp_exchange_param(x, COPAL_P_Q_BLOCK) != 0 &&
            cp_qblock_peer_support(x->engine, &a->way) != CP_QBLOCK_REFUSED;
 }

@@ -412,6 +412,10 @@ static void add_word(copal_msg *m, const char *word)
         add_block(m, COPAL_OPT_BLOCK1, word + 2);
     else if (strncmp(word, "2:", 2) == 0)
         add_block(m, COPAL_OPT_BLOCK2, word + 2);
+    else if (strncmp(word, "q1:", 3) == 0)
+        add_block(m, COPAL_OPT_Q_BLOCK1, word + 3);
+    else if (strncmp(word, "q2:", 3) == 0)
+        add_block(m, COPAL_OPT_Q_BLOCK2, word + 3);
     else if (strncmp(word, "etag=", 5) == 0)
         add_hex(m, COPAL_OPT_ETAG, word + 5);
     else if (strncmp(word, "tag=", 4) == 0)
