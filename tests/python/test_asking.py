@@ -189,6 +189,18 @@ def test_a_handler_may_ask_others(pair):
     assert client.get("coap://server/blocking").text == "ESTATE"
 
 
+def test_q_block_sends_bodies_both_ways_in_sets_that_nobody_confirms(pair):
+    sim, server, client = pair
+    server.tune(q_block=True)
+    server.serve("/t", post=lambda req: req.payload)
+    body = b"x" * 12000
+    answer = client.post("coap://server/t", body, non=True, q_block=True)
+    assert answer.payload == body
+    assert "NON 2.31" in sim.transcript
+    assert " q1:11/0/1024" in sim.transcript
+    assert " q2:11/0/1024" in sim.transcript
+
+
 def test_what_is_fresh_is_not_asked_again_unless_the_request_says_no_cache(pair):
     _, server, client = pair
     asked = []
