@@ -1,6 +1,7 @@
 /* Any bytes: what is read is printed without a fault; written again it is
  * deterministic, and writing that once more changes nothing. RFC 8949 4.2. */
 #include "wire/cbor_print.h"
+#include "wire/missing.h"
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -103,6 +104,19 @@ static void check_sequence(copal_bytes in)
     require(result < 0 || cp_cbor_offset(&r, in) == in.len);
 }
 
+/* RFC 9177 5: what is taken rises and stays below the body's end. */
+static void check_missing(copal_bytes in)
+{
+    uint32_t nums[10];
+    size_t n;
+
+    if (cp_missing_read(in, 1000, nums, 10, &n) != 0)
+        return;
+    require(n > 0 && n <= 10 && nums[n - 1] < 1000);
+    for (size_t i = 1; i < n; i++)
+        require(nums[i - 1] < nums[i]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct cp_mem *mem = cp_mem_new(NULL, NULL);
@@ -111,6 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     check(mem, cp_bytes(data, size));
     check_sequence(cp_bytes(data, size));
+    check_missing(cp_bytes(data, size));
     cp_mem_release(mem);
     return 0;
 }

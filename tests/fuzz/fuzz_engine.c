@@ -463,6 +463,10 @@ static void tune(struct world *w)
                choices[b & 15].param, choices[b & 15].value);
     if ((b & 32) != 0) /* strangers everywhere */
         copal_tune(w->server, NULL, COPAL_P_GUARD_LOOPBACK, 1);
+    if ((b & 64) != 0) {
+        copal_tune(w->client, NULL, COPAL_P_Q_BLOCK, 1);
+        copal_tune(w->server, NULL, COPAL_P_Q_BLOCK, (b & 128) == 0);
+    }
 }
 
 static void step(struct world *w)
