@@ -43,6 +43,18 @@ static inline void cp_list_remove(struct cp_list *node)
     node->next = node->prev = node;
 }
 
+/* Moves all of from to the end of l. */
+static inline void cp_list_join(struct cp_list *l, struct cp_list *from)
+{
+    if (cp_list_empty(from))
+        return;
+    from->next->prev = l->prev;
+    l->prev->next = from->next;
+    from->prev->next = l;
+    l->prev = from->prev;
+    cp_list_init(from);
+}
+
 /* The first node, or NULL. */
 static inline struct cp_list *cp_list_first(const struct cp_list *l)
 {

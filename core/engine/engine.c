@@ -130,21 +130,27 @@ void cp_engine_turn(struct cp_engine *e, uint64_t now)
     cp_event_collect(e);
     while (cp_heap_run(&e->timers, e->now))
         continue;
+    cp_observe_turn(e);
     cp_event_deliver(e);
     e->in_turn = false;
 }
 
 uint64_t cp_engine_deadline(const struct cp_engine *e)
 {
+    uint64_t timer, observing;
+
     if (cp_event_is_waiting((struct cp_engine *)e))
         return e->now;
-    return cp_heap_next(&e->timers);
+    timer = cp_heap_next(&e->timers);
+    observing = cp_observe_deadline(e);
+    return timer < observing ? timer : observing;
 }
 
 bool cp_engine_is_busy(const struct cp_engine *e)
 {
     return e->exchange_count > 0 || e->events.timers.count > 0 ||
-           e->peers.count > 0 || cp_event_is_waiting((struct cp_engine *)e);
+           e->peers.count > 0 || cp_observe_deadline(e) != UINT64_MAX ||
+           cp_event_is_waiting((struct cp_engine *)e);
 }
 
 bool cp_engine_is_closing(const struct cp_engine *e)

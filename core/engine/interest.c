@@ -73,14 +73,17 @@ static struct cp_topic *topic_get(struct cp_engine *e, struct cp_handler *h,
     t->handler = h;
     memcpy(t->path, path, len + 1);
     cp_list_init(&t->interests);
+    cp_list_init(&t->stale);
+    cp_list_init(&t->work);
     cp_map_put(&e->observing.topics, &t->node, topic_hash(e, h, path));
     return t;
 }
 
 static void topic_free_idle(struct cp_engine *e, struct cp_topic *t)
 {
-    if (t == NULL || !cp_list_empty(&t->interests))
+    if (t == NULL || !cp_list_empty(&t->interests) || !cp_list_empty(&t->stale))
         return;
+    cp_list_remove(&t->work);
     cp_map_remove(&e->observing.topics, &t->node);
     cp_free(e->mem, t);
 }
@@ -122,6 +125,7 @@ static void interest_free(struct cp_interest *i)
 
     cp_map_remove(&e->observing.interests, &i->node);
     cp_list_remove(&i->place);
+    cp_list_remove(&i->work);
     topic_free_idle(e, i->topic);
     cp_bodies_give_back(e, i->charged);
     copal_msg_unref(i->request);
@@ -140,7 +144,9 @@ static struct cp_interest *interest_new(struct cp_engine *e,
     i->engine = e;
     i->handler = cp_handler_ref(h);
     cp_list_init(&i->observers);
+    cp_list_init(&i->untold);
     cp_list_init(&i->place);
+    cp_list_init(&i->work);
     i->request = shared_request(h, request);
     i->topic = topic_get(e, h, copal_msg_path(request));
     if (i->request == NULL || i->topic == NULL ||
@@ -168,6 +174,7 @@ struct cp_interest *cp_interest_get(struct cp_engine *e, struct cp_handler *h,
 
 void cp_interest_free_idle(struct cp_interest *i)
 {
-    if (cp_list_empty(&i->observers) && !i->asking)
+    if (cp_list_empty(&i->observers) && cp_list_empty(&i->untold) &&
+        !i->asking && i->telling == NULL)
         interest_free(i);
 }

@@ -12,6 +12,8 @@ struct cp_link_ops {
     const char *name; /* "udp", ... as traces show it */
     int (*send)(struct cp_link *l, const struct cp_path *path,
                 copal_bytes data); /* copied now */
+    /* Would what is sent now be lost here already? NULL: never. */
+    bool (*is_blocked)(const struct cp_link *l);
 };
 
 struct cp_link {
@@ -20,6 +22,11 @@ struct cp_link {
     int scheme;               /* enum cp_scheme */
     bool is_simulated;        /* whom it reaches is as good as on loopback */
 };
+
+static inline bool cp_link_is_blocked(const struct cp_link *l)
+{
+    return l->ops->is_blocked != NULL && l->ops->is_blocked(l);
+}
 
 /* Never calls back into the engine before it returns; trouble with a datagram
  * that left is told later, by cp_engine_undelivered(). */

@@ -3,15 +3,33 @@
 #include "engine/ask.h"
 #include "engine/core.h"
 
-copal_msg *cp_observe_numbered(struct cp_engine *e, const copal_msg *m)
+enum {
+    TICKS = 32,       /* numbers a millisecond */
+    MOST_AHEAD = 4096 /* of the clock: bursts */
+};
+
+/* Strictly increasing for each observer, and never by more than 2^23 in 256 s:
+ * the clock, or one more than before where states come faster than it ticks.
+ * Beyond what bursts may take the number stays, which no observer sees: it
+ * would have been told of 4096 states within 128 ms. A number belongs to a
+ * state, so one that is sent again unchanged keeps it. RFC 7641 4.4. */
+uint64_t cp_observe_number(const struct cp_engine *e, uint64_t before)
+{
+    uint64_t clock = e->now * TICKS, next = before + 1;
+
+    if (next < clock)
+        return clock;
+    return next > clock + MOST_AHEAD ? before : next;
+}
+
+copal_msg *cp_observe_numbered(const copal_msg *m, uint64_t number)
 {
     copal_msg *copy = cp_msg_derive(m);
 
-    e->observing.number = (e->observing.number + 1) & 0xffffff;
     if (copy == NULL)
         return NULL;
     cp_msg_remove(copy, COPAL_OPT_OBSERVE);
-    if (cp_msg_add_uint(copy, COPAL_OPT_OBSERVE, e->observing.number) != 0) {
+    if (cp_msg_add_uint(copy, COPAL_OPT_OBSERVE, number & 0xffffff) != 0) {
         copal_msg_unref(copy);
         return NULL;
     }
@@ -47,10 +65,14 @@ void cp_observing_init(struct cp_engine *e)
     cp_map_init(&e->observing.by_peer, e->mem, &e->random);
     cp_map_init(&e->observing.interests, e->mem, &e->random);
     cp_map_init(&e->observing.topics, e->mem, &e->random);
+    cp_list_init(&e->observing.stale);
+    cp_list_init(&e->observing.telling);
 }
 
 void cp_observing_clear(struct cp_engine *e)
 {
+    map_each (node, after, &e->observing.interests)
+        cp_observe_told(cp_container_of(node, struct cp_interest, node));
     map_each (node, after, &e->observing.observers)
         cp_observer_free(cp_container_of(node, struct cp_observer, node));
     cp_map_clear(&e->observing.observers);

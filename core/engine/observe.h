@@ -4,6 +4,7 @@
 #define CP_ENGINE_OBSERVE_H
 
 #include "engine/answer.h"
+#include "base/list.h"
 #include "base/map.h"
 #include "engine/stage.h"
 
@@ -15,11 +16,20 @@ struct cp_observing {
     struct cp_map by_peer;   /* the same, by address */
     struct cp_map interests; /* struct cp_interest, by handler and cache key */
     struct cp_map topics;    /* the same, by handler and path */
-    uint32_t number;         /* 24 bits count: RFC 7641 4.4 */
+    struct cp_list stale;    /* of topics: their handlers are to be asked */
+    struct cp_list telling;  /* of interests: their observers are to be told */
+    unsigned budget;         /* steps left in this turn */
+    uint64_t resume_at;      /* ms: a link was blocked; 0: none was */
 };
 
 void cp_observing_init(struct cp_engine *e);
 void cp_observing_clear(struct cp_engine *e);
+
+/* Once a turn, before events are delivered: goes on with what was left. */
+void cp_observe_turn(struct cp_engine *e);
+
+/* When there is more to do, ms; UINT64_MAX: nothing is left. */
+uint64_t cp_observe_deadline(const struct cp_engine *e);
 
 /* The representation that h gives at path changed (copal_notify()). Returns
  * how many observers will be told. path as copal_msg_path() gives it. */

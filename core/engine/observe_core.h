@@ -13,12 +13,16 @@ enum {
     CP_UNKNOWN_FORMAT
 };
 
+struct cp_telling;
+
 /* What a handler gives at one path, whatever the query: what copal_notify()
  * names. */
 struct cp_topic {
     struct cp_map_node node; /* in topics, by handler and path */
+    struct cp_list work;     /* in observing.stale while stale has some */
     struct cp_handler *handler;
-    struct cp_list interests;
+    struct cp_list interests, stale; /* stale: to be asked for */
+    size_t observers;
     char path[];
 };
 
@@ -26,15 +30,19 @@ struct cp_topic {
  * identity. */
 struct cp_interest {
     struct cp_map_node node; /* in interests */
-    struct cp_list place;    /* in topic->interests */
+    struct cp_list place;    /* in topic->interests or ->stale */
+    struct cp_list work;     /* in observing.telling while untold has some */
     struct cp_topic *topic;
     struct cp_engine *engine;
     struct cp_handler *handler;
     copal_msg *request; /* what the handler is asked */
     uint64_t charged;   /* bytes of BODY_MEMORY that request takes */
-    struct cp_list observers;
-    bool asking; /* the handler owes an answer */
-    bool dirty;  /* it changed again meanwhile */
+    uint64_t number;    /* of the newest state: its 24 lowest bits go out */
+    struct cp_list observers, untold; /* untold: yet to hear of telling */
+    struct cp_telling *telling;       /* NULL: all know what there is */
+    bool asking;                      /* the handler owes an answer */
+    bool dirty;                       /* it changed again meanwhile */
+    bool ended;                       /* its handler serves no more */
 };
 
 struct cp_late;
@@ -42,19 +50,21 @@ struct cp_late;
 struct cp_observer {
     struct cp_map_node node;    /* in observers */
     struct cp_map_node of_peer; /* in by_peer */
-    struct cp_list place;       /* in interest->observers */
+    struct cp_list place;       /* in interest->observers or ->untold */
     struct cp_interest *interest;
     struct cp_link *link;
     copal_msg *request; /* the registration without its body */
     uint64_t charged;   /* bytes of BODY_MEMORY that request takes */
     struct cp_flight flight;
-    copal_msg *next; /* the newest state, while an older one is under way */
-    uint64_t con_at;
-    unsigned since_con;
-    uint64_t format;  /* of the first state, or beyond: unknown after 2.03 */
-    bool of_group;    /* it registered by a group */
-    bool is_unproven; /* nobody has shown to be where it registered from */
-    bool ends;        /* what is under way is an error: its last notification */
+    copal_msg *state; /* under way, as long as it may be sent again */
+    copal_msg *next;  /* the newest state, while an older one is under way */
+    uint64_t state_at, next_at; /* ms: when the handler gave it */
+    uint32_t format; /* of the first state, or beyond: unknown after 2.03 */
+    uint8_t since_con;
+    bool is_unproven;     /* nobody has shown to be where it registered from */
+    bool of_group;        /* it registered by a group */
+    bool ends;            /* state is an error: its last notification */
+    bool is_quiet;        /* nothing newer came since state was sent */
     struct cp_late *late; /* what it is told when its leisure is over */
 };
 
@@ -84,10 +94,21 @@ void cp_interest_free_idle(struct cp_interest *i);
 struct cp_observer *cp_observer_find(struct cp_engine *e, struct cp_link *link,
                                      const copal_msg *request);
 
-/* Makes who asked a an observer; first: the answer it is given. No room is no
- * error, the answer then goes without Observe: RFC 7641 4.1. */
-bool cp_observer_add(struct cp_answer *a, const copal_msg *first);
+/* Makes who asked a an observer; first: the answer it is given. NULL: no room,
+ * which is no error, the answer then goes without Observe: RFC 7641 4.1. */
+struct cp_observer *cp_observer_add(struct cp_answer *a,
+                                    const copal_msg *first);
 void cp_observer_free(struct cp_observer *o);
+
+/* An error ends an observation. RFC 7641 4.2. */
+bool cp_observer_is_last(const copal_msg *m);
+
+/* The Content-Format of m, or one of the two beyond. */
+uint32_t cp_observer_format_of(const copal_msg *m);
+
+/* ---- observer_send.c ---- */
+
+extern const struct cp_flight_notes cp_observer_notes;
 
 /* The size of blocks in which it is told of whole. */
 uint16_t cp_observer_block_size(struct cp_observer *o, const copal_msg *whole);
@@ -95,14 +116,30 @@ uint16_t cp_observer_block_size(struct cp_observer *o, const copal_msg *whole);
 /* Sends m, or soon. It may be no observer any more afterwards. */
 void cp_observer_tell(struct cp_observer *o, copal_msg *m);
 
-/* Sends m now. */
+/* Sends m, now if nothing is under way. */
 void cp_observer_send(struct cp_observer *o, copal_msg *m);
 
-/* The Content-Format of m, or one of the two beyond. */
-uint64_t cp_observer_format_of(const copal_msg *m);
+/* Its flight is over. */
+void cp_observer_flight_over(struct cp_flight *f, int status);
 
-/* An error ends an observation. RFC 7641 4.2. */
-bool cp_observer_is_last(const copal_msg *m);
+/* ---- observe_round.c: work that is done in portions ---- */
+
+/* The interests of t are to be asked for. */
+void cp_observe_round_ask(struct cp_engine *e, struct cp_topic *t);
+
+/* The observers of i are to hear of i->telling. */
+void cp_observe_round_tell(struct cp_interest *i);
+
+/* ---- observe_notify.c ---- */
+
+/* The handler is asked for i's state. i may be freed by that. */
+void cp_observe_ask(struct cp_interest *i);
+
+/* o hears of its interest's telling; it may be no observer any more. */
+void cp_observe_tell(struct cp_observer *o);
+
+/* All were told, or nobody needs to be. i may be freed by that. */
+void cp_observe_told(struct cp_interest *i);
 
 /* ---- observe_late.c ---- */
 
@@ -112,8 +149,12 @@ void cp_observe_late_stop(struct cp_observer *o);
 
 /* ---- observe.c and the stage's halves ---- */
 
-/* A copy of m that carries the next number. NULL: out of memory. */
-copal_msg *cp_observe_numbered(struct cp_engine *e, const copal_msg *m);
+/* The number of a state that is given now, before: of the one it follows.
+ * RFC 7641 4.4. */
+uint64_t cp_observe_number(const struct cp_engine *e, uint64_t before);
+
+/* A copy of m that carries number. NULL: out of memory. */
+copal_msg *cp_observe_numbered(const copal_msg *m, uint64_t number);
 
 /* Client: a response that may be a notification. A verdict. */
 int cp_observe_ask_in(copal_exchange *x, const copal_msg *m);

@@ -3,19 +3,11 @@
 #include "engine/block_kept.h"
 #include "engine/core.h"
 #include "engine/transfer.h"
-
-static void on_answer(void *user, const copal_msg *answer);
-
-static void ask(struct cp_interest *i)
-{
-    i->asking = true;
-    i->dirty = false;
-    cp_answer_ask(i->engine, i->handler, i->request, on_answer, i);
-}
+#include <limits.h>
 
 /* One state as different observers are told of it: its first block in each
  * size, and that it is one they have already. Made when first needed. */
-struct telling {
+struct cp_telling {
     copal_msg *whole; /* cp_observe_numbered; an error as it is */
     copal_msg *first[7], *qfirst[7];
     copal_msg *valid;
@@ -27,7 +19,7 @@ static size_t index_of_size(uint16_t size)
     return cp_block_encode((struct cp_block){0, size, false});
 }
 
-static copal_msg *first_of(struct telling *t, uint16_t size)
+static copal_msg *first_of(struct cp_telling *t, uint16_t size)
 {
     copal_msg **first = &t->first[index_of_size(size)];
 
@@ -39,7 +31,7 @@ static copal_msg *first_of(struct telling *t, uint16_t size)
 }
 
 /* The first part by Q-Block2, or NULL where that is not wanted or needed. */
-static copal_msg *qfirst_of(struct telling *t, uint16_t size)
+static copal_msg *qfirst_of(struct cp_telling *t, uint16_t size)
 {
     copal_msg **first;
 
@@ -51,7 +43,7 @@ static copal_msg *qfirst_of(struct telling *t, uint16_t size)
     return *first;
 }
 
-static copal_msg *part_of(struct telling *t, struct cp_observer *o)
+static copal_msg *part_of(struct cp_telling *t, struct cp_observer *o)
 {
     struct cp_engine *e = o->interest->engine;
     copal_msg *m = qfirst_of(t, cp_qblock_notify_size(e, o->link, o->request));
@@ -60,7 +52,7 @@ static copal_msg *part_of(struct telling *t, struct cp_observer *o)
 }
 
 /* 2.03 instead of a representation. RFC 7641 4.3.2. */
-static copal_msg *valid_of(struct telling *t)
+static copal_msg *valid_of(struct cp_telling *t)
 {
     static const unsigned others[] = {COPAL_OPT_CONTENT_FORMAT,
                                       COPAL_OPT_BLOCK2, COPAL_OPT_SIZE2};
@@ -81,14 +73,14 @@ static copal_msg *valid_of(struct telling *t)
 /* The format may not change while it is observed. RFC 7641 4.2. */
 static bool is_of_other_format(struct cp_observer *o, const copal_msg *m)
 {
-    uint64_t format = cp_observer_format_of(m);
+    uint32_t format = cp_observer_format_of(m);
 
     if (o->format == CP_UNKNOWN_FORMAT)
         o->format = format;
     return format != CP_UNKNOWN_FORMAT && o->format != format;
 }
 
-static copal_msg *unacceptable_of(struct telling *t)
+static copal_msg *unacceptable_of(struct cp_telling *t)
 {
     if (t->unacceptable == NULL)
         t->unacceptable = cp_msg_new(t->whole->mem, COPAL_NOT_ACCEPTABLE, 0);
@@ -114,8 +106,9 @@ static bool has_already(const struct cp_observer *o, const copal_msg *m)
 }
 
 /* Out of memory: as if the network had lost it. */
-static void tell(struct telling *t, struct cp_observer *o)
+void cp_observe_tell(struct cp_observer *o)
 {
+    struct cp_telling *t = o->interest->telling;
     struct cp_engine *e = o->interest->engine;
     copal_msg *m = t->whole;
 
@@ -130,62 +123,98 @@ static void tell(struct telling *t, struct cp_observer *o)
         cp_observer_tell(o, m);
 }
 
-/* The interest stays, whoever comes and goes meanwhile. */
+static void telling_free(struct cp_engine *e, struct cp_telling *t)
+{
+    if (t == NULL)
+        return;
+    copal_msg_unref(t->whole);
+    copal_msg_unref(t->valid);
+    copal_msg_unref(t->unacceptable);
+    for (size_t k = 0; k < sizeof(t->first) / sizeof(t->first[0]); k++) {
+        copal_msg_unref(t->first[k]);
+        copal_msg_unref(t->qfirst[k]);
+    }
+    cp_free(e->mem, t);
+}
+
+static struct cp_telling *telling_new(struct cp_interest *i,
+                                      const copal_msg *answer)
+{
+    struct cp_telling *t = cp_zalloc(i->engine->mem, sizeof(*t));
+
+    if (t == NULL)
+        return NULL;
+    i->number = cp_observe_number(i->engine, i->number);
+    t->whole = cp_observer_is_last(answer)
+                   ? copal_msg_ref(answer)
+                   : cp_observe_numbered(answer, i->number);
+    if (t->whole == NULL) {
+        telling_free(i->engine, t);
+        return NULL;
+    }
+    return t;
+}
+
+/* In place of what some have not yet heard of. */
 static void tell_all(struct cp_interest *i, const copal_msg *answer)
 {
-    struct telling t = {.whole = cp_observer_is_last(answer)
-                                     ? copal_msg_ref(answer)
-                                     : cp_observe_numbered(i->engine, answer)};
-    bool asking = i->asking;
+    struct cp_telling *t = telling_new(i, answer);
 
-    i->asking = true;
-    if (t.whole != NULL)
-        list_each (place, after, &i->observers)
-            tell(&t, cp_container_of(place, struct cp_observer, place));
-    i->asking = asking;
-    copal_msg_unref(t.whole);
-    copal_msg_unref(t.valid);
-    copal_msg_unref(t.unacceptable);
-    for (size_t k = 0; k < sizeof(t.first) / sizeof(t.first[0]); k++) {
-        copal_msg_unref(t.first[k]);
-        copal_msg_unref(t.qfirst[k]);
-    }
+    if (t == NULL)
+        return;
+    telling_free(i->engine, i->telling);
+    i->telling = t;
+    cp_observe_round_tell(i);
+}
+
+static void go_on(struct cp_interest *i)
+{
+    if (i->dirty && !i->asking && !i->ended && !i->engine->ending &&
+        !cp_list_empty(&i->observers))
+        cp_observe_ask(i);
+    else
+        cp_interest_free_idle(i);
+}
+
+void cp_observe_told(struct cp_interest *i)
+{
+    cp_list_remove(&i->work);
+    telling_free(i->engine, i->telling);
+    i->telling = NULL;
+    go_on(i);
 }
 
 static void on_answer(void *user, const copal_msg *answer)
 {
     struct cp_interest *i = user;
 
-    if (answer != NULL)
-        tell_all(i, answer);
     i->asking = false;
-    if (i->dirty && !i->engine->ending && !cp_list_empty(&i->observers))
-        ask(i);
+    if (answer != NULL && !i->ended)
+        tell_all(i, answer);
     else
-        cp_interest_free_idle(i);
+        go_on(i);
+}
+
+void cp_observe_ask(struct cp_interest *i)
+{
+    i->dirty = i->asking || i->telling != NULL;
+    if (i->dirty || i->ended)
+        return;
+    i->asking = true;
+    cp_answer_ask(i->engine, i->handler, i->request, on_answer, i);
 }
 
 int cp_observe_notify(struct cp_engine *e, struct cp_handler *h,
                       const char *path)
 {
     struct cp_topic *t = cp_interest_topic(e, h, path);
-    int count = 0;
 
     if (t == NULL)
         return 0;
-    list_each (place, after, &t->interests) {
-        struct cp_interest *i =
-            cp_container_of(place, struct cp_interest, place);
-
-        list_each (observer, next, &i->observers)
-            count++;
-        if (i->asking)
-            i->dirty = true;
-        else
-            ask(i);
-    }
+    cp_engine_tell_time(e);
+    cp_observe_round_ask(e, t);
     cp_engine_wake(e);
-    return count;
+    return t->observers > INT_MAX ? INT_MAX : (int)t->observers;
 }
 
 void cp_observe_end(struct cp_engine *e, struct cp_handler *h, int code)
@@ -197,10 +226,13 @@ void cp_observe_end(struct cp_engine *e, struct cp_handler *h, int code)
     map_each (node, after, &e->observing.interests) {
         struct cp_interest *i = cp_container_of(node, struct cp_interest, node);
 
-        if (i->handler != h || last == NULL)
+        if (i->handler != h)
             continue;
-        tell_all(i, last);
-        cp_interest_free_idle(i);
+        i->ended = true;
+        if (last != NULL)
+            tell_all(i, last);
     }
+    h->flags &= ~(unsigned)COPAL_OBSERVABLE; /* nor will anybody come anew */
     copal_msg_unref(last);
+    cp_engine_wake(e);
 }

@@ -3,11 +3,23 @@
 #include "engine/core.h"
 #include "wire/block.h"
 
+/* The first state's number. Who registers again under its token may have been
+ * told of a state with the newest one. */
+static uint64_t first_number(struct cp_interest *i, bool is_again)
+{
+    uint64_t next = cp_observe_number(i->engine, i->number);
+
+    if (is_again || next > i->number + 1) /* the clock went on */
+        i->number = next;
+    return i->number;
+}
+
 int cp_observe_register_out(copal_exchange *x, copal_msg **m)
 {
     struct cp_answer *a = cp_answer_of(x);
-    struct cp_observer *before;
+    struct cp_observer *before, *o;
     copal_msg *copy;
+    uint64_t number;
 
     if (a->link == NULL || (!a->registers && !a->deregisters))
         return CP_PASS;
@@ -15,13 +27,17 @@ int cp_observe_register_out(copal_exchange *x, copal_msg **m)
     if (before != NULL) /* left, or replaced: RFC 7641 4.1 */
         cp_observer_free(before);
     if (!a->registers || cp_observer_is_last(*m) || a->handler == NULL ||
-        (a->handler->flags & COPAL_OBSERVABLE) == 0 || !cp_observer_add(a, *m))
+        (a->handler->flags & COPAL_OBSERVABLE) == 0)
+        return CP_PASS;
+    o = cp_observer_add(a, *m);
+    if (o == NULL)
         return CP_PASS;
     a->registers = false;
-    copy = cp_observe_numbered(x->engine, *m);
+    number = first_number(o->interest, before != NULL);
+    copy = cp_observe_numbered(*m, number);
     if (copy == NULL)
         return COPAL_ENOMEM;
-    cp_qblock_answer_numbered(x, x->engine->observing.number);
+    cp_qblock_answer_numbered(x, (uint32_t)(number & 0xffffff));
     copal_msg_unref(*m);
     *m = copy;
     return CP_PASS;

@@ -17,6 +17,7 @@ struct cp_peer {
     struct cp_path path;
     uint32_t users;        /* flights that name it */
     uint32_t open;         /* interactions that count against NSTART */
+    uint32_t resting;      /* of those, NON notifications */
     uint32_t queued;       /* flights in queue */
     struct cp_list queue;  /* flights that wait for a place */
     struct cp_list flying; /* flights on their way */

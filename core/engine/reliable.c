@@ -56,12 +56,26 @@ static int transmit(struct cp_flight *f)
 
 /* ---- Leaving ---- */
 
+/* A NON notification's place counts among answers only: requests of ours have
+ * nothing to do with it. RFC 7641 4.5.1. */
+static bool has_place(const struct cp_flight *f)
+{
+    const struct cp_peer *peer = f->peer;
+
+    return peer->open - (f->is_request ? peer->resting : 0) < f->nstart;
+}
+
 static bool may_leave(const struct cp_flight *f)
 {
     if (f->is_part)
         return true;
-    return f->peer->open < f->nstart &&
+    return has_place(f) &&
            (f->probing_rate == 0 || cp_rate_allows(f->peer->rate, f->max_sent));
+}
+
+static bool is_resting(const struct cp_flight *f)
+{
+    return f->state == CP_HOLDS && !f->is_request;
 }
 
 /* First transmission. A NON keeps no copy: it is not sent again. */
@@ -81,6 +95,7 @@ static int launch(struct cp_flight *f)
     cp_list_append(&f->peer->flying, &f->place);
     if (!f->is_part) {
         f->peer->open++;
+        f->peer->resting += is_resting(f);
         cp_timer_start(&e->timers, &f->timer, e->now + f->wait, on_wait_over);
     }
     if (!f->is_con) {
@@ -110,11 +125,11 @@ void cp_flight_launch_next(struct cp_peer *peer)
     list_each (place, after, &peer->queue) {
         struct cp_flight *f = cp_container_of(place, struct cp_flight, place);
 
-        if (peer->open >= f->nstart)
+        if (peer->open - peer->resting >= f->nstart)
             break;
         if (may_leave(f))
             launch_late(f);
-        else
+        else if (has_place(f))
             waits = true;
     }
     if (waits)
@@ -126,6 +141,7 @@ static void give_up_place(struct cp_flight *f)
     if (f->state != CP_OPEN && f->state != CP_HOLDS)
         return;
     f->peer->open--;
+    f->peer->resting -= is_resting(f);
     f->state = CP_SENT;
     cp_timer_stop(&f->engine->timers, &f->timer);
     cp_flight_launch_next(f->peer);
@@ -138,6 +154,7 @@ void cp_flight_stop(struct cp_flight *f)
     if (f->state == CP_IDLE)
         return;
     give_up_place(f);
+    cp_timer_stop(&f->engine->timers, &f->timer);
     if (f->state == CP_QUEUED)
         peer->queued--;
     f->state = CP_IDLE;
@@ -204,7 +221,7 @@ static void on_wait_over(struct cp_timer *t)
 
     if (f->error != 0) {
         cp_flight_finish(f, f->error);
-    } else if (f->state == CP_HOLDS) {
+    } else if (f->state == CP_HOLDS || f->state == CP_SENT) {
         give_up_place(f);
         if (f->notes != NULL)
             f->notes->rested(f);
@@ -213,6 +230,12 @@ static void on_wait_over(struct cp_timer *t)
     } else {
         send_again(f);
     }
+}
+
+void cp_flight_rest(struct cp_flight *f, uint64_t ms)
+{
+    cp_timer_start(&f->engine->timers, &f->timer, f->engine->now + ms,
+                   on_wait_over);
 }
 
 struct cp_flight_plan cp_flight_plan_for(const struct cp_engine *e,
@@ -296,7 +319,7 @@ static void begin(struct cp_flight *f, const struct cp_flight_plan *plan)
                           : 0;
     f->nstart = (uint16_t)plan->nstart;
     f->ack_random = (uint16_t)plan->ack_random;
-    f->wait = plan->rest > 0 && !plan->is_con ? plan->rest : plan->ack_timeout;
+    f->wait = plan->ack_timeout;
     f->backoff = CP_RTO_DOUBLED;
     f->sent = 0;
     f->error = 0;
@@ -314,7 +337,7 @@ static int take_off(struct cp_flight *f)
         return COPAL_ENOMEM;
     if (may_leave(f))
         return launch(f);
-    if (f->peer->open < f->nstart)
+    if (has_place(f))
         cp_rate_wait(f->peer->rate, &f->peer->waits);
     return 0;
 }

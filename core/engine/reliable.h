@@ -22,7 +22,8 @@ struct cp_flight_notes {
     /* It is about to leave after it waited, or to be sent again: this is when
      * cp_flight_renew() may be called, and nothing else of a flight. */
     void (*leaving)(struct cp_flight *f);
-    /* A NON gave its place to others: the next may be sent. */
+    /* A NON gave its place to others: the next may be sent. Again when what
+     * cp_flight_rest() was told is over. */
     void (*rested)(struct cp_flight *f);
 };
 
@@ -71,7 +72,6 @@ struct cp_flight_plan {
     uint32_t ack_timeout, ack_random; /* ms, percent */
     uint32_t max_retransmit, nstart;
     uint32_t probing_rate; /* bytes/s; 0: no NON request, or to a group */
-    uint32_t rest;         /* ms that a NON keeps its place; 0: ACK_TIMEOUT */
 };
 
 /* The plan for m, with the narrowest parameters that apply to it: its own, or
@@ -98,6 +98,10 @@ void cp_flight_stop(struct cp_flight *f);
  * 4.5.2. */
 int cp_flight_renew(struct cp_flight *f, const copal_msg *m, copal_bytes token,
                     bool is_new);
+
+/* From notes->rested: it is to be called once more after ms, unless the flight
+ * begins anew or ends. */
+void cp_flight_rest(struct cp_flight *f, uint64_t ms);
 
 /* Those of peer's queue leave that may: a place became free, or it was heard. */
 void cp_flight_launch_next(struct cp_peer *peer);

@@ -1,6 +1,10 @@
 #include "engine/wait.h"
 #include "engine/core.h"
 
+enum {
+    UNKNOWN_ROUND_TRIP = 3000 /* ms */
+};
+
 /* From ACK_TIMEOUT, or what CoCoA has in its place, to ACK_RANDOM times it. */
 static uint32_t spread(struct cp_engine *e, uint64_t least, uint32_t random)
 {
@@ -9,23 +13,49 @@ static uint32_t spread(struct cp_engine *e, uint64_t least, uint32_t random)
                                       least * (random - 100) / 100 + 1));
 }
 
+/* Each one lost doubles it, as if one confirmable had been sent again. */
+static uint32_t of_request(const struct cp_flight *f)
+{
+    const struct cp_rate *rate = f->peer->rate;
+    uint32_t wait = spread(f->engine, f->wait, f->ack_random);
+    unsigned lost = 0;
+
+    if (f->probing_rate > 0 && rate->was_heard &&
+        rate->unanswered < f->max_sent)
+        lost = rate->unanswered;
+    for (; lost > 0 && wait < CP_RTO_MOST; lost--)
+        wait *= 2;
+    return wait;
+}
+
+uint32_t cp_wait_round_trip(const struct cp_flight *f)
+{
+    const struct cp_rate *rate = f->peer == NULL ? NULL : f->peer->rate;
+
+    return rate == NULL ? 0 : cp_rto_round_trip(&rate->rto);
+}
+
+/* RFC 7641 4.5.1: a round trip, or 3 seconds where it is unknown. */
+static uint32_t of_notification(const struct cp_flight *f)
+{
+    uint32_t round_trip = cp_wait_round_trip(f);
+
+    return round_trip > 0 ? round_trip : UNKNOWN_ROUND_TRIP;
+}
+
 void cp_wait_choose(struct cp_flight *f)
 {
     struct cp_engine *e = f->engine;
     struct cp_rate *rate = f->peer->rate;
-    unsigned lost = 0;
 
     if (f->is_con && f->estimates && rate != NULL) {
         f->wait = cp_rto_now(&rate->rto, f->wait, e->now);
         f->backoff = cp_rto_backoff(f->wait);
     }
-    if (f->is_con || f->is_request)
+    if (f->is_con)
         f->wait = spread(e, f->wait, f->ack_random);
-    if (f->probing_rate > 0 && rate->was_heard &&
-        rate->unanswered < f->max_sent)
-        lost = rate->unanswered;
-    for (; lost > 0 && f->wait < CP_RTO_MOST; lost--)
-        f->wait *= 2; /* as if one confirmable had been sent again */
+    else
+        f->wait = f->is_request ? of_request(f) : of_notification(f);
 }
 
 void cp_wait_back_off(struct cp_flight *f)

@@ -5,12 +5,16 @@
 
 #include "engine/reliable.h"
 
-/* It leaves now: the first wait, from the one planned. */
+/* It leaves now: the first wait, from the one planned; of a NON how long it
+ * keeps its place. */
 void cp_wait_choose(struct cp_flight *f);
 
 /* It is sent again now: the next wait, twice the last unless CoCoA knows
  * better. */
 void cp_wait_back_off(struct cp_flight *f);
+
+/* ms to its peer and back; 0: unknown. */
+uint32_t cp_wait_round_trip(const struct cp_flight *f);
 
 /* It is acknowledged: what does that say of the path? Before it ends. */
 void cp_wait_measure(struct cp_flight *f);

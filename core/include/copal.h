@@ -851,6 +851,13 @@ COPAL_API copal_bytes copal_links(copal *c);
  * observers whose requests (cache key) and identities are alike, and tells
  * them. Each asking is an exchange of its own; changes while one is asked make
  * one more. Returns how many observers; path as in a request, not a pattern.
+ * One notification is under way to an observer, and NSTART to a client; a NON
+ * one (flag of the answer) for a round trip, or 3 s until one is known. What
+ * changes meanwhile is told afterwards, or in place of a retransmission: the
+ * newest state, with what is left of its Max-Age. RFC 7641 4.5. Of NON ones
+ * every 20th is confirmable, and the last of a burst is repeated confirmably
+ * after half its Max-Age, 3 to 30 s: it may have been lost. Many are asked for
+ * and told in portions.
  * ENOENT: nothing is served there; EINVAL: path. */
 COPAL_API int copal_notify(copal *c, const char *path);
 

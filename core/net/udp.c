@@ -28,9 +28,15 @@ static int send_datagram(struct cp_link *l, const struct cp_path *path,
     return 0;
 }
 
+static bool is_blocked(const struct cp_link *l)
+{
+    return cp_container_of(l, const struct cp_udp, link)->is_blocked;
+}
+
 static const struct cp_link_ops udp_ops = {
     .name = "udp",
     .send = send_datagram,
+    .is_blocked = is_blocked,
 };
 
 /* ---- As the loop sees it ---- */

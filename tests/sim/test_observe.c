@@ -1,5 +1,7 @@
 /* Observing, RFC 7641, and its blocks, RFC 7959 3.4. Of the vectors' behaviour
- * max-age-expired and reregister-delay are the watch's. */
+ * max-age-expired and reregister-delay are the watch's; superseding, max-age,
+ * value-current, sequence-rate, non-rate and unauthenticated are in
+ * test_notify.c. */
 #include "bodies.h"
 #include <stdlib.h>
 #include <jansson.h>
@@ -129,26 +131,25 @@ static void every_twentieth_non_confirmable_is_confirmable_instead(void **state)
     run(w, 10);
     for (int i = 0; i < 40; i++) {
         change(w, s);
-        run(w, 10);
+        run(w, 3000);
     }
     assert_int_equal(p->responses, 41);
     assert_int_equal(count_in_transcript(w, "server > client CON"), 2);
 }
 
-static void once_a_day_a_notification_is_confirmable(void **state)
+static void no_day_passes_without_a_confirmable_notification(void **state)
 {
     struct world *w = *state;
-    struct party *s = serve_state(w, 0, 20);
+    struct party *s = serve_state(w, 0, 20), *p;
 
     s->flags = COPAL_NON;
-    observe_body(w, "coap://server/t");
+    p = observe_body(w, "coap://server/t");
     run(w, 10);
     change(w, s);
     run(w, 86400000);
-    assert_int_equal(count_in_transcript(w, "server > client CON"), 0);
-    change(w, s);
-    run(w, 10);
+    assert_int_equal(count_in_transcript(w, "server > client NON"), 1);
     assert_int_equal(count_in_transcript(w, "server > client CON"), 1);
+    assert_int_equal(p->responses, 2); /* it is the same state */
 }
 
 static void what_cannot_be_observed_is_answered_and_ends(void **state)
@@ -311,6 +312,31 @@ static void cancelling_deregisters_under_the_same_token(void **state)
                          "   0 server > client ACK 2.05 0001 obs (20 bytes)\n"
                          "  10 client > server CON GET 0002 /t obs=1\n"
                          "  10 server > client ACK 2.05 0002 (20 bytes)\n");
+}
+
+/* RFC 7641 3.6: all but Observe and ETag are those of the registration. */
+static void deregistering_has_the_options_of_the_registration(void **state)
+{
+    struct world *w = *state;
+    struct tap *t = tap_client(w), first;
+    copal_msg *m = request_of(w, COPAL_GET, "coap://server/t?unit=F", 0);
+    struct party *p;
+
+    serve_state(w, 0, 20)->format = COPAL_JSON;
+    copal_msg_add_uint(m, COPAL_OPT_OBSERVE, 0);
+    copal_msg_add_uint(m, COPAL_OPT_ACCEPT, COPAL_JSON);
+    copal_msg_add_text(m, COPAL_OPT_ETAG, "old");
+    p = send_request(w, m);
+    run(w, 10);
+    first = *t;
+    copal_cancel(p->x);
+    run(w, 10);
+    assert_non_null(strstr(first.line, "[\"ETag\""));
+    assert_non_null(strstr(t->line, "[\"Observe\",\"1\"]"));
+    assert_non_null(strstr(t->line, "[\"Uri-Path\",\"t\"]"));
+    assert_non_null(strstr(t->line, "[\"Uri-Query\",\"unit=F\"]"));
+    assert_non_null(strstr(t->line, "[\"Accept\""));
+    assert_memory_equal(first.token, t->token, 8);
 }
 
 static void who_leaves_does_not_fetch_the_whole_body_for_it(void **state)
@@ -1007,7 +1033,7 @@ int main(void)
         TEST(a_lost_notification_is_sent_again),
         TEST(a_notification_goes_by_the_parameters_of_its_scope),
         TEST(every_twentieth_non_confirmable_is_confirmable_instead),
-        TEST(once_a_day_a_notification_is_confirmable),
+        TEST(no_day_passes_without_a_confirmable_notification),
         TEST(what_cannot_be_observed_is_answered_and_ends),
         TEST(what_cannot_be_observed_may_be_long),
         TEST(an_error_registers_nobody),
@@ -1016,6 +1042,7 @@ int main(void)
         TEST(an_observe_option_of_4_bytes_is_ignored),
         cmocka_unit_test(notifications_are_ordered_as_the_vectors_say),
         TEST(cancelling_deregisters_under_the_same_token),
+        TEST(deregistering_has_the_options_of_the_registration),
         TEST(who_leaves_does_not_fetch_the_whole_body_for_it),
         TEST(a_lost_farewell_is_repeated),
         TEST(a_notification_that_crosses_the_farewell_does_not_hold_it),

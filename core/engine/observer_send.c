@@ -1,0 +1,246 @@
+/* One observer's notifications on their way. RFC 7641 4.5. */
+#include "engine/observe_core.h"
+#include "engine/fresh_guard.h"
+#include "engine/transfer.h"
+#include "engine/wait.h"
+
+enum {
+    CON_EVERY = 20,       /* one notification in so many is confirmable */
+    LEAST_QUIET = 3000,   /* ms */
+    MOST_QUIET = 30000,   /* ms */
+    STANDARD_MAX_AGE = 60 /* s: RFC 7252 5.10.5 */
+};
+
+static uint64_t max_age_of(const copal_msg *m)
+{
+    return cp_msg_uint_or(m, COPAL_OPT_MAX_AGE, STANDARD_MAX_AGE);
+}
+
+/* Anybody can register somebody else. Until the first notification is
+ * acknowledged, or an Echo came back, what goes there is small and confirmable,
+ * so that nothing follows it. */
+static bool is_unproven(struct cp_observer *o)
+{
+    if (o->is_unproven && !cp_fresh_doubts(o->interest->engine, o->link,
+                                           &o->request->path.remote))
+        o->is_unproven = false;
+    return o->is_unproven;
+}
+
+uint16_t cp_observer_block_size(struct cp_observer *o, const copal_msg *whole)
+{
+    uint16_t size = cp_block_answer_size(o->interest->engine, o->request),
+             most = size;
+
+    if (is_unproven(o))
+        most = cp_fresh_notification_block(whole, o->request->token);
+    return most < size ? most : size;
+}
+
+/* An error is told by its code alone where its words are too many. */
+static copal_msg *fitting(struct cp_observer *o, const copal_msg *m)
+{
+    copal_msg *bare;
+
+    if (!is_unproven(o) ||
+        cp_datagram_size(m, o->request->token) <= CP_FRESH_FREE)
+        return copal_msg_ref(m);
+    bare = cp_observer_is_last(m) ? cp_msg_new(m->mem, m->code, 0) : NULL;
+    if (bare != NULL)
+        bare->frozen = true;
+    return bare;
+}
+
+static bool is_set_of_blocks(const copal_msg *m)
+{
+    return cp_msg_has(m, COPAL_OPT_Q_BLOCK2);
+}
+
+/* A body by Q-Block2 goes as it was asked for where the handler leaves that
+ * open: sets are there for messages that are not confirmed. RFC 9177 3. */
+static bool is_confirmed(const struct cp_observer *o, const copal_msg *m)
+{
+    return (m->flags & COPAL_NON) == 0 &&
+           (!is_set_of_blocks(m) || o->request->type == CP_CON);
+}
+
+static bool must_confirm(const struct cp_observer *o, const copal_msg *m)
+{
+    return is_confirmed(o, m) || cp_observer_is_last(m) || o->is_unproven ||
+           o->since_con + 1 >= CON_EVERY;
+}
+
+/* One that comes sooner after the one before than a path of unknown length
+ * allows is confirmable: so its length will be known. */
+static bool must_measure(const struct cp_observer *o)
+{
+    return cp_wait_round_trip(&o->flight) == 0;
+}
+
+static void take_next(struct cp_observer *o)
+{
+    copal_msg_unref(o->state);
+    o->state = o->next;
+    o->state_at = o->next_at;
+    o->next = NULL;
+    o->is_quiet = false;
+    o->ends = cp_observer_is_last(o->state); /* which is always confirmable */
+}
+
+static void count(struct cp_observer *o, bool is_con)
+{
+    o->since_con = is_con ? 0 : (uint8_t)(o->since_con + 1);
+}
+
+static copal_msg *with_max_age(const copal_msg *m, uint64_t max_age)
+{
+    copal_msg *copy = cp_msg_derive(m);
+
+    if (copy == NULL)
+        return NULL;
+    cp_msg_remove(copy, COPAL_OPT_MAX_AGE);
+    if (cp_msg_add_uint(copy, COPAL_OPT_MAX_AGE, max_age) != 0) {
+        copal_msg_unref(copy);
+        return NULL;
+    }
+    copy->frozen = true;
+    return copy;
+}
+
+/* As it is to leave now: Max-Age counts from when the state was given, RFC 7252
+ * 5.10.5. NULL: out of memory, or too long for where nobody may be. */
+static copal_msg *as_of_now(struct cp_observer *o, const copal_msg *m,
+                            uint64_t at)
+{
+    uint64_t age = (o->interest->engine->now - at) / 1000;
+    uint64_t max_age = max_age_of(m);
+    copal_msg *copy;
+
+    if (age == 0)
+        return fitting(o, m);
+    copy = with_max_age(m, max_age > age ? max_age - age : 0);
+    if (copy == NULL || !is_unproven(o) ||
+        cp_datagram_size(copy, o->request->token) <= CP_FRESH_FREE)
+        return copy;
+    copal_msg_unref(copy);
+    return fitting(o, m);
+}
+
+/* It could miss a state for ever where one cannot be sent: then it is no
+ * observer any more. */
+static void send_next(struct cp_observer *o, bool confirms)
+{
+    struct cp_engine *e = o->interest->engine;
+    struct cp_flight_plan plan = cp_flight_plan_for(
+        e, o->next, cp_params_uri_back(&e->params, o->request));
+    copal_msg *m = as_of_now(o, o->next, o->next_at);
+
+    plan.link = o->link;
+    plan.path = &o->request->path;
+    plan.token = o->request->token;
+    plan.is_con = confirms || must_confirm(o, o->next);
+    plan.is_part = is_set_of_blocks(o->next);
+    plan.measures |= (o->next->flags & COPAL_NON) != 0;
+    take_next(o);
+    if (m == NULL || cp_flight_start(&o->flight, &plan, m) != 0) {
+        copal_msg_unref(m);
+        cp_observer_free(o);
+        return;
+    }
+    copal_msg_unref(m);
+    count(o, plan.is_con);
+    if (plan.is_part)
+        cp_qblock_notify_rest(e, o->link, o->request, o->state, plan.is_con);
+}
+
+/* One notification is under way to an observer, which of a non-confirmable one
+ * is so for a round trip; of those that come meanwhile the newest waits. RFC
+ * 7641 4.5.1, 4.5.2. */
+void cp_observer_send(struct cp_observer *o, copal_msg *m)
+{
+    if (o->ends || (o->next != NULL && cp_observer_is_last(o->next)))
+        return;
+    copal_msg_unref(o->next);
+    o->next = copal_msg_ref(m);
+    o->next_at = o->interest->engine->now;
+    if (o->flight.state == CP_IDLE || o->flight.state == CP_SENT)
+        send_next(o, false);
+}
+
+void cp_observer_tell(struct cp_observer *o, copal_msg *m)
+{
+    if (!o->of_group || o->ends || !cp_observe_late(o, m))
+        cp_observer_send(o, m);
+}
+
+/* Sets of blocks have their own ways, and what is left of one on the way. */
+static bool may_change(const struct cp_observer *o)
+{
+    return !is_set_of_blocks(o->state) &&
+           (o->next == NULL || !is_set_of_blocks(o->next));
+}
+
+/* What leaves late, or again, is the newest state, and as old as it is. RFC
+ * 7641 4.5.2: transmissions and waits go on as they were. */
+static void on_leaving(struct cp_flight *f)
+{
+    struct cp_observer *o = cp_container_of(f, struct cp_observer, flight);
+    bool is_new = o->next != NULL, was_con = f->is_con;
+    copal_msg *state = is_new ? o->next : o->state;
+    copal_msg *m;
+
+    if (!may_change(o))
+        return;
+    m = as_of_now(o, state, is_new ? o->next_at : o->state_at);
+    if (f->sent == 0)
+        f->is_con = must_confirm(o, state) || must_measure(o);
+    if (m == NULL || cp_flight_renew(f, m, o->request->token, is_new) != 0)
+        f->is_con = was_con;
+    else if (is_new)
+        take_next(o);
+    if (f->is_con && !was_con)
+        count(o, true);
+    copal_msg_unref(m);
+}
+
+/* A non-confirmable one may be lost, and with it the state for ever if no other
+ * follows: it is repeated in a confirmable message once nothing newer came for
+ * half of its Max-Age. With that one more often than once a day is confirmable.
+ * RFC 7641 4.5. */
+static void on_rested(struct cp_flight *f)
+{
+    struct cp_observer *o = cp_container_of(f, struct cp_observer, flight);
+    uint64_t quiet = max_age_of(o->state) * 500;
+
+    if (o->next != NULL) {
+        send_next(o, must_measure(o));
+    } else if (!o->is_quiet) {
+        o->is_quiet = true;
+        cp_flight_rest(f, quiet < LEAST_QUIET  ? LEAST_QUIET
+                          : quiet > MOST_QUIET ? MOST_QUIET
+                                               : quiet);
+    } else {
+        o->next = copal_msg_ref(o->state);
+        o->next_at = o->state_at;
+        send_next(o, true);
+    }
+}
+
+const struct cp_flight_notes cp_observer_notes = {
+    .leaving = on_leaving,
+    .rested = on_rested,
+};
+
+void cp_observer_flight_over(struct cp_flight *f, int status)
+{
+    struct cp_observer *o = cp_container_of(f, struct cp_observer, flight);
+
+    if (status != 0 || o->ends) { /* rejected, gone, or told: RFC 7641 4.5 */
+        cp_observer_free(o);
+        return;
+    }
+    copal_msg_unref(o->state);
+    o->state = NULL;
+    if (o->next != NULL)
+        send_next(o, false);
+}
