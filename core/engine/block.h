@@ -18,7 +18,10 @@ extern const struct cp_stage cp_block;
 struct cp_bodies {
     struct cp_map in; /* struct cp_block_partial, by sender and cache key */
     struct cp_map by_peer; /* the same, by sender */
-    struct cp_map out;     /* struct cp_block_kept, by asker and cache key */
+    /* Those collected, whose newest block is oldest first: of senders of whom
+     * nobody knows whether they are there, and of others. */
+    struct cp_list doubted_in, trusted_in;
+    struct cp_map out; /* struct cp_block_kept, by asker and cache key */
     struct cp_list oldest_out;
     uint64_t used; /* bytes */
 };

@@ -20,6 +20,17 @@ static bool same_etag(const struct cp_transfer *t, const copal_msg *m)
     return cp_bytes_equal(etag, cp_bytes(t->etag, t->etag_len));
 }
 
+/* All of it is in one format, RFC 7959 2.3; who leaves it out of later blocks
+ * says nothing else. */
+static bool same_format(const struct cp_transfer *t, const copal_msg *m)
+{
+    uint64_t format = cp_msg_uint_or(m, COPAL_OPT_CONTENT_FORMAT, UINT64_MAX);
+
+    return format == UINT64_MAX ||
+           cp_msg_uint_or(t->head, COPAL_OPT_CONTENT_FORMAT, UINT64_MAX) ==
+               format;
+}
+
 static void forget_body(copal_exchange *x)
 {
     struct cp_transfer *t = x->transfer;
@@ -110,8 +121,13 @@ static int changed(copal_exchange *x)
 
     if (!safe || t->streams_in || t->is_rest)
         return COPAL_ECHANGED;
+    if (t->pulls)
+        return COPAL_ECHANGED;
     forget_body(x);
-    if (++t->restarts <= CP_MAX_RESTARTS)
+    if (++t->restarts <= CP_MAX_RESTARTS && t->is_operation &&
+        !cp_ask_of(x)->is_observed)
+        return cp_block_out_again(x); /* what to fetch is in the body */
+    if (t->restarts <= CP_MAX_RESTARTS)
         return cp_block_in_ask_next(x);
     /* Who observes is told of the state after this one. */
     return cp_ask_of(x)->is_observed ? CP_KEPT : COPAL_ECHANGED;
@@ -312,7 +328,7 @@ int cp_block_in_response(copal_exchange *x, copal_msg **m)
         return begin(x, m, b, streams);
     if (x->transfer == NULL || x->transfer->head == NULL)
         return asked_for(x->request, b) ? CP_PASS : COPAL_EFORMAT;
-    if (!same_etag(x->transfer, *m))
+    if (!same_etag(x->transfer, *m) || !same_format(x->transfer, *m))
         return changed(x);
     return take_block(x, m, b);
 }

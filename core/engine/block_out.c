@@ -83,7 +83,7 @@ static int prefer_size(copal_msg **m, uint16_t size)
 }
 
 /* x's body leaves in blocks, from its beginning or where it broke off. */
-static int begin(copal_exchange *x, copal_msg **m, bool pulls)
+static int begin(copal_exchange *x, copal_msg **m, bool pulls, uint16_t size)
 {
     struct cp_transfer *t = cp_transfer_get(x);
     copal_msg *first;
@@ -92,7 +92,7 @@ static int begin(copal_exchange *x, copal_msg **m, bool pulls)
     if (err != 0)
         return err;
     t->sending = copal_msg_ref(*m);
-    t->size = cp_block_resume_size(x->request, cp_transfer_own_size(x));
+    t->size = cp_block_resume_size(x->request, size);
     t->sent = cp_block_resume_is_upload(x->request) ? x->request->resume_at : 0;
     t->pulls = pulls;
     t->total =
@@ -119,7 +119,44 @@ int cp_block_out_request(copal_exchange *x, copal_msg **m)
         return COPAL_EINVAL;
     if (!pulls && !goes_on && (*m)->payload.len <= size)
         return prefer_size(m, size);
-    return begin(x, m, pulls);
+    return begin(x, m, pulls, size);
+}
+
+int cp_block_out_again(copal_exchange *x)
+{
+    copal_msg *m = copal_msg_ref(x->request);
+    uint16_t size = cp_transfer_own_size(x);
+    int verdict;
+
+    cp_block_tag_end(x);
+    verdict = begin(x, &m, false, size);
+    if (verdict == CP_PASS)
+        verdict = cp_exchange_send_below(&cp_block, x, m);
+    copal_msg_unref(m);
+    return verdict < 0 ? verdict : CP_KEPT;
+}
+
+/* 4.13 to what came without blocks may say in which they would be taken, or by
+ * its Size1 that it was the message that is too long. RFC 7959 2.5, 2.9.3. */
+static int try_in_blocks(copal_exchange *x, copal_msg *refusal, uint16_t size)
+{
+    size_t len = x->request->payload.len;
+    copal_msg *m;
+    int verdict;
+
+    if (x->transfer != NULL || len <= CP_BLOCK_MIN_SIZE ||
+        (size == 0 && cp_msg_uint_or(refusal, COPAL_OPT_SIZE1, 0) < len))
+        return CP_PASS;
+    if (size == 0 || size > cp_transfer_own_size(x))
+        size = cp_transfer_own_size(x);
+    while (size >= len)
+        size /= 2;
+    m = copal_msg_ref(x->request);
+    verdict = begin(x, &m, false, size);
+    if (verdict == CP_PASS)
+        verdict = cp_exchange_send_below(&cp_block, x, m);
+    copal_msg_unref(m);
+    return verdict < 0 ? verdict : CP_KEPT;
 }
 
 static int send_next(copal_exchange *x)
@@ -162,12 +199,14 @@ int cp_block_out_response(copal_exchange *x, copal_msg **m)
     const struct cp_option *o;
     struct cp_block b;
 
-    if (t == NULL || t->sending == NULL)
-        return CP_PASS;
-    t->awaits_answer = false;
     o = cp_msg_find(*m, COPAL_OPT_BLOCK1);
     if (o == NULL || cp_block_decode(cp_msg_option_value(*m, o), &b) != 0)
         b.size = 0;
+    if (t == NULL && (*m)->code == COPAL_TOO_LARGE)
+        return try_in_blocks(x, *m, b.size);
+    if (t == NULL || t->sending == NULL)
+        return CP_PASS;
+    t->awaits_answer = false;
     if (is_success && b.size != 0 && has_more_to_send(t)) {
         t->sent += t->last_len;
         if (b.size < t->size)

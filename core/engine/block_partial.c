@@ -1,4 +1,6 @@
 #include "engine/block_partial.h"
+#include "engine/block_kept.h"
+#include "engine/fresh_guard.h"
 #include "engine/transfer.h"
 
 void cp_block_partial_free(struct cp_block_partial *in)
@@ -11,6 +13,7 @@ void cp_block_partial_free(struct cp_block_partial *in)
     cp_timer_stop(&e->timers, &in->timer);
     cp_map_remove(&e->bodies.in, &in->node);
     cp_map_remove(&e->bodies.by_peer, &in->of_peer);
+    cp_list_remove(&in->place);
     cp_bodies_give_back(e, in->taken);
     cp_buf_free(&in->body);
     cp_free(e->mem, in);
@@ -37,7 +40,15 @@ static void on_lifetime(struct cp_timer *timer);
 void cp_block_partial_wait(struct cp_block_partial *in)
 {
     struct cp_engine *e = in->engine;
+    struct cp_bodies *all = &e->bodies;
 
+    in->heard_at = e->now;
+    cp_list_remove(&in->place);
+    if (in->body.len > 0)
+        cp_list_append(cp_fresh_doubts(e, in->link, &in->remote)
+                           ? &all->doubted_in
+                           : &all->trusted_in,
+                       &in->place);
     cp_timer_start(&e->timers, &in->timer, e->now + cp_reliable_lifetime(e),
                    on_lifetime);
 }
@@ -64,21 +75,112 @@ struct cp_block_partial *cp_block_partial_find(struct cp_engine *e,
     return n == NULL ? NULL : cp_container_of(n, struct cp_block_partial, node);
 }
 
-/* The chain is as long as the limit on one peer at most. */
-static unsigned count_of_peer(struct cp_engine *e, const struct cp_answer *a,
-                              uint64_t hash)
+/* ---- Room ---- */
+
+/* Q-Block has timers of its own. */
+static bool is_idle(const struct cp_block_partial *in)
 {
+    struct cp_engine *e = in->engine;
+
+    return in->stream == NULL && in->q == NULL &&
+           e->now - in->heard_at > cp_reliable_max_wait(e);
+}
+
+static void give_way(struct cp_block_partial *in, const char *limit)
+{
+    cp_engine_limited(in->engine, limit);
+    cp_block_partial_free(in); /* it is no stream's */
+}
+
+static void make_room(struct cp_engine *e, uint64_t n)
+{
+    uint64_t limit = (uint64_t)e->params.value[COPAL_P_BODY_MEMORY];
+
+    cp_block_kept_make_room(e, n);
+    while (n <= limit && e->bodies.used + n > limit) {
+        bool doubted = !cp_list_empty(&e->bodies.doubted_in);
+        struct cp_list *place = cp_list_first(doubted ? &e->bodies.doubted_in
+                                                      : &e->bodies.trusted_in);
+        struct cp_block_partial *in =
+            place == NULL
+                ? NULL
+                : cp_container_of(place, struct cp_block_partial, place);
+
+        if (in == NULL || (!doubted && !is_idle(in)))
+            return;
+        give_way(in, "body_memory");
+    }
+}
+
+/* What one peer has under way. The chain is as long as the limit on it at
+ * most. */
+struct share {
+    unsigned count;
+    uint64_t bytes;
+    struct cp_block_partial *idle; /* one that may give way */
+};
+
+static struct share share_of(struct cp_engine *e, const struct cp_link *link,
+                             const struct cp_address *remote,
+                             const struct cp_block_partial *but)
+{
+    uint64_t hash = cp_map_hash(&e->bodies.by_peer, remote, sizeof(*remote));
     struct cp_map_node *n = cp_map_first(&e->bodies.by_peer, hash);
-    unsigned count = 0;
+    struct share share = {0};
 
     for (; n != NULL; n = cp_map_next(n)) {
         struct cp_block_partial *in =
             cp_container_of(n, struct cp_block_partial, of_peer);
 
-        count += in->link == a->link &&
-                 cp_address_equal(&in->remote, &a->wire->path.remote);
+        if (in->link != link || !cp_address_equal(&in->remote, remote))
+            continue;
+        share.count++;
+        share.bytes += in->taken - sizeof(*in);
+        if (in != but && is_idle(in))
+            share.idle = in;
     }
-    return count;
+    return share;
+}
+
+static bool has_place(struct cp_engine *e, const struct cp_answer *a)
+{
+    unsigned most = (unsigned)cp_exchange_param(&a->x, COPAL_P_PEER_BODIES);
+    const struct cp_address *remote = &a->wire->path.remote;
+
+    for (;;) {
+        struct share share = share_of(e, a->link, remote, NULL);
+
+        if (share.count < most)
+            return true;
+        if (share.idle == NULL)
+            break;
+        give_way(share.idle, "peer_bodies");
+    }
+    cp_engine_limited(e, "peer_bodies");
+    return false;
+}
+
+bool cp_block_partial_take(struct cp_block_partial *in, size_t n, uint64_t most)
+{
+    struct cp_engine *e = in->engine;
+
+    cp_list_remove(&in->place); /* not for its own sake */
+    for (;;) {
+        struct share share = share_of(e, in->link, &in->remote, in);
+
+        if (share.bytes + n <= most)
+            break;
+        if (share.idle == NULL) {
+            cp_engine_limited(e, "peer_bodies");
+            return false;
+        }
+        give_way(share.idle, "peer_bodies");
+    }
+    make_room(e, n);
+    if (!cp_bodies_take(e, n))
+        return false;
+    in->taken += n;
+    return true;
 }
 
 struct cp_block_partial *cp_block_partial_new(struct cp_engine *e,
@@ -88,11 +190,9 @@ struct cp_block_partial *cp_block_partial_new(struct cp_engine *e,
     uint64_t hash = cp_map_hash(&e->bodies.by_peer, remote, sizeof(*remote));
     struct cp_block_partial *in;
 
-    if (count_of_peer(e, a, hash) >=
-        (unsigned)cp_exchange_param(&a->x, COPAL_P_PEER_BODIES)) {
-        cp_engine_limited(e, "peer_bodies");
+    if (!has_place(e, a))
         return NULL;
-    }
+    make_room(e, sizeof(*in));
     if (!cp_bodies_take(e, sizeof(*in)))
         return NULL;
     in = cp_zalloc(e->mem, sizeof(*in));
@@ -104,6 +204,7 @@ struct cp_block_partial *cp_block_partial_new(struct cp_engine *e,
     in->link = a->link;
     in->remote = *remote;
     in->body = cp_buf_new(e->mem);
+    cp_list_init(&in->place);
     in->taken = sizeof(*in);
     cp_map_put(&e->bodies.in, &in->node, key);
     cp_map_put(&e->bodies.by_peer, &in->of_peer, hash);

@@ -67,6 +67,7 @@ int cp_block_tag_begin(copal_exchange *x, copal_msg **m)
     bool is_named = cp_msg_find(*m, COPAL_OPT_REQUEST_TAG) != NULL;
     int err = 0;
 
+    t->is_tagged = false;
     if (!is_named && !x->request->resumed &&
         (e->now < e->operations.crowded_until || !is_free(e, key)))
         err = add_free_tag(x, m, &key);

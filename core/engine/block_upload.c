@@ -79,13 +79,13 @@ static int collect(copal_exchange *x, copal_msg **m,
                    struct cp_block_partial *in)
 {
     struct cp_answer *a = cp_answer_of(x);
+    uint64_t most = (uint64_t)cp_exchange_param(x, COPAL_P_MAX_BODY);
     size_t n = (*m)->payload.len;
 
-    if (in->got + n > (uint64_t)cp_exchange_param(x, COPAL_P_MAX_BODY))
+    if (in->got + n > most)
         return cp_block_upload_refuse_size(x, in);
-    if (!cp_bodies_take(x->engine, n))
+    if (!cp_block_partial_take(in, n, most))
         return cp_block_upload_refuse(x, in, COPAL_UNAVAILABLE, NULL);
-    in->taken += n;
     cp_put_bytes(&in->body, (*m)->payload);
     if (in->body.failed)
         return cp_block_upload_refuse(x, in, COPAL_UNAVAILABLE, NULL);
@@ -97,16 +97,29 @@ static int collect(copal_exchange *x, copal_msg **m,
     return cp_block_upload_continue(x);
 }
 
-/* The block before under a new message id: our 2.31 was lost, and so were the
- * repeats of it. What was collected can be compared; of a stream place and
- * length have to do. */
-static bool is_block_again(const struct cp_block_partial *in, struct cp_block b,
-                           copal_bytes part)
+static uint64_t hash_of(const struct cp_engine *e, const copal_msg *m)
 {
-    return b.more && part.len == in->last_len &&
-           cp_block_offset(b) + part.len == in->got &&
-           (in->stream != NULL || memcmp(in->body.data + cp_block_offset(b),
-                                         part.data, part.len) == 0);
+    return cp_map_hash(&e->bodies.in, m->payload.data, m->payload.len);
+}
+
+static bool is_lost_stream(const struct cp_block_partial *in)
+{
+    return in->stream != NULL &&
+           (in->stream->over || in->stream->transfer == NULL);
+}
+
+/* The block before under a new message id: our 2.31 was lost, and so were the
+ * repeats of it. Block 0 is that block as long as it is the only one; later it
+ * begins the body again. The last block has none after it: a repeat of it finds
+ * nothing collected and gets 4.08, as RFC 7959 2.5 demands. */
+static bool is_block_again(const struct cp_block_partial *in, struct cp_block b,
+                           const copal_msg *m)
+{
+    return b.more && m->payload.len == in->last_len &&
+           cp_block_offset(b) + m->payload.len == in->got &&
+           hash_of(in->engine, m) == in->last_hash &&
+           (b.num > 0 || cp_msg_uint_or(m, COPAL_OPT_SIZE1, 0) == in->size1) &&
+           !is_lost_stream(in);
 }
 
 /* Answered as before, and acted upon no second time. */
@@ -121,12 +134,6 @@ static int continue_again(copal_exchange *x, struct cp_block_partial *in)
     if (!stream->transfer->owes_next && cp_block_upload_continue(stream) < 0)
         cp_exchange_fail(stream, COPAL_ENOMEM, NULL);
     return CP_KEPT;
-}
-
-static bool is_lost_stream(const struct cp_block_partial *in)
-{
-    return in->stream != NULL &&
-           (in->stream->over || in->stream->transfer == NULL);
 }
 
 int cp_block_upload_in(copal_exchange *x, copal_msg **m, int flags)
@@ -145,6 +152,8 @@ int cp_block_upload_in(copal_exchange *x, copal_msg **m, int flags)
                                       "payload and block differ");
     key = cp_bodies_key(e, a->link, &(*m)->path.remote, *m);
     in = cp_block_partial_find(e, key);
+    if (in != NULL && is_block_again(in, b, *m))
+        return continue_again(x, in);
     if (b.num == 0) { /* begins, or begins again */
         if (in != NULL)
             cp_block_partial_give_up(in, COPAL_ECLOSED,
@@ -158,12 +167,11 @@ int cp_block_upload_in(copal_exchange *x, copal_msg **m, int flags)
         if (in == NULL)
             return cp_block_upload_refuse(x, NULL, COPAL_UNAVAILABLE, NULL);
         in->if_none_match = cp_msg_has(*m, COPAL_OPT_IF_NONE_MATCH);
+        in->size1 = cp_msg_uint_or(*m, COPAL_OPT_SIZE1, 0);
     }
-    if (in != NULL && b.num > 0 && is_block_again(in, b, (*m)->payload) &&
-        !is_lost_stream(in))
-        return continue_again(x, in);
     if (in == NULL || cp_block_offset(b) != in->got)
         return cp_block_upload_refuse(x, in, COPAL_INCOMPLETE, NULL);
+    in->last_hash = hash_of(e, *m);
     return streamed ? cp_block_stream_in_request(x, m, in, !b.more)
                     : collect(x, m, in);
 }

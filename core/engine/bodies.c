@@ -7,6 +7,8 @@ void cp_bodies_init(struct cp_engine *e)
     cp_map_init(&e->bodies.in, e->mem, &e->random);
     cp_map_init(&e->bodies.by_peer, e->mem, &e->random);
     cp_map_init(&e->bodies.out, e->mem, &e->random);
+    cp_list_init(&e->bodies.doubted_in);
+    cp_list_init(&e->bodies.trusted_in);
     cp_list_init(&e->bodies.oldest_out);
     cp_map_init(&e->operations.active, e->mem, &e->random);
 }

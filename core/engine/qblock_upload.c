@@ -130,15 +130,15 @@ static struct cp_block_partial *open_body(copal_exchange *x, uint64_t key,
     struct cp_engine *e = x->engine;
     uint64_t needs =
         cp_qblock_body_needs(total, size) + sizeof(struct cp_qblock_upload);
+    uint64_t most = (uint64_t)cp_exchange_param(x, COPAL_P_MAX_BODY);
     struct cp_block_partial *in = cp_block_partial_new(e, cp_answer_of(x), key);
 
     if (in == NULL)
         return NULL;
-    if (!cp_bodies_take(e, needs)) {
+    if (!cp_block_partial_take(in, needs, most + needs - total)) {
         cp_block_partial_free(in);
         return NULL;
     }
-    in->taken += needs;
     in->q = cp_zalloc(e->mem, sizeof(*in->q));
     if (in->q == NULL) {
         cp_block_partial_free(in);

@@ -458,7 +458,7 @@ void play(struct world *w, const struct tap *t, const char *text, unsigned mid,
     copal_bytes datagram;
 
     if (payload.len > 0)
-        copal_msg_set_payload(m, COPAL_NO_FORMAT, payload);
+        copal_msg_set_payload(m, copal_msg_format(m), payload);
     assert_int_equal(cp_datagram_encode(m, type,
                                         (uint16_t)(mid == 0 ? t->mid : mid),
                                         cp_bytes(t->token, t->token_len), &out),
