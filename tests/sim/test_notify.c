@@ -310,15 +310,16 @@ static void numbers_do_not_run_away_from_the_clock(void **state)
     change(w, s);
     run(w, 10);
     before = number_of(p);
-    for (int i = 0; i < 50000; i++) { /* in no time at all */
+    for (int i = 0; i < 6000; i++) { /* in no time at all */
         change(w, s);
         run(w, 0);
     }
+    assert_in_range(number_of(p) - before, 4000, 4096 + 20 * 32);
     run(w, 1000);
     change(w, s);
     run(w, 10);
     assert_body(p, 20, s->version);
-    assert_in_range(number_of(p) - before, 1, 32768 + 4096);
+    assert_in_range(number_of(p) - before, 1, 33000);
 }
 
 static void strangers_do_not_move_the_numbers_of_others(void **state)
@@ -331,7 +332,7 @@ static void strangers_do_not_move_the_numbers_of_others(void **state)
     p = observe_body(w, "coap://server/t");
     run(w, 10);
     before = number_of(p);
-    for (unsigned i = 0; i < 20000; i++) { /* anew, and again */
+    for (unsigned i = 0; i < 12000; i++) { /* anew, and again */
         get[2] = (uint8_t)(i >> 8);
         get[3] = (uint8_t)i;
         get[4] = (uint8_t)(i % 3);
@@ -458,7 +459,7 @@ static void ten_thousand_observers_are_told_once_each(void **state)
     struct crowd *c = gather(w, false);
 
     set_delay(w, 20);
-    for (int round = 1; round <= 3; round++) {
+    for (int round = 1; round <= 2; round++) {
         c->state->version++;
         assert_int_equal(copal_notify(w->server, "/t"), MANY);
         run(w, 10);
@@ -469,7 +470,7 @@ static void ten_thousand_observers_are_told_once_each(void **state)
             assert_int_equal(c->times[i], round);
     }
     assert_int_equal(c->repeated, 0);
-    assert_int_equal(c->state->requests, MANY + 3);
+    assert_int_equal(c->state->requests, MANY + 2);
     assert_int_equal(stats_of(w->server).observers, MANY);
     disperse(c);
 }
@@ -480,7 +481,7 @@ static void one_dead_observer_delays_nobody(void **state)
     struct crowd *c = gather(w, false);
 
     c->deaf = 4711;
-    for (int round = 1; round <= 20; round++) {
+    for (int round = 1; round <= 6; round++) {
         c->state->version++;
         copal_notify(w->server, "/t");
         run(w, 0);
