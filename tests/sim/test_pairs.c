@@ -42,15 +42,26 @@ struct pair {
     int method;
     size_t up, down;
     bool observes;
+    bool q_blocks; /* both offer RFC 9177 */
+    bool guards;   /* the server wants to see an Echo */
+    unsigned flags;
 };
 
 static const struct pair pairs[] = {
-    {"observe x block2", COPAL_GET, 0, LONG, true},
-    {"observe x FETCH", COPAL_FETCH, 40, 40, true},
-    {"observe x FETCH x block2", COPAL_FETCH, 40, LONG, true},
-    {"observe x FETCH x block1", COPAL_FETCH, LONG, LONG, true},
-    {"block1 x block2", COPAL_POST, LONG, LONG, false},
-    {"block1 x block2 (PUT)", COPAL_PUT, LONG, LONG, false},
+    {"observe x block2", COPAL_GET, 0, LONG, .observes = true},
+    {"observe x FETCH", COPAL_FETCH, 40, 40, .observes = true},
+    {"observe x FETCH x block2", COPAL_FETCH, 40, LONG, .observes = true},
+    {"observe x FETCH x block1", COPAL_FETCH, LONG, LONG, .observes = true},
+    {"block1 x block2", COPAL_POST, LONG, LONG, .observes = false},
+    {"block1 x block2 (PUT)", COPAL_PUT, LONG, LONG, .observes = false},
+    {"Q-Block1 x Q-Block2", COPAL_POST, LONG, LONG, .q_blocks = true},
+    {"Q-Block1 x Q-Block2 (NON)", COPAL_POST, LONG, LONG, .q_blocks = true,
+     .flags = COPAL_NON},
+    {"observe x Q-Block2", COPAL_GET, 0, LONG, .observes = true,
+     .q_blocks = true},
+    {"Echo x block1 x block2", COPAL_POST, LONG, LONG, .guards = true},
+    {"Echo x observe x block2", COPAL_GET, 0, LONG, .observes = true,
+     .guards = true},
 };
 
 /* The scene under way. */
@@ -75,6 +86,8 @@ static struct party *serve_pair(struct world *w, unsigned version)
         serve_body(w, the_pair->method, "/x",
                    the_pair->observes ? COPAL_OBSERVABLE : 0, the_pair->down);
 
+    copal_tune(w->server, NULL, COPAL_P_Q_BLOCK, the_pair->q_blocks);
+    copal_tune(w->server, NULL, COPAL_P_GUARD_LOOPBACK, the_pair->guards);
     s->version = version;
     return s;
 }
@@ -83,12 +96,14 @@ static struct party *ask_pair(struct world *w)
 {
     copal_msg *m =
         request_of(w, the_pair->method, "coap://server/x", the_pair->up);
+    unsigned flags = the_pair->flags;
 
     /* An observer cannot see that its server lost its mind; a watch does. */
     if (the_pair->observes && the_trouble == REBOOT)
-        copal_msg_set_flags(m, COPAL_WATCH);
+        flags |= COPAL_WATCH;
     else if (the_pair->observes)
         copal_msg_add_uint(m, COPAL_OPT_OBSERVE, 0);
+    copal_msg_set_flags(m, flags);
     return send_request(w, m);
 }
 
@@ -216,6 +231,7 @@ static void play_scene(struct world *w)
     copal_sim_keep(w->sim, 0);
     copal_sim_set_path(w->sim, NULL, NULL, paths[the_trouble]);
     copal_tune(w->client, NULL, COPAL_P_SILENCE, 20000);
+    copal_tune(w->client, NULL, COPAL_P_Q_BLOCK, the_pair->q_blocks);
     s = serve_pair(w, 1);
     p = ask_pair(w);
     for (int i = 0; i < 6; i++) {
