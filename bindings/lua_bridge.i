@@ -73,6 +73,7 @@
 %native(msg_uint) int l_msg_uint(lua_State *L);
 %native(msg_wire) int l_msg_wire(lua_State *L);
 %native(stats) int l_stats(lua_State *L);
+%native(interfaces) int l_interfaces(lua_State *L);
 %native(open_exchanges) int l_open_exchanges(lua_State *L);
 %native(params) int l_params(lua_State *L);
 %native(errors) int l_errors(lua_State *L);

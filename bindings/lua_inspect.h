@@ -76,6 +76,25 @@ static int l_msg_wire(lua_State *L)
     return 1;
 }
 
+/* interfaces(endpoint): { { name =, index = }, ... }, those that reach groups */
+static int l_interfaces(lua_State *L)
+{
+    copal *c = check_box(L, 1, &endpoint_type);
+    const char *name;
+    unsigned index;
+
+    lua_newtable(L);
+    for (int i = 0; (name = copal_interface(c, (size_t)i, &index)) != NULL;
+         i++) {
+        lua_newtable(L);
+        lua_pushstring(L, name);
+        lua_setfield(L, -2, "name");
+        set_integer(L, "index", index);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
 static int l_stats(lua_State *L)
 {
     const copal *c = check_box(L, 1, &endpoint_type);

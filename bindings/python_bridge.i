@@ -92,6 +92,7 @@
 %native(msg_uint) PyObject *py_msg_uint(PyObject *self, PyObject *args);
 %native(msg_wire) PyObject *py_msg_wire(PyObject *self, PyObject *args);
 %native(stats) PyObject *py_stats(PyObject *self, PyObject *args);
+%native(interfaces) PyObject *py_interfaces(PyObject *self, PyObject *args);
 %native(params) PyObject *py_params(PyObject *self, PyObject *args);
 %native(errors) PyObject *py_errors(PyObject *self, PyObject *args);
 %native(cbor_decode) PyObject *py_cbor_decode(PyObject *self, PyObject *args);

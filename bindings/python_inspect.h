@@ -138,6 +138,30 @@ static PyObject *py_stats(PyObject *self, PyObject *args)
 #undef COUNT
 }
 
+/* interfaces(endpoint) -> [(name, index), ...], those that reach groups */
+static PyObject *py_interfaces(PyObject *self, PyObject *args)
+{
+    PyObject *o, *list;
+    const char *name;
+    unsigned index;
+    copal *c;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "O", &o))
+        return NULL;
+    c = check_endpoint(o);
+    list = c == NULL ? NULL : PyList_New(0);
+    for (size_t i = 0;
+         list != NULL && (name = copal_interface(c, i, &index)) != NULL; i++) {
+        PyObject *row = Py_BuildValue("(sI)", name, index);
+
+        if (row == NULL || PyList_Append(list, row) != 0)
+            Py_CLEAR(list);
+        Py_XDECREF(row);
+    }
+    return list;
+}
+
 static const struct param_row {
     int number;
     long long value;

@@ -66,7 +66,7 @@ end
 
 local shortcuts = { "get", "put", "post", "delete", "fetch", "patch", "ipatch",
   "request", "message", "observe", "watch", "ping", "get_all", "sleep", "spawn",
-  "after", "every", "forever" }
+  "after", "every", "forever", "answers", "find", "interfaces" }
 
 for _, name in ipairs(shortcuts) do
   local method = endpoint.Endpoint[name]
@@ -141,12 +141,6 @@ function copal.run(fn, ...)
   local way = compat.isyieldable() and run_inside or run_outside
   default = coap
   return put_back(coap, previous, pcall(way, coap, fn, ...))
-end
-
----- Not there yet ----------------------------------------------------------------
-
-function copal.find()
-  return nil, errors.not_built_in("copal.find")
 end
 
 return copal

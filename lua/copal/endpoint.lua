@@ -315,6 +315,15 @@ for name, method in pairs(require "copal.ask") do
   Endpoint[name] = method
 end
 
+---- Groups --------------------------------------------------------------------
+
+-- answers, find, interfaces: loaded when first called.
+for _, name in ipairs { "answers", "find", "interfaces" } do
+  Endpoint[name] = function(...)
+    return require "copal.find"[name](...)
+  end
+end
+
 ---- Observing -----------------------------------------------------------------
 
 local observer -- loaded with the first observation

@@ -176,6 +176,14 @@ function Observation:cancel() end
 ---@class copal.Value
 ---@field value any to assign it tells every observer
 
+---@class copal.Device one that answered find()
+---@field remote copal.Address
+---@field response copal.Message
+local Device = {}
+---@param wanted? table<string, string|boolean>
+---@return table[]?, copal.Error?
+function Device:links(wanted) end
+
 ---@class copal.Endpoint
 local Endpoint = {}
 ---@param uri string
@@ -245,6 +253,18 @@ function Endpoint:describe(path, name, value) end
 ---@param path string
 ---@return integer?, copal.Error?
 function Endpoint:notify(path) end
+---Each answer to a request to a group.
+---@param uri string
+---@param opts? table<string, any>
+---@return fun(): copal.Message?
+function Endpoint:answers(uri, opts) end
+---Who is out there, by multicast: rt, query, group, interface, hops, wait.
+---@param opts? { rt: string?, query: table?, group: string|string[]?, interface: string|integer|table?, hops: integer?, wait: number? }
+---@return fun(): copal.Device?
+function Endpoint:find(opts) end
+---Those that reach groups; loopback is the last.
+---@return { name: string, index: integer }[]
+function Endpoint:interfaces() end
 ---What is listed in /.well-known/core; tostring() gives the link format.
 ---@param wanted? table<string, string|boolean>
 ---@return table[]?, copal.Error?

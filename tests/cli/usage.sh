@@ -49,7 +49,7 @@ check 2 run
 check 2 run "$work/no-such-file.lua"
 
 # What is not there yet.
-for command in find shell ui top proxy tap trace record replay bench sim \
+for command in shell ui top proxy tap trace record replay bench sim \
     fleet check creds doctor; do
     check 2 $command
     err_has 'not built in'

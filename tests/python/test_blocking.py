@@ -38,8 +38,6 @@ def test_the_shortcuts_block():
         finally:
             copal.default().close()
     assert copal.default() is not server
-    with pytest.raises(copal.NotSupported, match="find"):
-        copal.find()
 
 
 def test_a_guarded_server_is_asked_as_any_other():

@@ -17,7 +17,7 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn
+from typing import Any
 
 from . import _copal, cbor, senml
 from ._ask import GetAll, Note, Observation, Ping, Request
@@ -37,8 +37,8 @@ from ._errors import (
     Reset,
     ResponseError,
     Timeout,
-    not_built_in,
 )
+from ._find import Device
 from ._links import Link, Links
 from ._message import Address, Message, Option, Options, Query
 from ._passenger import Timer
@@ -199,14 +199,26 @@ def sleep(seconds: float) -> None:
     default().sleep(seconds)
 
 
-def find(**options: Any) -> NoReturn:
-    """Who is out there. NotSupported: not built in yet."""
-    raise not_built_in("copal.find")
+def answers(uri: str, **options: Any) -> Blocking[Message]:
+    """``for res in copal.answers("coap://224.0.1.187/t")``: each answer to a
+    request to a group. options as for Endpoint.answers()."""
+    return default().answers(uri, **options)
+
+
+def find(**options: Any) -> Blocking[Device]:
+    """``for dev in copal.find(wait=3)``: who is out there: ``dev.remote``,
+    ``dev.links(rt="temperature")``. options as for Endpoint.find()."""
+    return default().find(**options)
+
+
+def interfaces() -> list[tuple[str, int]]:
+    """Name and index of those that reach groups; loopback is the last."""
+    return default().interfaces
 
 
 __all__ = [
     "Address", "BadURI", "Blocking", "BlockingEndpoint", "BlockingObservation", "Cancelled",
-    "Chunks", "Closed", "Code", "Endpoint", "Error", "Format", "GetAll", "Invalid", "Link", "Links",
+    "Chunks", "Closed", "Code", "Device", "Endpoint", "Error", "Format", "GetAll", "Invalid", "Link", "Links",
     "Message", "NetworkError", "Note", "NotPermitted", "NotSupported", "Observation", "Option",
     "Options", "OutOfMemory", "Ping", "Problem", "Query", "Refused", "Request", "Reset", "Response",
     "ResponseError", "Sim", "Stats", "Timeout", "Timer", "Value", "EMPTY", "GET", "POST", "PUT",
@@ -216,6 +228,6 @@ __all__ = [
     "TOO_LARGE", "UNSUPPORTED_FORMAT", "UNPROCESSABLE", "TOO_MANY_REQUESTS", "INTERNAL_ERROR",
     "NOT_IMPLEMENTED", "BAD_GATEWAY", "UNAVAILABLE", "GATEWAY_TIMEOUT", "PROXYING_NOT_SUPPORTED",
     "HOP_LIMIT_REACHED", "TEXT", "LINKS", "XML", "OCTETS", "JSON", "CBOR", "PROBLEM", "default", "delete",
-    "fetch", "find", "get", "get_all", "ipatch", "observe", "patch", "ping", "post", "put",
+    "fetch", "find", "get", "get_all", "interfaces", "ipatch", "observe", "patch", "ping", "post", "put",
     "request", "set_default", "sleep", "watch",
 ]  # fmt: skip

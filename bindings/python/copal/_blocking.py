@@ -6,12 +6,13 @@ from __future__ import annotations
 import asyncio
 import os
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, NoReturn, TypeVar, overload
 
 from ._ask import GetAll, Observation
 from ._endpoint import Endpoint, H, Stats
 from ._passenger import Timer
+from ._find import Device
 from ._errors import Error, failure
 from ._links import Links, Wanted
 from ._message import Message
@@ -274,6 +275,33 @@ class BlockingEndpoint:
         """``for n in c.watch(uri, silence=90)``: never quiet without telling, as
         Endpoint.watch()."""
         return BlockingObservation(self, self._ready().watch(uri, **options))
+
+    def answers(self, uri: str, *, interface: str | int | None = None, **options: Any) -> Blocking[Message]:
+        """``for res in c.answers("coap://224.0.1.187/t")``: each answer to a
+        request to a group, as Endpoint.answers()."""
+        return Blocking(self, self._ready().answers(uri, interface=interface, **options))
+
+    def find(
+        self,
+        *,
+        rt: str | None = None,
+        group: str | Iterable[str] | None = None,
+        interface: str | int | Iterable[str | int] | None = None,
+        hops: int | None = None,
+        wait: float | None = None,
+        query: Mapping[str, Any] | Iterable[str] | None = None,
+    ) -> Blocking[Device]:
+        """``for dev in c.find(wait=3)``: who is out there, as Endpoint.find()."""
+        aio = self._ready()
+        return Blocking(
+            self,
+            aio.find(rt=rt, group=group, interface=interface, hops=hops, wait=wait, query=query),
+        )
+
+    @property
+    def interfaces(self) -> list[tuple[str, int]]:
+        """Name and index of those that reach groups; loopback is the last."""
+        return self.aio.interfaces
 
     def strays(self) -> Blocking[Message]:
         """``for m in c.strays()``: messages that nobody asked for."""

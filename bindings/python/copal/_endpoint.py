@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar, overload
 
 from . import _copal, _values
 from ._ask import Feed, GetAll, Observation, Ping, Queue, Request
+from ._find import Device, find, interface_index
 from ._links import Links, Wanted, parse_links
 from ._message import Message, build
 from ._passenger import Passenger, Timer
@@ -205,6 +206,45 @@ class Endpoint(Passenger):
         a time, as they finish; r is a response or the Error."""
         self._alive()
         return GetAll(self, uris, limit, options)
+
+    async def answers(
+        self, uri: str, *, interface: str | int | None = None, **options: Any
+    ) -> AsyncIterator[Message]:
+        """``async for res in c.answers("coap://224.0.1.187/t")``: each answer
+        to a request to a group as it comes, until ``timeout``, or the 5 s that
+        servers may take and 3 s are over. interface: by name or index. options
+        as for get(), and ``code="PUT"`` with ``payload=``. Timeout: nobody
+        answered."""
+        if interface is not None:
+            options["interface"] = interface_index(self._alive(), interface)
+        options.setdefault("non", True)
+        code = Code(options.pop("code", "GET"))
+        body = options.pop("payload", None)
+        async for message in self._ask(code, uri, body, options):
+            yield message
+
+    def find(
+        self,
+        *,
+        rt: str | None = None,
+        group: str | Iterable[str] | None = None,
+        interface: str | int | Iterable[str | int] | None = None,
+        hops: int | None = None,
+        wait: float | None = None,
+        query: Mapping[str, Any] | Iterable[str] | None = None,
+    ) -> AsyncIterator[Device]:
+        """``async for dev in c.find(wait=3)``: who answers, once each:
+        ``dev.remote``, ``dev.links(rt="temperature")``. By multicast to all CoAP
+        nodes, or to group, by every interface that can, or those named. rt and
+        query say what is looked for. wait: seconds, instead of the 5 that
+        devices may take and 3 more. Error ENOENT: no such interface."""
+        return find(self, rt, group, interface, hops, wait, query)
+
+    @property
+    def interfaces(self) -> list[tuple[str, int]]:
+        """Name and index of those that reach groups; loopback is the last. A
+        simulated host has none."""
+        return _copal.interfaces(self._alive())
 
     def _observe(self, uri: str | Iterable[str], watch: bool, options: dict[str, Any]) -> Observation:
         handle = self._alive()

@@ -119,8 +119,3 @@ _classes: dict[str, type[Error]] = {
 def failure(name: str, text: str | None = None) -> Error:
     """The exception for one of C's errors."""
     return _classes.get(name, Error)(name, text)
-
-
-def not_built_in(what: str) -> Error:
-    """The exception for what this version does not have."""
-    return failure("ENOTSUP", f"{what}: not built in yet")

@@ -17,11 +17,20 @@ _PARAM = re.compile(r'\s*;\s*([^\s=;,]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^;,"]*))?\
 class Link:
     """One link: where it leads and its attributes."""
 
-    __slots__ = ("href", "attributes")
+    __slots__ = ("href", "attributes", "uri")
 
-    def __init__(self, href: str, attributes: dict[str, str | bool]) -> None:
+    href: str
+    """As it was told, often relative."""
+    attributes: dict[str, str | bool]
+    """By name; True for one without a value."""
+    uri: str
+    """The whole URI, where it is known who told it, of what find() found; else
+    as href."""
+
+    def __init__(self, href: str, attributes: dict[str, str | bool], uri: str | None = None) -> None:
         self.href = href
         self.attributes = attributes
+        self.uri = href if uri is None else uri
 
     def __getitem__(self, name: str) -> str | bool:
         return self.attributes[name]

@@ -7,6 +7,7 @@ local M = {}
 local ASK = "get put post delete fetch patch ipatch"
 local SEE = ASK .. " observe watch"
 local ALL = SEE .. " ls ping"
+local NET = ALL .. " find"
 
 -- short, long, argument (false: none), commands, help; then what differs:
 -- list: may be given several times; count: how often it was given;
@@ -23,28 +24,31 @@ local rows = {
   { "T", "timeout", "TIME", ALL, "total deadline: 5s, 500ms, 2m", param = "timeout" },
   { "i", "interface", "IFACE", ALL, "leave by this interface", kind = "interface" },
   { nil, "from", "ADDR:PORT", SEE .. " ls", "leave from this address" },
-  { nil, "hops", "N", ALL, "IP hop limit", param = "hops" },
+  { nil, "hops", "N", NET, "IP hop limit", param = "hops" },
   { nil, "ignore-icmp", false, ALL, "a refused port is no verdict", param = "ignore_icmp" },
   { "C", "count", "N", "observe watch ping", "stop after so many", kind = "number" },
   { "W", "during", "TIME", "observe watch ping", "stop after so long", kind = "time" },
+  { "W", "wait", "TIME", "find", "for answers so long; not given: the 5s that devices may take, and 3s", kind = "time" },
+  { nil, "group", "URI", "find", "ask this group, not all CoAP nodes", list = true },
   { "F", "template", "FORMAT", SEE, "%t time %c code %p payload %r rtt %u uri %o obs seq" },
-  { nil, "json", false, SEE .. " ls ping", "one JSON object an event" },
+  { nil, "json", false, SEE .. " ls ping find", "one JSON object an event" },
   { nil, "expect", "WHAT", SEE, "2.05, or 'json .t > 20'; exit 9 when false", list = true },
   { "o", "output", "FILE", ASK .. " ls", "write the payload to a file" },
-  { "v", "verbose", false, ALL .. " serve", "messages on stderr; -vv options, -vvv bytes", count = true },
+  { "v", "verbose", false, NET .. " serve", "messages on stderr; -vv options, -vvv bytes", count = true },
   { nil, "listen", "URI", "serve", "accept here; port 0: any free one", list = true },
+  { nil, "join", "GROUP", "serve", "hear a group: all (of all CoAP nodes, at the port listened at) or coap://224.0.1.187", list = true },
   { nil, "reload", false, "serve", "load FILE.lua again when it changes; observers stay" },
   { nil, "test", false, "serve", "the demo and plugtest resources" },
-  { nil, "pcap", "FILE", ALL .. " serve", "pcapng of plaintext messages" },
+  { nil, "pcap", "FILE", NET .. " serve", "pcapng of plaintext messages" },
   { nil, "keylog", "FILE", ALL .. " serve", "keys in NSS format", absent = true },
   { nil, "profile", "NAME", ALL, "device quirks", absent = true },
   { nil, "resume", false, ASK, "go on with a broken transfer", absent = true },
   { nil, "workers", "N", "serve", "as many threads", absent = true },
   { "t", "to", "FORMAT", "codec", "cbor diag json senml link text: what to write" },
   { "x", "hex", false, "codec", "CBOR is hexadecimal digits, read and written" },
-  { nil, "no-color", false, ALL .. " serve", "no colour; so does NO_COLOR" },
-  { "q", "quiet", false, ALL .. " serve", "nothing on stderr but errors of usage" },
-  { "h", "help", false, ALL .. " serve run codec", "this" },
+  { nil, "no-color", false, NET .. " serve", "no colour; so does NO_COLOR" },
+  { "q", "quiet", false, NET .. " serve", "nothing on stderr but errors of usage" },
+  { "h", "help", false, NET .. " serve run codec", "this" },
 }
 
 local function belongs(row, command)
@@ -209,7 +213,7 @@ function M.of(command)
         help = row[5], list = row.list or row.count }
     end
   end
-  if (" " .. ALL .. " serve "):find(" " .. command .. " ", 1, true) then
+  if (" " .. NET .. " serve "):find(" " .. command .. " ", 1, true) then
     for _, p in ipairs(require "copal.value".params()) do
       local long = p.name:gsub("_", "-")
       if p.name ~= "timeout" and p.name ~= "hops" and p.name ~= "interface"

@@ -42,7 +42,7 @@ local function attributes(link)
   return table.concat(words, "  ")
 end
 
-local function as_table(links, out)
+function M.as_table(links, out)
   local wide, wide_ct = 4, 2
   local rows = {}
   for _, link in ipairs(links) do
@@ -126,7 +126,7 @@ function M.main(command, argv)
   if not links then
     exit.fail(exit.DECODE, "the answer is not in link format: " .. tostring(why))
   end
-  if flags.tree then as_tree(links, out) else as_table(links, out) end
+  if flags.tree then as_tree(links, out) else M.as_table(links, out) end
   out:close()
   if not flags.quiet then
     io.stderr:write(summary(links, res, rtt), "\n")

@@ -14,6 +14,43 @@ local function listen(coap, flags)
     local ok, err = coap:listen(uri)
     if not ok then exit.fail(exit.of_error(err), err.message) end
   end
+end
+
+-- The groups that a word of --join stands for. Where we listen at a port of our
+-- own all CoAP nodes are heard there, too.
+local function groups_of(coap, word)
+  if word ~= "all" then return { word } end
+  local uri = coap:addresses()[1]
+  local port = uri and uri:match(":%d+$") or ""
+  local list = {}
+  for i, group in ipairs(require "copal.find".ALL_NODES) do
+    list[i] = group .. port
+  end
+  return list
+end
+
+-- Of those that "all" stands for one is enough: IPv6 may be missing.
+local function join(coap, flags)
+  for _, word in ipairs(flags.join or {}) do
+    local joined, failed = 0, nil
+    for _, group in ipairs(groups_of(coap, word)) do
+      local ok, err = coap:join(group)
+      if ok or err.name == "EEXIST" then
+        joined = joined + 1
+        print("joined " .. group)
+      else
+        failed = err
+      end
+    end
+    if joined == 0 then exit.fail(exit.of_error(failed), failed.message) end
+  end
+  io.stdout:flush()
+end
+
+-- Who hears that we listen finds us in the groups as well.
+local function open_sockets(coap, flags)
+  listen(coap, flags)
+  join(coap, flags)
   for _, uri in ipairs(coap:addresses()) do
     print("listening on " .. uri)
   end
@@ -51,7 +88,7 @@ function M.main(command, argv)
   local coap = session.open(flags)
   copal.set_default(coap)
   mount(coap, flags)
-  listen(coap, flags)
+  open_sockets(coap, flags)
   local _, err = coap:run()
   coap:close(1)
   if err and not errors.is(err, "ECANCEL") then error(err, 0) end
