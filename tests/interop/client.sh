@@ -175,8 +175,8 @@ waits_when_a_separate_response_is_lost() {
 
 goes_on_when_blocks_are_lost() {
     start_libcoap 127.0.0.1 -d 10 -l 3,40,120,150
-    copal 0 put --ack-timeout 300ms "$uri/lossy" -p "@$large" -t octets
-    copal 0 get --ack-timeout 300ms -o "$work/got" "$uri/lossy"
+    copal 0 put --ack-timeout 1s "$uri/lossy" -p "@$large" -t octets
+    copal 0 get --ack-timeout 1s -o "$work/got" "$uri/lossy"
     same "$large" "$work/got"
 }
 
