@@ -1,10 +1,12 @@
 #!/bin/sh
 # Builds copal in build/ and runs its tests.
 #
-#   sh tests/run.sh                   everything but the fuzzers and benchmarks
+#   sh tests/run.sh                   everything but the fuzzers, the benchmarks and
+#                                     what fetches other CoAP programs (peers)
 #   sh tests/run.sh NAME...           parts: a label (unit sim net lua python cli tour interop
-#                                     corpus install style bench), or a test
-#                                     (sim.block, block)
+#                                     peers corpus install style bench), or a
+#                                     test (sim.block, block); interop has peers
+#                                     in it and ends with the tables
 #   sh tests/run.sh asan              unit, sim, net, corpus, python under ASan and
 #                                     UBSan
 #   sh tests/run.sh fuzz [SECONDS]    each fuzzer, for 20 seconds if not told
@@ -118,7 +120,7 @@ fuzz() {
 
 sh "$root/examples/setup.sh" || exit 2
 if [ $# -eq 0 ]; then
-    build_once && check "$root/build" -LE '^bench$'
+    build_once && check "$root/build" -LE '^(bench|peers)$'
     check_asan
 fi
 while [ $# -gt 0 ]; do

@@ -1,38 +1,13 @@
 # copal's three clients against a server on aiocoap, and aiocoap-client against
-# copal serve --test. aiocoap lives in an environment of its own in the build
-# folder; the first run makes it.
+# copal serve --test.
 needs=
 . "$(dirname "$0")/check.sh"
+. "$(dirname "$0")/support/aiocoap.sh"
 limit=20
 
 here=$(cd "$(dirname "$0")" && pwd)
-build=${COPAL_BUILD:-$here/../../build}
-python=${COPAL_PYTHON:-/usr/bin/python3}
-venv=$build/interop-venv
-wanted="aiocoap[prettyprint,linkheader,ws]==0.4.17"
 
 # ---- aiocoap ---------------------------------------------------------------
-
-install_aiocoap() {
-    [ "$(cat "$venv/ready" 2>/dev/null)" = "$wanted" ] && return
-    rm -rf "$venv"
-    for interpreter in "$python" python3; do
-        "$interpreter" -m venv "$venv" >"$work/out" 2>&1 && break
-        rm -rf "$venv"
-    done
-    [ -x "$venv/bin/pip" ] || {
-        echo "skipped: python3 -m venv does not work here (Debian: python3-venv)"
-        exit 77
-    }
-    timeout 120 "$venv/bin/pip" install -q --disable-pip-version-check \
-        --timeout 10 --retries 1 "$wanted" >"$work/out" 2>&1 &&
-        "$venv/bin/python" -c 'import aiocoap' 2>"$work/out" || {
-        echo "skipped: $wanted cannot be installed: $(tail -n 1 "$work/out")"
-        rm -rf "$venv"
-        exit 77
-    }
-    echo "$wanted" >"$venv/ready"
-}
 
 # start_aiocoap: $uri is where, $log every message.
 start_aiocoap() {
@@ -341,7 +316,7 @@ serve_aiocoap() {
     behaviour "observe: deregistration" lets_go
 }
 
-install_aiocoap
+install_aiocoap skip
 for who in copal lua python; do
     in_column "aiocoap-$who"
     if [ $who = python ] &&

@@ -2,7 +2,8 @@
 # each a function run in a subshell of its own: the first thing in it that is
 # not so ends it with fail, and the next one runs.
 #
-#   behaviour "GET" gets        a line of output, and of the table
+#   behaviour "GET" gets        a line of output, and of the table; the function
+#                               may have arguments
 #   in_column NAME              of the table, from here on; at first the test's
 #   finish                      exits with 1 if one failed
 #
@@ -68,15 +69,22 @@ skip() {
     exit 77
 }
 
+# What the server's log says from here on.
+mark() {
+    marked=$(wc -l <"${log:-/dev/null}")
+}
+
 behaviour() {
     (
         pids=
         trap leave_behaviour EXIT
-        "$2"
+        mark
+        $2
     ) >"$work/said" 2>&1
     case $? in
     0) verdict=ok ;;
     77) verdict=skipped ;;
+    78) verdict="peer's" ;;
     *)
         verdict=FAILED
         failures=$((failures + 1))
@@ -84,7 +92,9 @@ behaviour() {
     esac
     echo "$verdict $1"
     sed 's/^/  /' "$work/said"
-    printf '%s\t%s\n' "$1" "$verdict" >>"$results"
+    note=
+    [ "$verdict" = ok ] || note=$(head -n 1 "$work/said")
+    printf '%s\t%s\t%s\n' "$1" "$verdict" "$note" >>"$results"
 }
 
 finish() {
@@ -126,7 +136,7 @@ client() {
 # start_copal WORDS...: copal serve; $uri is where, $log every message.
 start_copal() {
     log=$(mktemp "$work/copal.XXXXXX")
-    timeout 170 "$COPAL_BIN" serve -v "$@" >"$log.out" 2>"$log" </dev/null &
+    timeout ${server_limit:-170} "$COPAL_BIN" serve -v "$@" >"$log.out" 2>"$log" </dev/null &
     pids="$pids $!"
     within 10 grep -q '^listening on ' "$log.out" ||
         fail "copal serve $* does not listen: $(cat "$log")"
@@ -149,6 +159,8 @@ start_libcoap() {
 
 # later COMMAND...: in the background, for at most $limit seconds; $job is it.
 later() {
+    : >"$work/later" # what the one before said is not taken for its words
+    : >"$work/later.err"
     timeout $limit "$@" >"$work/later" 2>"$work/later.err" </dev/null &
     job=$!
     pids="$pids $job"

@@ -1,5 +1,6 @@
 # sh table.sh DIR: what the interop tests wrote there, a row a behaviour, a
-# column a direction. Nothing of those that did not run.
+# column a peer; what is not plainly ok is told of below. Nothing of those that
+# did not run.
 dir=$1
 
 # table TITLE FILE=HEAD...
@@ -12,8 +13,14 @@ table() {
     done | awk -F '\t' -v title="$title" -v heads="$(printf '%s\t' "$@")" '
         !($2 in known) { known[$2] = 1; row[++rows] = $2 }
         { verdict[$1, $2] = $3; if (length($2) > wide) wide = length($2) }
+        $4 != "" && !(($1, $4) in number) {
+            number[$1, $4] = ++notes
+            note[notes] = $1 ": " $4
+        }
+        $4 != "" { mark[$1, $2] = " " number[$1, $4] }
         function cell(column, name) {
-            return (column, name) in verdict ? verdict[column, name] : "-"
+            if (!((column, name) in verdict)) return "-"
+            return verdict[column, name] mark[column, name]
         }
         END {
             if (rows == 0) exit
@@ -26,10 +33,21 @@ table() {
                 for (i = 1; i <= columns; i++)
                     printf "  %-12s", cell(head[i], row[r])
             }
-            print "\n"
-        }'
+            print ""
+            for (i = 1; i <= notes; i++) printf "  %2d %s\n", i, note[i]
+            print ""
+        }' | sed 's/ *$//'
+}
+
+# matrix TITLE DIRECTION
+matrix() {
+    table "$1" "libcoap-$2=libcoap" "aiocoap-$2=aiocoap" \
+        "node-coap-$2=node-coap" "go-coap-$2=go-coap" \
+        "Californium-$2=Californium" "coap-rs-$2=coap-rs"
 }
 
 table "With libcoap 4.3.1" "client=copal asks" "server=copal serves"
 table "With aiocoap 0.4.17" "aiocoap-copal=copal asks" "aiocoap-lua=Lua asks" \
     "aiocoap-python=Python asks" "aiocoap-server=copal serves"
+matrix "copal asks" asks
+matrix "copal serves" serves
