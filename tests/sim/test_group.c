@@ -81,6 +81,14 @@ static struct record *ask_group(struct world *w, const char *uri)
     return request(w, message(w, COPAL_GET, uri));
 }
 
+static copal_msg *observing(struct world *w, const char *uri)
+{
+    copal_msg *m = message(w, COPAL_GET, uri);
+
+    copal_msg_add_uint(m, COPAL_OPT_OBSERVE, 0);
+    return m;
+}
+
 /* A second and a third server; each tells its name at /name, to groups too, and
  * all three have joined. */
 static void add_members(struct world *w, copal *c[MEMBERS])
@@ -705,15 +713,35 @@ static void discovery_fetches_each_list_to_its_end(void **state)
     assert_int_equal(count_in_transcript(w, "2:1/0/1024"), 2 * MEMBERS);
 }
 
-/* ---- Observing ---- */
-
-static copal_msg *observing(struct world *w, const char *uri)
+/* RFC 9175 2.4: who has not shown to be there is told little, with an Echo; the
+ * rest is asked for with that, of the member alone. */
+static void who_is_not_proven_hears_it_all_by_echo(void **state)
 {
-    copal_msg *m = message(w, COPAL_GET, uri);
+    struct world *w = *state;
+    static char text[601];
+    copal *c[MEMBERS];
+    struct record *r;
 
-    copal_msg_add_uint(m, COPAL_OPT_OBSERVE, 0);
-    return m;
+    add_members(w, c);
+    memset(text, 'x', 600);
+    for (int i = 0; i < MEMBERS; i++) {
+        serve_text(w, c[i], "/long", COPAL_GROUP, text);
+        copal_tune(c[i], NULL, COPAL_P_GUARD_LOOPBACK, 1);
+    }
+    r = ask_group(w, GROUP "/long");
+    copal_sim_run(w->sim, 7000);
+    assert_ended(r, 0);
+    assert_int_equal(r->responses, MEMBERS);
+    assert_int_equal(r->payload_len, 600);
+    assert_int_equal(count_in_transcript(w, "CON GET 0001 /long echo"),
+                     MEMBERS);
+    r = request(w, observing(w, GROUP "/long"));
+    copal_sim_run(w->sim, 7000);
+    assert_ended(r, COPAL_ENOTOBS);
+    assert_int_equal(r->responses, MEMBERS);
 }
+
+/* ---- Observing ---- */
 
 static void a_group_is_observed_member_by_member(void **state)
 {
@@ -918,6 +946,7 @@ int main(void)
         IN_WORLD(the_rest_of_an_answer_is_asked_of_its_sender),
         IN_WORLD(blocks_are_awaited_beyond_the_time_for_answers),
         IN_WORLD(discovery_fetches_each_list_to_its_end),
+        IN_WORLD(who_is_not_proven_hears_it_all_by_echo),
         IN_WORLD(a_group_is_observed_member_by_member),
         IN_WORLD(a_paused_observation_keeps_the_newest_of_each_member),
         IN_WORLD(an_observation_ends_with_its_last_member),
