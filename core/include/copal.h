@@ -899,7 +899,9 @@ COPAL_API const char *copal_exchange_param(const copal_exchange *x,
  * broke off, gets a Request-Tag, so that a server keeps them apart (RFC 9175
  * 3.5); one that the user set stays, and begun again under it an upload takes
  * the place of the one before. Requests without blocks have none: where many
- * POST or FETCH at once for long answers, their user sets one for each.
+ * POST or FETCH at once for long answers, their user sets one for each. A Block2
+ * option of the user's asks for that one block; number 0 proposes a size for all
+ * of them instead (RFC 7959 2.4).
  *
  * Streams. One write per PULL, in the callback or later: exactly ev->want
  * bytes, fewer or none only when last, for blocks are equal (RFC 7959 2.2). The
