@@ -49,7 +49,7 @@ struct counting {
 
 static unsigned version_of(copal_bytes body)
 {
-    for (unsigned v = 1; v < 8; v++)
+    for (unsigned v = 1; v < 8 && body.len > 0; v++)
         if (memcmp(body.data, body_of(body.len, v).data, body.len) == 0)
             return v;
     return 0;
@@ -66,7 +66,7 @@ static void count_versions(const copal_event *ev, void *user)
     body = copal_msg_payload(ev->msg);
     version = version_of(body);
     c->whole[version] += version > 0;
-    c->broken += version == 0;
+    c->broken += version == 0 && body.len > 0; /* no memory, no body */
     copal_reply(ev->exchange, COPAL_CHANGED, COPAL_NO_FORMAT,
                 c->answer == 0 ? (copal_bytes){0}
                                : body_of(c->answer, version));
