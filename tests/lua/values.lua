@@ -81,11 +81,6 @@ test("options of any number are set and read", function()
   equal(m:option(4), nil)
 end)
 
-test("what is not built in says so when it is asked for", function()
-  local m, err = c:message("GET", "coap://localhost/", { hops = 1 })
-  equal(m, nil) equal(err.name, "ENOTSUP")
-end)
-
 test("what cannot go on says so when it is asked for", function()
   local m, err = c:message("GET", "coap://localhost/", { resume = 1024 })
   equal(m, nil) equal(err.name, "EINVAL")
