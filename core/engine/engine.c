@@ -262,15 +262,18 @@ static void on_empty(struct cp_engine *e, struct cp_link *link,
 }
 
 /* An answer that was given before goes out again, byte for byte. While there
- * is none yet the repeat is not answered: the ACK will be. */
+ * is none yet the repeat is not answered: the ACK will be. size: of the repeat,
+ * bytes. */
 static void on_repeat(struct cp_engine *e, struct cp_link *link,
-                      const struct cp_path *path, const struct cp_seen *seen)
+                      const struct cp_path *path, const struct cp_seen *seen,
+                      size_t size)
 {
     struct cp_path back = *path;
 
     e->stats.duplicates++;
     back.is_multicast = 0;
-    if (seen->reply_len > 0 && !path->is_multicast)
+    if (seen->reply_len > 0 && !path->is_multicast &&
+        cp_fresh_allows_again(e, link, &path->remote, seen->reply_len, size))
         cp_engine_send(e, link, &back, cp_bytes(seen->reply, seen->reply_len),
                        true);
 }
@@ -413,7 +416,7 @@ void cp_engine_datagram(struct cp_engine *e, struct cp_link *link,
 
         seen = cp_dedup_find(&e->dedup, link, &path->remote, &h, hash);
         if (seen != NULL) {
-            on_repeat(e, link, path, seen);
+            on_repeat(e, link, path, seen, datagram.len);
             return;
         }
         if (cp_dedup_add(&e->dedup, link, &path->remote, &h, hash, &seen) !=

@@ -100,14 +100,20 @@ static bool is_safe(const copal_msg *request)
     return request->code == COPAL_GET || request->code == COPAL_FETCH;
 }
 
+/* What a request of size bytes brings at most. */
+static size_t room_for(const struct cp_engine *e, size_t size)
+{
+    size_t room = size * (size_t)e->params.value[COPAL_P_ECHO_FACTOR];
+
+    return room < CP_FRESH_FREE ? CP_FRESH_FREE : room;
+}
+
 /* What may be sent now. The empty ACK before it counts, too. */
 static size_t room_of(const struct cp_answer *a)
 {
-    uint64_t factor = (uint64_t)a->x.engine->params.value[COPAL_P_ECHO_FACTOR];
-    size_t room = cp_datagram_size(a->wire, a->wire->token) * (size_t)factor;
+    size_t size = cp_datagram_size(a->wire, a->wire->token);
+    size_t room = room_for(a->x.engine, size);
 
-    if (room < CP_FRESH_FREE)
-        room = CP_FRESH_FREE;
     return a->acked ? room - EMPTY_ACK : room;
 }
 
@@ -119,6 +125,14 @@ static bool is_doubted(const struct cp_answer *a)
 bool cp_fresh_allows(const struct cp_answer *a, size_t size)
 {
     return a->is_proven || !is_doubted(a) || size <= room_of(a);
+}
+
+bool cp_fresh_allows_again(struct cp_engine *e, const struct cp_link *link,
+                           const struct cp_address *remote, size_t size,
+                           size_t request)
+{
+    return size <= CP_FRESH_FREE || size <= room_for(e, request) ||
+           !cp_fresh_doubts(e, link, remote);
 }
 
 bool cp_fresh_may_repeat(const struct cp_answer *a)

@@ -65,6 +65,13 @@ void cp_fresh_limit_blocks(struct cp_answer *a, const copal_msg *m);
  * CP_FRESH_FREE. */
 bool cp_fresh_allows(const struct cp_answer *a, size_t size);
 
+/* May an answer of size bytes go to remote once more, for a repeat of its request
+ * that has so many? By message id and token anything passes for a repeat, also
+ * what is much shorter than the request was. */
+bool cp_fresh_allows_again(struct cp_engine *e, const struct cp_link *link,
+                           const struct cp_address *remote, size_t size,
+                           size_t request);
+
 /* May an answer that goes separately be sent again until it is acknowledged? */
 bool cp_fresh_may_repeat(const struct cp_answer *a);
 

@@ -75,19 +75,21 @@ static void run(struct world *w, uint64_t ms)
     copal_sim_run(w->sim, ms);
 }
 
+static uint16_t newest_mid = 100; /* of the newest request from a stranger */
+
 /* A request from a stranger: "CON GET coap://server/big echo=..." Returns its
  * size. */
 static size_t send_from(struct world *w, const char *from, const char *text)
 {
-    static uint16_t mid = 100;
     uint8_t storage[256];
     struct cp_buf out = cp_buf_fixed(storage, sizeof(storage));
     copal_msg *m = message_of(w->client, text + 4);
     copal_bytes datagram;
 
-    mid++;
+    newest_mid++;
     assert_int_equal(cp_datagram_encode(m, text[0] == 'C' ? CP_CON : CP_NON,
-                                        mid, cp_bytes(&mid, 2), &out),
+                                        newest_mid, cp_bytes(&newest_mid, 2),
+                                        &out),
                      0);
     copal_msg_unref(m);
     assert_int_equal(cp_buf_finish(&out, &datagram), 0);
@@ -198,6 +200,36 @@ static void a_long_request_may_have_a_longer_answer(void **state)
     copal_tune(w->server, NULL, COPAL_P_ECHO_FACTOR, 0);
     send(w, "CON GET coap://server/big?%s", query);
     assert_true(s->longest > 1000);
+}
+
+/* The header of the newest request again, for which its answer is repeated. */
+static void send_header_again(struct world *w)
+{
+    uint8_t header[6] = {0x42, COPAL_GET, (uint8_t)(newest_mid >> 8),
+                         (uint8_t)newest_mid};
+
+    memcpy(header + 4, &newest_mid, 2);
+    copal_sim_inject(w->sim, STRANGER, "server",
+                     (copal_bytes){header, sizeof(header)});
+    run(w, 0);
+}
+
+static void a_short_repeat_does_not_bring_the_answer_to_a_long_one(void **state)
+{
+    struct world *w = *state;
+    struct seen *s = watch_strangers(w);
+    char query[200] = {0};
+
+    memset(query, 'q', 90);
+    serve_body(w, COPAL_GET, "/big", 0, 1000);
+    send(w, "CON GET coap://server/big?%s", query);
+    assert_true(s->longest > MOST && s->count == 1);
+    send_header_again(w);
+    assert_int_equal(s->count, 1);
+    send(w, "CON GET coap://server/big"); /* one that any repeat may bring */
+    assert_true(s->count == 2);
+    send_header_again(w);
+    assert_true(s->count == 3 && s->again == 1);
 }
 
 static void loopback_is_guarded_only_if_told_so(void **state)
@@ -791,6 +823,7 @@ int main(void)
         guarded(a_stranger_gets_a_small_block_with_an_echo),
         guarded(who_sends_it_back_gets_all),
         guarded(a_long_request_may_have_a_longer_answer),
+        guarded(a_short_repeat_does_not_bring_the_answer_to_a_long_one),
         guarded(loopback_is_guarded_only_if_told_so),
         guarded(who_knows_no_echo_is_served_in_small_blocks),
         guarded(a_later_block_is_no_larger),
