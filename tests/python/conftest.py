@@ -16,6 +16,15 @@ from copal.pytest import copal_sim as copal_sim  # also when its entry point is 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 EXAMPLES = os.path.join(ROOT, "examples", "python")
 
+# AddressSanitizer keeps what was freed for a while: there a process grows.
+IS_QUARANTINED = "asan" in os.environ.get("LD_PRELOAD", "")
+
+
+def resident():
+    """Memory of this process, in bytes."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
 
 @pytest.fixture
 def pair(copal_sim):

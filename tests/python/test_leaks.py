@@ -11,20 +11,14 @@ import sys
 import pytest
 
 import copal
+from conftest import IS_QUARANTINED, resident
 from copal import _copal
 
 MANY = int(os.environ.get("COPAL_LEAKS", 20000))
 REST = 5000  # requests between pauses: message ids come back
 PAUSE = 300  # seconds: EXCHANGE_LIFETIME and some more
 GROWTH = 1 << 20  # bytes
-# AddressSanitizer keeps what was freed for a while: there a process grows.
-IS_QUARANTINED = "asan" in os.environ.get("LD_PRELOAD", "")
 T = "coap://server/t"
-
-
-def resident():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 async def main_awaits(c, n):
