@@ -196,7 +196,7 @@ enum {
     COPAL_CONTENT,                                 /* 2.05                   */
     COPAL_CONTINUE = COPAL_CODE(2, 31),            /* 2.31 * RFC 7959 2.9.1  */
     COPAL_BAD_REQUEST = COPAL_CODE(4, 0),          /* 4.00 *                 */
-    COPAL_UNAUTHORIZED,                            /* 4.01 * COPAL_SECURE    */
+    COPAL_UNAUTHORIZED,                            /* 4.01 * RFC 9175 2.4    */
     COPAL_BAD_OPTION,                              /* 4.02 * 5.4.1           */
     COPAL_FORBIDDEN,                               /* 4.03                   */
     COPAL_NOT_FOUND,                               /* 4.04 *                 */

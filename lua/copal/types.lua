@@ -107,12 +107,16 @@ function Message:copy() end
 ---@field params table<string, string> the {name} segments of its path
 ---@field chunks fun(self): fun(): string?, integer?, boolean? of a streamed resource
 
----@class copal.Options parameters named as in copal.h, times in seconds, and:
+---@class copal.Options parameters named as in copal.h, times in seconds; options: max_age, if_match, request_tag, ...; and:
 ---@field format? copal.FormatLike
 ---@field accept? copal.FormatLike
 ---@field query? table<string|integer, string|number|true>
 ---@field options? table<string|integer, string|integer|true|table>
 ---@field non? boolean
+---@field no_cache? boolean ask, whatever the cache or a 4.29 says
+---@field raw_blocks? boolean hands off Block1 and Block2
+---@field any_port? boolean the answer may come from another port
+---@field problem? copal.Problem|table|string as the payload; a string is its title
 ---@field from? string
 ---@field etag? string
 ---@field timeout? copal.Seconds
@@ -297,8 +301,7 @@ function Endpoint:disconnect(scope) end
 ---@param fn? fun(event: table, text: string)
 ---@return true?, copal.Error?
 function Endpoint:trace(what, fn) end
-
---- Writes to a file: "capture", plaintext messages as pcapng. No path: no more.
+---Writes to a file: "capture", plaintext messages as pcapng. No path: no more.
 ---@param what "capture"|"keys"|"recording"
 ---@param path string?
 ---@return true?, copal.Error?
