@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/siphash.h"
 
 struct cp_map_node {
     struct cp_map_node *next; /* of the same bucket; NULL when in no map too */
@@ -27,12 +28,6 @@ void cp_map_init(struct cp_map *map, struct cp_mem *mem,
 
 /* Frees the table, not what is in it. */
 void cp_map_clear(struct cp_map *map);
-
-/* SipHash-1-3. */
-uint64_t cp_siphash(const uint8_t key[16], const void *data, size_t len);
-
-/* SipHash-2-4, for what strangers get to see and must not be able to make. */
-uint64_t cp_siphash_mac(const uint8_t key[16], const void *data, size_t len);
 
 static inline uint64_t cp_map_hash(const struct cp_map *map, const void *data,
                                    size_t len)

@@ -51,7 +51,7 @@ void cp_pcapng_begin(struct cp_buf *b)
 
 /* ---- Packets ---- */
 
-/* As it stands in the packet. len 4 or 16. */
+/* An address as the packet has it; of IPv4 the first 4 bytes. */
 struct shown {
     uint8_t ip[16];
     uint16_t port;

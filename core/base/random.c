@@ -1,10 +1,11 @@
 #include "base/random.h"
 
-#include "base/map.h"
 #include "base/mem.h"
+#include "base/siphash.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
