@@ -178,22 +178,12 @@ void cp_answer_keep_silent(copal_exchange *x)
     cp_answer_finish(x);
 }
 
-static bool etag_is_known(const copal_msg *request, copal_bytes etag)
-{
-    for (size_t i = 0; i < request->option_count; i++)
-        if (request->options[i].number == COPAL_OPT_ETAG &&
-            cp_bytes_equal(cp_msg_option_value(request, &request->options[i]),
-                           etag))
-            return true;
-    return false;
-}
-
 /* What the asker has already, or cannot take: another answer in m's place.
  * RFC 7252 5.9.1.3 and 5.10.4. 0: m stands as it is, or *instead is set. */
 static int replace_answer(const copal_msg *request, const copal_msg *m,
                           copal_msg **instead)
 {
-    const struct cp_option *etag = cp_msg_find(m, COPAL_OPT_ETAG);
+    copal_bytes etag = cp_msg_etag(m);
     uint64_t format = cp_msg_uint_or(m, COPAL_OPT_CONTENT_FORMAT, UINT64_MAX);
     int code = 0;
 
@@ -202,8 +192,7 @@ static int replace_answer(const copal_msg *request, const copal_msg *m,
     if (format != UINT64_MAX &&
         cp_msg_uint_or(request, COPAL_OPT_ACCEPT, format) != format)
         code = COPAL_NOT_ACCEPTABLE;
-    else if (etag != NULL && cp_msg_has(request, COPAL_OPT_ETAG) &&
-             etag_is_known(request, cp_msg_option_value(m, etag)))
+    else if (cp_msg_has_etag(request, etag))
         code = COPAL_VALID;
     if (code == 0)
         return 0;
@@ -212,11 +201,10 @@ static int replace_answer(const copal_msg *request, const copal_msg *m,
         return COPAL_ENOMEM;
     (*instead)->flags = m->flags & COPAL_NON;
     if (code == COPAL_VALID &&
-        (cp_msg_add(*instead, COPAL_OPT_ETAG, cp_msg_option_value(m, etag)) !=
-             0 ||
+        (cp_msg_add(*instead, COPAL_OPT_ETAG, etag) != 0 ||
          (cp_msg_has(m, COPAL_OPT_MAX_AGE) &&
-          cp_msg_add_uint(*instead, COPAL_OPT_MAX_AGE,
-                          cp_msg_uint_or(m, COPAL_OPT_MAX_AGE, 60)) != 0))) {
+          cp_msg_add_uint(*instead, COPAL_OPT_MAX_AGE, cp_msg_max_age(m)) !=
+              0))) {
         copal_msg_unref(*instead);
         *instead = NULL;
         return COPAL_ENOMEM;
@@ -279,6 +267,14 @@ int copal_respond(copal_exchange *x, copal_msg *m)
     return err;
 }
 
+/* On the wire a code is one byte: RFC 7252 3. */
+static int check_code(copal_exchange *x, int code)
+{
+    return code < 0 || code > 255 ? cp_why(x->mem, COPAL_EINVAL,
+                                           "reply: code %d; use 0 to 255", code)
+                                  : 0;
+}
+
 int copal_reply(copal_exchange *x, int code, int format, copal_bytes body)
 {
     copal_msg *m;
@@ -291,9 +287,7 @@ int copal_reply(copal_exchange *x, int code, int format, copal_bytes body)
     m = cp_msg_new(x->mem, code, 16 + body.len);
     if (m == NULL)
         return COPAL_ENOMEM;
-    err = code < 0 || code > 255 ? cp_why(x->mem, COPAL_EINVAL,
-                                          "reply: code %d; use 0 to 255", code)
-                                 : 0;
+    err = check_code(x, code);
     if (err == 0 && (format < COPAL_NO_FORMAT || format > UINT16_MAX))
         err = cp_why(x->mem, COPAL_EINVAL,
                      "reply: format %d; use 0 to 65535, or COPAL_NO_FORMAT",
@@ -328,10 +322,9 @@ int copal_reply_problem(copal_exchange *x, int code, const char *title,
     m = cp_msg_new(x->mem, code, 0);
     err = copal_msg_set_problem(m, &p);
     if (err == 0)
-        err = code < 0 || code > 255
-                  ? cp_why(x->mem, COPAL_EINVAL, "reply: code %d; use 0 to 255",
-                           code)
-                  : copal_respond(x, m);
+        err = check_code(x, code);
+    if (err == 0)
+        err = copal_respond(x, m);
     copal_msg_unref(m);
     return err;
 }

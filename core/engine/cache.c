@@ -5,18 +5,9 @@
 #include "engine/trace.h"
 #include "wire/option.h"
 
-enum {
-    DEFAULT_MAX_AGE = 60 /* s, RFC 7252 5.10.5 */
-};
-
 static bool is_on(const struct cp_engine *e)
 {
     return e->params.value[COPAL_P_CACHE_MEMORY] > 0;
-}
-
-static bool is_safe(const copal_msg *request)
-{
-    return request->code == COPAL_GET || request->code == COPAL_FETCH;
 }
 
 /* Is an answer to it the whole of what was asked for, from one server? */
@@ -25,7 +16,7 @@ static bool asks_for_whole(const copal_msg *request)
     const unsigned in_parts =
         COPAL_STREAM_IN | COPAL_STREAM_OUT | COPAL_RAW_BLOCKS;
 
-    return is_safe(request) && (request->flags & in_parts) == 0 &&
+    return cp_code_is_safe(request->code) && (request->flags & in_parts) == 0 &&
            !request->is_multicast && !request->resumed &&
            !cp_msg_has(request, COPAL_OPT_BLOCK1) &&
            !cp_msg_has(request, COPAL_OPT_BLOCK2);
@@ -50,23 +41,7 @@ static bool may_be_kept(const copal_msg *m)
 
 uint64_t cp_cache_lifetime(const copal_msg *m)
 {
-    return 1000 * cp_msg_uint_or(m, COPAL_OPT_MAX_AGE, DEFAULT_MAX_AGE);
-}
-
-static copal_bytes etag_of(const copal_msg *m)
-{
-    const struct cp_option *o = cp_msg_find(m, COPAL_OPT_ETAG);
-
-    return o == NULL ? (copal_bytes){0} : cp_msg_option_value(m, o);
-}
-
-static bool has_etag(const copal_msg *m, copal_bytes etag)
-{
-    for (size_t i = 0; i < m->option_count; i++)
-        if (m->options[i].number == COPAL_OPT_ETAG &&
-            cp_bytes_equal(cp_msg_option_value(m, &m->options[i]), etag))
-            return true;
-    return false;
+    return 1000 * cp_msg_max_age(m);
 }
 
 /* ---- Without asking ---- */
@@ -107,7 +82,6 @@ static copal_msg *fresh_answer(copal_exchange *x)
 {
     struct cp_engine *e = x->engine;
     struct cp_cached *c;
-    copal_bytes etag;
     copal_msg *m;
     uint64_t key;
 
@@ -118,8 +92,7 @@ static copal_msg *fresh_answer(copal_exchange *x)
     if (c == NULL)
         return NULL;
     m = cp_cache_shown(x, c->msg, (c->fresh_until - e->now) / 1000);
-    etag = etag_of(c->msg);
-    if (m != NULL && etag.len > 0 && has_etag(x->request, etag))
+    if (m != NULL && cp_msg_has_etag(x->request, cp_msg_etag(c->msg)))
         make_valid(m);
     return m;
 }
@@ -157,9 +130,9 @@ static int offer_etags(struct cp_cache_use *use, copal_msg **m)
     int err = asking == NULL ? COPAL_ENOMEM : 0;
 
     for (size_t i = 0; i < use->offered_count && err == 0; i++) {
-        copal_bytes etag = etag_of(use->offered[i]);
+        copal_bytes etag = cp_msg_etag(use->offered[i]);
 
-        if (!has_etag(asking, etag))
+        if (!cp_msg_has_etag(asking, etag))
             err = cp_msg_add(asking, COPAL_OPT_ETAG, etag);
     }
     if (err != 0) {
@@ -181,7 +154,7 @@ static int out(copal_exchange *x, copal_msg **m)
     if (!x->is_ask || !is_on(e))
         return CP_PASS;
     use = &cp_ask_of(x)->cache;
-    use->may_act = !is_safe(x->request);
+    use->may_act = !cp_code_is_safe(x->request->code);
     if (!asks_for_whole(x->request))
         return CP_PASS;
     if (!cp_cache_resource(e, x->request, NULL, &resource) ||
@@ -234,13 +207,13 @@ static copal_msg *meant_by(copal_exchange *x, const copal_msg *m)
     uint64_t key;
 
     for (size_t i = 0; i < use->offered_count; i++)
-        if (has_etag(use->offered[i], etag_of(m)))
+        if (cp_msg_has_etag(use->offered[i], cp_msg_etag(m)))
             return copal_msg_ref(use->offered[i]);
     if (!cp_cache_key(x->engine, x->request, &key))
         return NULL;
     count = cp_cache_candidates(x->engine, key, kept);
     while (count-- > 0) {
-        if (meant == NULL && has_etag(kept[count], etag_of(m)))
+        if (meant == NULL && cp_msg_has_etag(kept[count], cp_msg_etag(m)))
             meant = copal_msg_ref(kept[count]);
         copal_msg_unref(kept[count]);
     }
@@ -294,7 +267,7 @@ static int validated(copal_exchange *x, copal_msg **m)
     if (whole == NULL)
         return COPAL_ENOMEM;
     keep(x, whole);
-    if (has_etag(x->request, etag_of(*m))) {
+    if (cp_msg_has_etag(x->request, cp_msg_etag(*m))) {
         copal_msg_unref(whole);
         return CP_PASS;
     }
@@ -317,7 +290,7 @@ static int in(copal_exchange *x, copal_msg **m)
     cp_held_back_note(x, *m);
     if (!is_on(x->engine))
         return CP_PASS;
-    if (!is_safe(x->request)) {
+    if (!cp_code_is_safe(x->request->code)) {
         a->cache.may_act = false;
         if (cp_code_class((*m)->code) == 2)
             changed(x, *m);

@@ -12,8 +12,7 @@ struct cp_engine;
 
 enum {
     CP_CACHE_ETAGS = 4, /* representations kept of one request */
-    CP_CACHE_COUNTERS = 256,
-    CP_MAX_HELD_BACK = 256 /* answers 4.29; a payload of theirs is short, too */
+    CP_CACHE_COUNTERS = 256
 };
 
 /* The stage nearest the application: whole answers pass by it. */
@@ -78,6 +77,10 @@ bool cp_cache_resource(struct cp_engine *e, const copal_msg *request,
 /* The same of all that an answer depends on: the cache key and, of a FETCH,
  * the payload. RFC 7252 5.6, RFC 8132 2. */
 bool cp_cache_key(struct cp_engine *e, const copal_msg *request, uint64_t *out);
+
+/* A copy, not frozen, of m with this payload: nothing in it is borrowed from
+ * the message it came in. NULL: out of memory. */
+copal_msg *cp_cache_own_copy(const copal_msg *m, copal_bytes payload);
 
 /* NULL: none is fresh. It counts as used. */
 struct cp_cached *cp_cache_fresh(struct cp_engine *e, uint64_t key);

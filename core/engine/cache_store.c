@@ -175,13 +175,6 @@ size_t cp_cache_candidates(struct cp_engine *e, uint64_t key,
 
 /* ---- Keeping ---- */
 
-static copal_bytes etag_of(const copal_msg *m)
-{
-    const struct cp_option *o = cp_msg_find(m, COPAL_OPT_ETAG);
-
-    return o == NULL ? (copal_bytes){0} : cp_msg_option_value(m, o);
-}
-
 /* What is kept under key gives way to m: at once where an ETag could not bring
  * it back, or where there are enough that could. */
 static void outdate(struct cp_engine *e, uint64_t key, const copal_msg *m)
@@ -190,10 +183,10 @@ static void outdate(struct cp_engine *e, uint64_t key, const copal_msg *m)
     size_t left = 0;
 
     for (struct cp_cached *c = first_of(e, key); c != NULL; c = next) {
-        copal_bytes etag = etag_of(c->msg);
+        copal_bytes etag = cp_msg_etag(c->msg);
 
         next = next_of(c);
-        if (etag.len == 0 || cp_bytes_equal(etag, etag_of(m))) {
+        if (etag.len == 0 || cp_bytes_equal(etag, cp_msg_etag(m))) {
             give_up(e, c);
             continue;
         }
@@ -206,11 +199,8 @@ static void outdate(struct cp_engine *e, uint64_t key, const copal_msg *m)
         give_up(e, first);
 }
 
-/* The answer by itself: nothing of it is left in the message it came in. */
-static copal_msg *own_copy(const copal_msg *m)
+copal_msg *cp_cache_own_copy(const copal_msg *m, copal_bytes payload)
 {
-    static const uint16_t of_transfer[] = {COPAL_OPT_OBSERVE, COPAL_OPT_BLOCK1,
-                                           COPAL_OPT_BLOCK2};
     copal_msg *copy = cp_msg_derive(m);
 
     if (copy == NULL)
@@ -219,12 +209,23 @@ static copal_msg *own_copy(const copal_msg *m)
     copy->request = NULL;
     copy->token = (copal_bytes){0};
     copy->type = 0xff;
-    for (size_t i = 0; i < sizeof(of_transfer) / sizeof(*of_transfer); i++)
-        cp_msg_remove(copy, of_transfer[i]);
-    if (m->payload.len > 0 && cp_msg_copy_payload(copy, m->payload) != 0) {
+    if (cp_msg_copy_payload(copy, payload) != 0) {
         copal_msg_unref(copy);
         return NULL;
     }
+    return copy;
+}
+
+/* Which notification it came as, and in which blocks, is not kept. */
+static copal_msg *kept_of(const copal_msg *m)
+{
+    copal_msg *copy = cp_cache_own_copy(m, m->payload);
+
+    if (copy == NULL)
+        return NULL;
+    cp_msg_remove(copy, COPAL_OPT_OBSERVE);
+    cp_msg_remove(copy, COPAL_OPT_BLOCK1);
+    cp_msg_remove(copy, COPAL_OPT_BLOCK2);
     copy->frozen = true;
     return copy;
 }
@@ -245,7 +246,7 @@ static struct cp_cached *cached_new(struct cp_engine *e, const copal_msg *m)
 
     if (c == NULL)
         return NULL;
-    c->msg = own_copy(m);
+    c->msg = kept_of(m);
     if (c->msg == NULL) {
         cp_free(e->mem, c);
         return NULL;

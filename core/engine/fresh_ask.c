@@ -34,8 +34,7 @@ static bool is_cut(copal_exchange *x, const copal_msg *m)
 
     return o != NULL && cp_block_decode(cp_msg_option_value(m, o), &b) == 0 &&
            cp_fresh_option(sent) == NULL && b.num == 0 && b.more &&
-           b.size < cp_transfer_own_size(x) &&
-           (sent->code == COPAL_GET || sent->code == COPAL_FETCH) &&
+           b.size < cp_transfer_own_size(x) && cp_code_is_safe(sent->code) &&
            !cp_msg_has(x->request, COPAL_OPT_BLOCK2) &&
            !cp_msg_has(sent, COPAL_OPT_BLOCK1) &&
            !cp_msg_has(sent, COPAL_OPT_Q_BLOCK1) && !a->is_observed &&

@@ -18,8 +18,8 @@ enum {
 
 /* ---- Echo values ---- */
 
-/* Made of who and when, and kept nowhere. The times are not in it: there are
- * only two that count. RFC 9175 appendix A, item 2. */
+/* Made of who and when, and kept nowhere. The slot need not stand in it: there
+ * are only two that count. RFC 9175 appendix A, item 2. */
 static uint64_t echo_value(const struct cp_engine *e,
                            const struct cp_address *remote, uint64_t slot)
 {
@@ -37,14 +37,14 @@ static bool is_ours(const struct cp_engine *e, const struct cp_address *remote,
                     copal_bytes value)
 {
     uint64_t slot = e->now / ECHO_SLOT_MS, given;
-    bool is_newest, is_newer;
+    bool is_of_this_slot, is_of_the_last;
 
     if (value.len != sizeof(given))
         return false;
     memcpy(&given, value.data, sizeof(given));
-    is_newest = (given ^ echo_value(e, remote, slot)) == 0;
-    is_newer = (given ^ echo_value(e, remote, slot - 1)) == 0;
-    return is_newest | is_newer;
+    is_of_this_slot = (given ^ echo_value(e, remote, slot)) == 0;
+    is_of_the_last = (given ^ echo_value(e, remote, slot - 1)) == 0;
+    return is_of_this_slot | is_of_the_last;
 }
 
 /* ---- Proofs ---- */
@@ -94,11 +94,6 @@ void cp_fresh_missed(struct cp_engine *e, struct cp_link *link,
 }
 
 /* ---- Answers ---- */
-
-static bool is_safe(const copal_msg *request)
-{
-    return request->code == COPAL_GET || request->code == COPAL_FETCH;
-}
 
 /* What a request of size bytes brings at most. */
 static size_t room_for(const struct cp_engine *e, size_t size)
@@ -218,7 +213,7 @@ copal_msg *cp_fresh_instead(const struct cp_answer *a, const copal_msg *m)
     struct cp_observer *o = cp_msg_has(m, COPAL_OPT_OBSERVE)
                                 ? cp_observer_find(e, a->link, a->wire)
                                 : NULL;
-    bool again = is_safe(a->wire);
+    bool again = cp_code_is_safe(a->wire->code);
     uint8_t storage[CP_ECHO_LEN];
     copal_msg *n = cp_msg_new(m->mem, again ? COPAL_UNAUTHORIZED : m->code,
                               2 * CP_ECHO_LEN);

@@ -3,6 +3,7 @@
 #include "engine/core.h"
 
 enum {
+    MAX_HELD_BACK = 256,
     LONGEST_PAYLOAD = 1024 /* bytes, of an answer that is kept; else without */
 };
 
@@ -59,7 +60,7 @@ static void make_room(struct cp_engine *e)
         struct cp_held_back *h =
             cp_container_of(place, struct cp_held_back, place);
 
-        if (h->until > e->now && e->caching.held_back.count < CP_MAX_HELD_BACK)
+        if (h->until > e->now && e->caching.held_back.count < MAX_HELD_BACK)
             break;
         if (h->until > e->now)
             cp_engine_limited(e, "held_back");
@@ -67,25 +68,16 @@ static void make_room(struct cp_engine *e)
     }
 }
 
-/* By itself: nothing of it is left in the message it came in. */
-static copal_msg *own_copy(const copal_msg *m)
+static copal_msg *kept_of(const copal_msg *m)
 {
-    copal_msg *copy = cp_msg_derive(m);
     bool is_short = m->payload.len <= LONGEST_PAYLOAD;
+    copal_msg *copy =
+        cp_cache_own_copy(m, is_short ? m->payload : (copal_bytes){0});
 
     if (copy == NULL)
         return NULL;
-    copal_msg_unref(copy->request);
-    copy->request = NULL;
-    copy->token = (copal_bytes){0};
-    copy->type = 0xff;
     if (!is_short)
         cp_msg_remove(copy, COPAL_OPT_CONTENT_FORMAT);
-    if (cp_msg_copy_payload(copy, is_short ? m->payload : (copal_bytes){0}) !=
-        0) {
-        copal_msg_unref(copy);
-        return NULL;
-    }
     copy->frozen = true;
     return copy;
 }
@@ -96,7 +88,7 @@ static void hold_back(struct cp_engine *e, uint64_t key, const copal_msg *m)
 
     if (h == NULL)
         return;
-    h->msg = own_copy(m);
+    h->msg = kept_of(m);
     if (h->msg == NULL) {
         cp_free(e->mem, h);
         return;

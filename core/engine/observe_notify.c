@@ -91,18 +91,8 @@ static copal_msg *unacceptable_of(struct cp_telling *t)
 
 static bool has_already(const struct cp_observer *o, const copal_msg *m)
 {
-    const copal_msg *request = o->request;
-    const struct cp_option *etag = cp_msg_find(m, COPAL_OPT_ETAG);
-
-    if (etag == NULL || !cp_msg_has(request, COPAL_OPT_ETAG) ||
-        m->code != COPAL_CONTENT)
-        return false;
-    for (size_t i = 0; i < request->option_count; i++)
-        if (request->options[i].number == COPAL_OPT_ETAG &&
-            cp_bytes_equal(cp_msg_option_value(request, &request->options[i]),
-                           cp_msg_option_value(m, etag)))
-            return true;
-    return false;
+    return m->code == COPAL_CONTENT &&
+           cp_msg_has_etag(o->request, cp_msg_etag(m));
 }
 
 /* Out of memory: as if the network had lost it. */

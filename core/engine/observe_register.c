@@ -53,7 +53,7 @@ void cp_observe_register_in(copal_exchange *x, const copal_msg *m)
     if (block != NULL &&
         cp_block_decode(cp_msg_option_value(m, block), &b) == 0 && b.num > 0)
         return; /* only a whole state can be registered for: RFC 7959 2.6 */
-    if (m->code != COPAL_GET && m->code != COPAL_FETCH)
+    if (!cp_code_is_safe(m->code))
         return;
     value = cp_msg_uint_or(m, COPAL_OPT_OBSERVE, UINT64_MAX);
     a->registers = value == 0;

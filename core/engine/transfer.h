@@ -72,12 +72,13 @@ copal_bytes cp_transfer_part_of(copal_bytes body, uint64_t offset,
 /* ---- bodies.c ---- */
 
 /* Who sends which body: the other end and the request's cache key, which has
- * its Request-Tags in it (RFC 9175 3.3), as 64 bits of SipHash under a random key of ours. They are taken for the thing itself:
- * nobody can aim at a collision, and by chance there is none among as many as
- * BODY_MEMORY holds. A FETCH's payload is not part of it: each block of an
- * upload has another, and later blocks of an answer may be asked for with or
- * without it; two answers of one sender that are mixed up so differ in their
- * ETag. RFC 8132 2, RFC 7959 2.4. */
+ * its Request-Tags in it (RFC 9175 3.3), as 64 bits of SipHash under a random
+ * key of ours. They are taken for the thing itself: nobody can aim at a
+ * collision, and by chance there is none among as many as BODY_MEMORY holds. A
+ * FETCH's payload is not part of it: each block of an upload has another, and
+ * later blocks of an answer may be asked for with or without it; two answers of
+ * one sender that are mixed up so differ in their ETag. RFC 8132 2, RFC 7959
+ * 2.4. */
 uint64_t cp_bodies_key(struct cp_engine *e, const struct cp_link *link,
                        const struct cp_address *remote,
                        const copal_msg *request);

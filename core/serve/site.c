@@ -110,11 +110,6 @@ struct choice {
     struct cp_handler *handler;
 };
 
-static bool reads(int method)
-{
-    return method == COPAL_GET || method == COPAL_FETCH;
-}
-
 /* Formats against what was said of the place: what it gives, and for PUT what
  * it takes. */
 static int judge_formats(const struct cp_place *p, const copal_msg *m)
@@ -122,7 +117,7 @@ static int judge_formats(const struct cp_place *p, const copal_msg *m)
     const struct cp_option *accept = cp_msg_find(m, COPAL_OPT_ACCEPT);
     const struct cp_option *format = cp_msg_find(m, COPAL_OPT_CONTENT_FORMAT);
 
-    if (accept != NULL && reads(m->code) &&
+    if (accept != NULL && cp_code_is_safe(m->code) &&
         !cp_wellknown_allows(p, cp_bytes_uint(cp_msg_option_value(m, accept))))
         return COPAL_NOT_ACCEPTABLE;
     if (format != NULL && m->code == COPAL_PUT &&
@@ -354,7 +349,7 @@ static int notify_all(struct cp_site *s, const struct cp_place *p,
     list_each (node, after, &p->methods) {
         struct cp_method *m = cp_container_of(node, struct cp_method, node);
 
-        if (m->method == 0 || reads(m->method))
+        if (m->method == 0 || cp_code_is_safe(m->method))
             told += cp_observe_notify(s->engine, m->handler, path);
     }
     return told;

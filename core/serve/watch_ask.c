@@ -6,8 +6,6 @@
 #include <stdio.h>
 
 enum {
-    DEFAULT_MAX_AGE = 60, /* s, RFC 7252 5.10.5 */
-
     /* s. A server confirms at least once a day that its observers are there
      * (RFC 7641 4.5), so a longer Max-Age says nothing of its own health. */
     LONGEST_MAX_AGE = 86400,
@@ -158,18 +156,15 @@ static void on_timer(const copal_event *ev, void *user)
  * each resource that does not change would be taken for one that is gone. */
 int cp_watch_heard(struct cp_watch *w, const copal_msg *msg)
 {
-    int64_t max_age = copal_msg_uint(msg, COPAL_OPT_MAX_AGE);
+    uint64_t max_age = cp_msg_max_age(msg);
     uint64_t now = copal_now(w->endpoint), lead;
 
-    if (max_age < 0)
-        max_age = DEFAULT_MAX_AGE;
     if (max_age > LONGEST_MAX_AGE)
         max_age = LONGEST_MAX_AGE;
     w->state = CP_WATCH_HEARING;
     w->wait = FIRST_WAIT;
     w->heard_at = now;
-    w->act_at = now + 1000 * (uint64_t)max_age + REFRESH_AFTER +
-                below(w, REFRESH_SPREAD);
+    w->act_at = now + 1000 * max_age + REFRESH_AFTER + below(w, REFRESH_SPREAD);
     w->silent_at = w->act_at + w->terms.patience;
     if (w->terms.silence == 0)
         return arm(w);

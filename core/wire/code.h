@@ -20,6 +20,12 @@ static inline bool cp_code_is_request(int code)
     return code != 0 && cp_code_class(code) == 0;
 }
 
+/* It only asks: done twice, it changes nothing. RFC 7252 5.1, RFC 8132 2. */
+static inline bool cp_code_is_safe(int method)
+{
+    return method == COPAL_GET || method == COPAL_FETCH;
+}
+
 static inline bool cp_code_is_response(int code)
 {
     return cp_code_class(code) == 2 || cp_code_class(code) == 4 ||

@@ -75,6 +75,29 @@ const struct cp_option *cp_msg_find(const copal_msg *m, unsigned option)
     return NULL;
 }
 
+copal_bytes cp_msg_etag(const copal_msg *m)
+{
+    const struct cp_option *o = cp_msg_find(m, COPAL_OPT_ETAG);
+
+    return o == NULL ? (copal_bytes){0} : cp_msg_option_value(m, o);
+}
+
+bool cp_msg_has_etag(const copal_msg *m, copal_bytes etag)
+{
+    if (etag.len == 0 || !cp_msg_has(m, COPAL_OPT_ETAG))
+        return false;
+    for (size_t i = 0; i < m->option_count; i++)
+        if (m->options[i].number == COPAL_OPT_ETAG &&
+            cp_bytes_equal(cp_msg_option_value(m, &m->options[i]), etag))
+            return true;
+    return false;
+}
+
+uint64_t cp_msg_max_age(const copal_msg *m)
+{
+    return cp_msg_uint_or(m, COPAL_OPT_MAX_AGE, 60);
+}
+
 uint64_t cp_msg_uint_or(const copal_msg *m, unsigned option, uint64_t otherwise)
 {
     const struct cp_option *o = cp_msg_find(m, option);

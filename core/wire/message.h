@@ -105,6 +105,15 @@ const struct cp_option *cp_msg_find(const copal_msg *m, unsigned option);
 uint64_t cp_msg_uint_or(const copal_msg *m, unsigned option,
                         uint64_t otherwise);
 
+/* The first ETag, which is all that a response has; empty: none. */
+copal_bytes cp_msg_etag(const copal_msg *m);
+
+/* Is etag among m's ETags? Not if it is empty. RFC 7252 5.10.6.2. */
+bool cp_msg_has_etag(const copal_msg *m, copal_bytes etag);
+
+/* Seconds that a response is fresh; 60 if it does not say. RFC 7252 5.10.5. */
+uint64_t cp_msg_max_age(const copal_msg *m);
+
 /* Adds, sorted, behind those of the same number; value may be another option's
  * of m. COPAL_ENOMEM, COPAL_ELIMIT. No check of frozen or of the table: the
  * public functions do that. */

@@ -314,14 +314,12 @@ int copal_msg_set_payload(copal_msg *m, int format, copal_bytes body)
 static const char *why_not_resumed(const copal_msg *m, uint64_t offset,
                                    copal_bytes etag)
 {
-    bool is_fetching = m->code == COPAL_GET || m->code == COPAL_FETCH;
-
     if (etag.len > sizeof(m->resume_etag) ||
         (etag.len > 0 && etag.data == NULL))
         return "an ETag is 1 to 8 bytes";
     if (offset >> 30 != 0)
         return "blocks reach up to 1 GiB";
-    if (etag.len > 0 && !is_fetching)
+    if (etag.len > 0 && !cp_code_is_safe(m->code))
         return "to do it again for the rest of its answer is only safe with "
                "GET and FETCH";
     if (etag.len == 0 && (m->code == COPAL_GET || m->code == COPAL_DELETE))
