@@ -57,29 +57,28 @@ static uint64_t time_of(const struct cp_capture *log,
     return path->remote.family == CP_NAMED ? us : log->began + us;
 }
 
-static void write_out(struct cp_capture *log, struct cp_buf *b)
+static bool write_out(struct cp_capture *log, copal_bytes bytes)
 {
-    copal_bytes bytes;
-
-    if (cp_buf_finish(b, &bytes) == 0 && /* else the network lost it, too */
-        fwrite(bytes.data, 1, bytes.len, log->file) != bytes.len) {
-        cp_trace_state(log->endpoint->engine, "capture_failed",
-                       strerror(errno));
-        cp_endpoint_end_capture(log->endpoint);
-    }
-    cp_buf_free(b);
+    return fwrite(bytes.data, 1, bytes.len, log->file) == bytes.len;
 }
 
 static void on_datagram(void *user, const struct cp_path *path,
                         copal_bytes datagram, bool out)
 {
     struct cp_capture *log = user;
-    struct cp_buf b = cp_buf_new(log->endpoint->mem);
+    copal *c = log->endpoint;
+    struct cp_buf b = cp_buf_new(c->mem);
     struct cp_address local = local_of(log, path);
+    copal_bytes packet;
 
     cp_pcapng_put(&b, time_of(log, path), out ? &local : &path->remote,
                   out ? &path->remote : &local, KNOWN_PORT, datagram);
-    write_out(log, &b);
+    if (cp_buf_finish(&b, &packet) == 0 && /* else the network lost it, too */
+        !write_out(log, packet)) {
+        cp_trace_state(c->engine, "capture_failed", strerror(errno));
+        cp_endpoint_end_capture(c);
+    }
+    cp_buf_free(&b);
 }
 
 static int file_error(copal *c, const char *path)
@@ -103,28 +102,40 @@ void cp_endpoint_end_capture(copal *c)
     cp_free(c->mem, log);
 }
 
+/* Whole packets at once: a crash loses none. */
+static bool open_file(struct cp_capture *log, const char *path)
+{
+    uint8_t storage[CP_PCAPNG_BEGINNING];
+    struct cp_buf b = cp_buf_fixed(storage, sizeof(storage));
+
+    log->file = fopen(path, "wbe");
+    if (log->file == NULL)
+        return false;
+    setvbuf(log->file, NULL, _IONBF, 0);
+    cp_pcapng_begin(&b);
+    return write_out(log, cp_bytes(storage, b.len));
+}
+
 static int begin_capture(copal *c, const char *path)
 {
     struct cp_capture *log = cp_zalloc(c->mem, sizeof(*log));
-    struct cp_buf b = cp_buf_new(c->mem);
+    int err;
 
     if (log == NULL)
         return COPAL_ENOMEM;
     log->endpoint = c;
     log->began = us_of_clock() - copal_now(c) * 1000;
-    log->file = fopen(path, "wbe");
-    if (log->file == NULL) {
+    if (!open_file(log, path)) {
+        err = file_error(c, path);
+        if (log->file != NULL)
+            fclose(log->file);
         cp_free(c->mem, log);
-        return file_error(c, path);
+        return err;
     }
-    /* Whole packets at once: a crash loses none. */
-    setvbuf(log->file, NULL, _IONBF, 0);
     c->capture = log;
     c->engine->tap.fn = on_datagram;
     c->engine->tap.user = log;
-    cp_pcapng_begin(&b);
-    write_out(log, &b);
-    return c->capture == NULL ? file_error(c, path) : 0;
+    return 0;
 }
 
 int copal_log_to(copal *c, copal_log what, const char *path)
@@ -139,7 +150,8 @@ int copal_log_to(copal *c, copal_log what, const char *path)
         return cp_why(c->mem, COPAL_ENOTSUP,
                       "the flight recorder: not built in yet");
     default:
-        return cp_why(c->mem, COPAL_EINVAL, "copal_log_to: no log %d",
+        return cp_why(c->mem, COPAL_EINVAL,
+                      "log_to: no log %d; COPAL_LOG_CAPTURE is there",
                       (int)what);
     }
 }

@@ -6,6 +6,10 @@
 #include "base/address.h"
 #include "base/buf.h"
 
+enum {
+    CP_PCAPNG_BEGINNING = 48 /* bytes */
+};
+
 /* What a file begins with. */
 void cp_pcapng_begin(struct cp_buf *b);
 
