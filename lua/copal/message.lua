@@ -374,8 +374,9 @@ function methods.check(m)
   local code = m.code
   if code.cls == 2 then return m end
   local message = code.name .. ": " .. (m.uri or "")
-  if m.problem then
-    message = message .. ": " .. tostring(m.problem)
+  local problem = m.problem
+  if problem then
+    message = message .. ": " .. tostring(problem)
   elseif m.payload ~= "" and (not m.format or m.format.number == 0) then
     message = message .. ": " .. m.payload
   end

@@ -33,10 +33,6 @@ function Problem.__tostring(p)
   return p.title or p.detail or p.instance or "a problem without title"
 end
 
-function M.is(x)
-  return getmetatable(x) == Problem
-end
-
 ---- Reading -------------------------------------------------------------------
 
 local function direction(v)
@@ -133,17 +129,19 @@ function M.encode(p)
   return cbor.encode(all), all[-4]
 end
 
--- Makes p the payload of a message. true; or nil, what is wrong, "EINVAL".
+-- Makes p the payload of a message. true; or nil, what is wrong, "EINVAL": the
+-- payload stays what it was.
 function M.set(handle, p)
   local ok, payload, number = pcall(M.encode, p)
   if not ok then return nil, (tostring(payload):gsub("^copal: ", "")), "EINVAL" end
   if number and number ~= core.msg_code(handle) then
     return nil, "its response_code is not the answer's", "EINVAL"
   end
+  local format, before = core.msg_format(handle), core.msg_payload(handle)
   local done, text, name = core.msg_set_payload(handle, value.formats.PROBLEM, payload)
   if not done then return nil, text, name end
   if not core.msg_check_problem(handle) then
-    core.msg_set_payload(handle, core.NO_FORMAT, "")
+    core.msg_set_payload(handle, format, before)
     return nil, "give it a title or a detail, of UTF-8, languages like \"en\", "
       .. "and as entries tables", "EINVAL"
   end

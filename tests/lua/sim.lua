@@ -155,6 +155,10 @@ test("what is no problem is not sent as one, nor taken for one", function()
   equal(select(2, r:check()).name, "4.00")
   given = { code = "4.00", payload = "text" }
   equal(client:get("coap://server/t").problem, nil)
+  local m = assert(client:message("4.00"))
+  m.payload = "as it was"
+  assert(not pcall(function() m.problem = {} end))
+  equal(m.payload, "as it was")
   sim:close()
 end)
 

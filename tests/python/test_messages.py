@@ -221,9 +221,10 @@ def test_a_problem_may_be_a_title_or_a_dict(pair):
 )
 def test_what_is_no_problem_is_not_made(pair, problem, error, what):
     m = pair[2].message(copal.BAD_REQUEST)
+    m.payload = "as it was"
     with pytest.raises(error, match=what):
         m.problem = problem
-    assert m.payload == b"" and m.problem is None
+    assert m.text == "as it was" and m.format == copal.TEXT and m.problem is None
 
 
 def test_a_problem_needs_a_code():

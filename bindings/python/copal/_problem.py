@@ -115,8 +115,9 @@ def _made_of(value: ProblemLike) -> Problem:
 
 def write(m: _copal.Message, value: ProblemLike) -> None:
     """Makes it the payload of a message. Invalid (EINVAL): nothing in it, or
-    not as RFC 9290 has it."""
+    not as RFC 9290 has it; then the payload stays what it was."""
     p = _made_of(value)
+    before = _copal.msg_format(m), _copal.msg_payload(m)
     found: dict[int | str, Any] = dict(p.entries)
     for name, key in _TEXTS.items():
         if getattr(p, name) is not None:
@@ -136,7 +137,7 @@ def write(m: _copal.Message, value: ProblemLike) -> None:
     try:
         _copal.msg_check_problem(m)
     except Invalid:
-        _copal.msg_set_payload(m, -1, b"")
+        _copal.msg_set_payload(m, *before)
         raise failure(
             "EINVAL", "problem: give it a title or a detail, languages like 'en', and as entries dicts"
         ) from None
