@@ -206,6 +206,12 @@ static int split_port(const struct cp_uri_work *w, copal_bytes port,
     return 0;
 }
 
+/* "*", however it is written. */
+static bool is_any_host(copal_bytes name)
+{
+    return cp_char_take(&name) == '*' && name.len == 0;
+}
+
 static int split_name(const struct cp_uri_work *w, copal_bytes name,
                       bool is_base)
 {
@@ -215,7 +221,7 @@ static int split_name(const struct cp_uri_work *w, copal_bytes name,
                           "in %s://host/path",
                           cp_uri_place(w, name.data),
                           cp_scheme_name(w->uri->scheme));
-    if (cp_bytes_is_text(name, "*") && !is_base)
+    if (is_any_host(name) && !is_base)
         return cp_uri_say(w,
                           "* is a host to listen at only; name the one to ask");
     w->uri->host = name;

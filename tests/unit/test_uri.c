@@ -231,6 +231,8 @@ static void each_fault_has_its_sentence(void **state)
                       "one, as in coap://host/path"},
         {"coap://*/a", "coap://*/a: * is a host to listen at only; name the "
                        "one to ask"},
+        {"coap://%2a/a", "coap://%2a/a: * is a host to listen at only; name "
+                         "the one to ask"},
         {"coap://me:pw@h/", "coap://me:pw@h/: no user and password before "
                             "the host; cut off everything from character 8 "
                             "to the @"},
