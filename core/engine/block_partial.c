@@ -41,13 +41,12 @@ void cp_block_partial_wait(struct cp_block_partial *in)
 {
     struct cp_engine *e = in->engine;
     struct cp_bodies *all = &e->bodies;
+    bool doubted = cp_fresh_doubts(e, in->link, &in->remote);
 
     in->heard_at = e->now;
     cp_list_remove(&in->place);
-    if (in->body.len > 0)
-        cp_list_append(cp_fresh_doubts(e, in->link, &in->remote)
-                           ? &all->doubted_in
-                           : &all->trusted_in,
+    if (in->body.len > 0 || (in->q != NULL && doubted))
+        cp_list_append(doubted ? &all->doubted_in : &all->trusted_in,
                        &in->place);
     cp_timer_start(&e->timers, &in->timer, e->now + cp_reliable_lifetime(e),
                    on_lifetime);
@@ -77,7 +76,7 @@ struct cp_block_partial *cp_block_partial_find(struct cp_engine *e,
 
 /* ---- Room ---- */
 
-/* Q-Block has timers of its own. */
+/* Q-Block has timers of its own, where its sender is there. */
 static bool is_idle(const struct cp_block_partial *in)
 {
     struct cp_engine *e = in->engine;
@@ -92,11 +91,10 @@ static void give_way(struct cp_block_partial *in, const char *limit)
     cp_block_partial_free(in); /* it is no stream's */
 }
 
-static void make_room(struct cp_engine *e, uint64_t n)
+void cp_block_partial_make_room(struct cp_engine *e, uint64_t n)
 {
     uint64_t limit = (uint64_t)e->params.value[COPAL_P_BODY_MEMORY];
 
-    cp_block_kept_make_room(e, n);
     while (n <= limit && e->bodies.used + n > limit) {
         bool doubted = !cp_list_empty(&e->bodies.doubted_in);
         struct cp_list *place = cp_list_first(doubted ? &e->bodies.doubted_in
@@ -176,7 +174,6 @@ bool cp_block_partial_take(struct cp_block_partial *in, size_t n, uint64_t most)
         }
         give_way(share.idle, "peer_bodies");
     }
-    make_room(e, n);
     if (!cp_bodies_take(e, n))
         return false;
     in->taken += n;
@@ -192,7 +189,6 @@ struct cp_block_partial *cp_block_partial_new(struct cp_engine *e,
 
     if (!has_place(e, a))
         return NULL;
-    make_room(e, sizeof(*in));
     if (!cp_bodies_take(e, sizeof(*in)))
         return NULL;
     in = cp_zalloc(e->mem, sizeof(*in));

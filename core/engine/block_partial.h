@@ -45,6 +45,9 @@ struct cp_block_partial *cp_block_partial_find(struct cp_engine *e,
 bool cp_block_partial_take(struct cp_block_partial *in, size_t n,
                            uint64_t most);
 
+/* For n bytes of BODY_MEMORY those give way that may. */
+void cp_block_partial_make_room(struct cp_engine *e, uint64_t n);
+
 /* A block came: its lifetime begins again. */
 void cp_block_partial_wait(struct cp_block_partial *in);
 

@@ -26,6 +26,7 @@ void cp_bodies_clear(struct cp_engine *e)
 bool cp_bodies_take(struct cp_engine *e, uint64_t n)
 {
     cp_block_kept_make_room(e, n);
+    cp_block_partial_make_room(e, n);
     if (e->bodies.used + n > (uint64_t)e->params.value[COPAL_P_BODY_MEMORY]) {
         cp_engine_limited(e, "body_memory");
         return false;

@@ -149,6 +149,7 @@ static struct cp_block_partial *open_body(copal_exchange *x, uint64_t key,
         cp_block_partial_free(in);
         return NULL;
     }
+    cp_block_partial_wait(in); /* from now on it may give way */
     return in;
 }
 
@@ -175,15 +176,15 @@ static int make_whole(copal_exchange *x, copal_msg **m,
                : CP_PASS;
 }
 
-static int put_block(copal_exchange *x, struct cp_block_partial *in,
-                     uint32_t num, copal_bytes part)
+static int put_block(struct cp_block_partial *in, uint32_t num,
+                     copal_bytes part)
 {
     uint64_t growth = cp_qblock_body_growth(&in->q->body, num);
     int err;
 
-    if (!cp_bodies_take(x->engine, growth))
+    /* The share of its peer was looked at when it began. */
+    if (!cp_block_partial_take(in, (size_t)growth, UINT64_MAX))
         return COPAL_ELIMIT;
-    in->taken += growth;
     err = cp_qblock_body_put(&in->q->body, num, part);
     if (err != 0)
         return err;
@@ -200,7 +201,7 @@ static int collect(copal_exchange *x, copal_msg **m,
 
     /* One that came before is answered as if it had not, RFC 9177 4.3. */
     if (!cp_qblock_body_has(&q->body, b.num))
-        err = put_block(x, in, b.num, (*m)->payload);
+        err = put_block(in, b.num, (*m)->payload);
     if (err != 0)
         return cp_block_upload_refuse(x, in, COPAL_UNAVAILABLE, NULL);
     if (q->body.got == q->body.count)

@@ -522,6 +522,40 @@ static void half_open_bodies_of_many_stay_in_body_memory(void **state)
     assert_true(now.memory < before.memory + 40000); /* tables have grown */
 }
 
+/* Whether confirmable or not, and with blocks too far ahead to be kept. */
+static void forged_half_bodies_lock_nobody_out(void **state)
+{
+    static const char *const rows[] = {
+        "CON PUT " PATH " q1:30/1/64 tag=01 size1=1000000",
+        "NON PUT " PATH " q1:30/1/64 tag=02 size1=1000000",
+        "CON PUT " PATH " q1:60/1/64 tag=03 size1=1000000"};
+    struct world *w = *state;
+    struct party *served, *streamed, *p;
+    char from[20];
+
+    copal_tune(w->server, NULL, COPAL_P_Q_BLOCK, 1);
+    copal_tune(w->server, NULL, COPAL_P_GUARD_LOOPBACK, 1);
+    copal_tune(w->server, NULL, COPAL_P_BODY_MEMORY, 50000);
+    served = serve(w, COPAL_PUT, 3);
+    streamed = serve_body(w, COPAL_GET, "/stream", 0, 3000);
+    streamed->flags = COPAL_STREAM_OUT;
+    for (unsigned i = 0; i < 600; i++) {
+        snprintf(from, sizeof(from), "192.0.%u.%u", 2 + i % 3, 1 + i / 3);
+        stranger_sends(w, from, rows[i % 3], 1, 1, body_of(64, 1));
+    }
+    p = ask_body(w, COPAL_PUT, PATH, 5000);
+    copal_sim_run(w->sim, 1000);
+    assert_int_equal(p->status, 0);
+    assert_body(served, 5000, 1);
+    for (unsigned i = 0; i < 600; i++) {
+        snprintf(from, sizeof(from), "192.1.%u.%u", 2 + i % 3, 1 + i / 3);
+        stranger_sends(w, from, rows[i % 3], 1, 1, body_of(64, 1));
+    }
+    p = ask_body(w, COPAL_GET, "coap://server/stream", 0);
+    copal_sim_run(w->sim, 1000);
+    assert_body(p, 3000, 1);
+}
+
 static void a_reset_ends_a_half_open_body(void **state)
 {
     struct world *w = *state;
@@ -634,6 +668,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             half_open_bodies_of_many_stay_in_body_memory, build_bodies,
             tear_down_bodies),
+        cmocka_unit_test_setup_teardown(forged_half_bodies_lock_nobody_out,
+                                        build_bodies, tear_down_bodies),
         cmocka_unit_test_setup_teardown(a_reset_ends_a_half_open_body,
                                         build_bodies, tear_down_bodies),
         cmocka_unit_test_setup_teardown(
