@@ -1,5 +1,6 @@
 /* A request's body on its way out, by Block1. */
 #include "engine/transfer.h"
+#include "wire/uri.h"
 
 /* Who would rather have smaller blocks than any says so at once, instead of
  * after a first one of the server's choice (RFC 7959 2.4): where the answer is
@@ -159,6 +160,23 @@ static int try_in_blocks(copal_exchange *x, copal_msg *refusal, uint16_t size)
     return verdict < 0 ? verdict : CP_KEPT;
 }
 
+/* Some servers know the blocks of a body by their token, and keep no more than
+ * the last one where each has its own. RFC 7959 leaves the choice to us; where
+ * a token has to bind an answer to its request, each gets a new one: RFC 9175
+ * 4.2. */
+int cp_block_out_send(copal_exchange *x, copal_msg *m)
+{
+    struct cp_ask *a = cp_ask_of(x);
+    bool kept = a->keeps_token;
+    int err;
+
+    a->keeps_token =
+        kept || (x->transfer->sent > 0 && a->way.link->scheme == CP_COAP);
+    err = cp_exchange_send_below(&cp_block, x, m);
+    a->keeps_token = kept;
+    return err;
+}
+
 static int send_next(copal_exchange *x)
 {
     copal_msg *next;
@@ -170,7 +188,7 @@ static int send_next(copal_exchange *x)
     next = next_request_block(x);
     if (next == NULL)
         return COPAL_ENOMEM;
-    err = cp_exchange_send_below(&cp_block, x, next);
+    err = cp_block_out_send(x, next);
     copal_msg_unref(next);
     return err < 0 ? err : CP_KEPT;
 }
@@ -186,6 +204,14 @@ static bool has_more_to_send(const struct cp_transfer *t)
 {
     return t->pulls ? !t->wrote_last
                     : t->sent + t->last_len < t->sending->payload.len;
+}
+
+/* One more answer to a block before this: they have the same token. What is
+ * acknowledged by its answer cannot be taken for another. */
+static bool is_late(const struct cp_transfer *t, const copal_msg *m,
+                    struct cp_block b)
+{
+    return m->type != CP_ACK && b.size == t->size && b.num < t->sent / t->size;
 }
 
 /* RFC 7959 2.5: 2.31 asks for the next block, perhaps in a smaller size, and so
@@ -206,6 +232,8 @@ int cp_block_out_response(copal_exchange *x, copal_msg **m)
         return try_in_blocks(x, *m, b.size);
     if (t == NULL || t->sending == NULL)
         return CP_PASS;
+    if (is_success && is_late(t, *m, b))
+        return CP_KEPT;
     t->awaits_answer = false;
     if (is_success && b.size != 0 && has_more_to_send(t)) {
         t->sent += t->last_len;

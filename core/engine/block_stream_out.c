@@ -25,7 +25,7 @@ static int write_request(copal_exchange *x, copal_bytes piece, bool last)
     if (err == 0) {
         t->last_len = (uint32_t)piece.len;
         t->wrote_last = last;
-        err = cp_exchange_send_below(&cp_block, x, m);
+        err = cp_block_out_send(x, m);
     }
     copal_msg_unref(m);
     return err;

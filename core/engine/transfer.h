@@ -98,6 +98,8 @@ void cp_bodies_give_back(struct cp_engine *e, uint64_t n);
 int cp_block_out_request(copal_exchange *x, copal_msg **m);
 /* The whole body once more, after it was sent in blocks. A verdict. */
 int cp_block_out_again(copal_exchange *x);
+/* A block leaves, a later one under the token of the first. A verdict. */
+int cp_block_out_send(copal_exchange *x, copal_msg *m);
 /* A response to a block of ours. A verdict: PASS is for the user. */
 int cp_block_out_response(copal_exchange *x, copal_msg **m);
 /* The block of the request's body at t->sent, or a piece given as such. NULL:

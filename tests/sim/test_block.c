@@ -535,6 +535,49 @@ static void a_success_that_names_no_block_is_the_answer(void **state)
     assert_int_equal(t->count, 1);
 }
 
+/* There are servers that know the body by it. */
+static void the_blocks_of_an_upload_have_one_token(void **state)
+{
+    struct world *w = *state;
+    struct tap *t = tap_client(w);
+    struct tap first;
+
+    copal_free(w->server);
+    tune(w->client, COPAL_P_BLOCK_SIZE, 128);
+    ask_body(w, COPAL_PUT, "coap://server/x", 350);
+    run(w, 0);
+    first = *t;
+    for (int num = 0; num < 3; num++) {
+        char answer[32];
+
+        assert_int_equal(t->count, num + 1);
+        assert_int_equal(t->token_len, first.token_len);
+        assert_memory_equal(t->token, first.token, first.token_len);
+        snprintf(answer, sizeof(answer), "ACK %s 1:%d/%d/128",
+                 num < 2 ? "2.31" : "2.04", num, num < 2);
+        play(w, t, answer, 0, (copal_bytes){0});
+    }
+}
+
+static void a_late_answer_to_the_block_before_moves_nothing(void **state)
+{
+    struct world *w = *state;
+    struct tap *t = tap_client(w);
+    struct party *p;
+
+    copal_free(w->server);
+    tune(w->client, COPAL_P_BLOCK_SIZE, 128);
+    p = ask_body(w, COPAL_PUT, "coap://server/x", 350);
+    run(w, 0);
+    play(w, t, "CON 2.31 1:0/1/128", 501, (copal_bytes){0});
+    assert_int_equal(t->count, 2);
+    play(w, t, "CON 2.31 1:0/1/128", 502, (copal_bytes){0});
+    assert_int_equal(t->count, 2);
+    play(w, t, "CON 2.31 1:1/1/128", 503, (copal_bytes){0});
+    play(w, t, "CON 2.04 1:2/0/128", 504, (copal_bytes){0});
+    assert_log(p, "2.04 0 bytes\nend OK\n");
+}
+
 static void a_first_block_too_large_is_tried_in_the_size_named(void **state)
 {
     struct world *w = *state;
@@ -1434,6 +1477,8 @@ int main(void)
         TEST(the_size_of_answers_is_asked_for_with_the_last_block),
         TEST(a_stateless_server_gets_every_block),
         TEST(a_success_that_names_no_block_is_the_answer),
+        TEST(the_blocks_of_an_upload_have_one_token),
+        TEST(a_late_answer_to_the_block_before_moves_nothing),
         TEST(a_first_block_too_large_is_tried_in_the_size_named),
         TEST(a_server_that_never_has_enough_gets_no_more_than_the_body),
         TEST(an_error_amid_an_upload_is_the_answer),
