@@ -26,16 +26,6 @@ asks_leave() {
     peers_fault "notifies on after Observe 1, RFC 7641 4.1"
 }
 
-# Each block of copal's has a token of its own, and node-coap sees as many
-# uploads. Its 5.00 is a NON with the message id of the CON.
-asks_block1() {
-    limit=$block_limit
-    copal 5 put -v --block-size "$1" "$uri/store" -p "@$large" -t octets
-    said "< ACK 2.31 block1 $(($(last_block "$1") - 1))/1/$1 "
-    said '< NON 5.00'
-    peers_fault "knows the blocks of a body by their token, RFC 7959 3.4"
-}
-
 # Block2 0/0/16 is a value of no bytes, which it takes for a size of 0.
 asks_block2() {
     if [ "$1" != 16 ]; then
