@@ -1,6 +1,7 @@
 #include "engine/answer_core.h"
 #include "engine/core.h"
 #include "engine/trace.h"
+#include "engine/transfer.h"
 
 /* ---- Ends ---- */
 
@@ -70,6 +71,13 @@ void cp_answer_fail(copal_exchange *x, int status, const char *sentence)
     x->over = true;
 }
 
+/* Of a 2.31 amid an upload: who asked gave up waiting for it, or is out of reach
+ * for now. What came stays until its lifetime is over, for whoever goes on. */
+static bool may_go_on(const struct cp_answer *a)
+{
+    return !a->answered && a->x.transfer != NULL && a->x.transfer->streams_in;
+}
+
 static void on_flight_over(struct cp_flight *f, int status)
 {
     struct cp_answer *a = cp_container_of(f, struct cp_answer, flight);
@@ -83,6 +91,8 @@ static void on_flight_over(struct cp_flight *f, int status)
         cp_trace_state(a->x.engine, "answer_lost", copal_errname(status));
     if (a->x.transfer == NULL)
         cp_answer_finish(&a->x);
+    else if (may_go_on(a))
+        a->asker_left = status != 0;
     else if (status != 0) /* nobody will come for the next block */
         cp_exchange_fail(&a->x, status, "the asker has gone");
 }

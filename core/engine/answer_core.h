@@ -37,6 +37,7 @@ struct cp_answer {
     bool dispatched; /* the user was told of the request */
     bool answered;   /* the user gave the answer */
     bool acked;      /* wire had its empty ACK: the answer goes separately */
+    bool asker_left; /* amid its upload, as far as is known: it may go on */
     bool registers, deregisters;    /* Observe 0 or 1, noted on the way in */
     bool wants_block, echoes_block; /* Block2 asked for; Block1 to be echoed */
     struct cp_block want, echo;

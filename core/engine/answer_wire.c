@@ -21,6 +21,7 @@ void cp_answer_wire_set(struct cp_answer *a, copal_msg *wire,
                         struct cp_seen *seen)
 {
     a->wire = copal_msg_ref(wire);
+    a->asker_left = false;
     a->seen = seen;
     if (seen != NULL)
         seen->owner = &a->seen;

@@ -76,19 +76,23 @@ struct cp_block_partial *cp_block_partial_find(struct cp_engine *e,
 
 /* ---- Room ---- */
 
-/* Q-Block has timers of its own, where its sender is there. */
+/* Q-Block has timers of its own, where its sender is there, and a stream somebody
+ * who sees it end: of those it is one whose sender would not hear the answer to
+ * its newest block. */
 static bool is_idle(const struct cp_block_partial *in)
 {
     struct cp_engine *e = in->engine;
 
-    return in->stream == NULL && in->q == NULL &&
-           e->now - in->heard_at > cp_reliable_max_wait(e);
+    if (in->stream != NULL)
+        return cp_answer_of(in->stream)->asker_left;
+    return in->q == NULL && e->now - in->heard_at > cp_reliable_max_wait(e);
 }
 
 static void give_way(struct cp_block_partial *in, const char *limit)
 {
     cp_engine_limited(in->engine, limit);
-    cp_block_partial_free(in); /* it is no stream's */
+    cp_block_partial_give_up(in, COPAL_ETIMEOUT,
+                             "the sender left, and began another body");
 }
 
 void cp_block_partial_make_room(struct cp_engine *e, uint64_t n)

@@ -2,8 +2,9 @@
  * Counted against BODY_MEMORY, and of one peer so many, and together no more
  * than MAX_BODY. Where there is no room, those give way whose sender may not be
  * at its address (what is sent there proves it: fresh_guard.h), and those of
- * which no block came for MAX_TRANSMIT_WAIT; a late block gets 4.08. RFC 9175
- * 3.3, RFC 7959 7.1. */
+ * which no block came for MAX_TRANSMIT_WAIT; of streams only those whose sender
+ * rejected or did not acknowledge a 2.31, for bodies of its own. A late block
+ * gets 4.08. RFC 9175 3.3, RFC 7959 7.1. */
 #ifndef CP_ENGINE_BLOCK_PARTIAL_H
 #define CP_ENGINE_BLOCK_PARTIAL_H
 

@@ -642,7 +642,10 @@ COPAL_API int copal_msg_remove(copal_msg *m, int option);
  * With etag empty: m is the same request with its whole body, or pulled from
  * offset on, and with the same Request-Tag, best one of the user's own; a server
  * that keeps it no more answers 4.08. offset is where PROGRESS said, or of the
- * last block. RFC 7959 2.5, RFC 9175 3.3.
+ * last block. One of ours keeps it for EXCHANGE_LIFETIME from its newest block,
+ * within PEER_BODIES, and also when the client gave up waiting for a 2.31: a
+ * COPAL_STREAMED handler sees nothing, then the next CHUNK, or END when that time
+ * is over. RFC 7959 2.5, RFC 9175 3.3.
  * EINVAL: etag over 8 bytes; offset from 1 GiB, or not between blocks of an
  * upload; a code for which neither makes sense. */
 COPAL_API int copal_msg_resume(copal_msg *m, uint64_t offset, copal_bytes etag);

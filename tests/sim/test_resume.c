@@ -339,6 +339,134 @@ static void a_streamed_upload_is_pulled_from_there(void **state)
     assert_body(s, 300, 1);
 }
 
+/* The first block is with a handler that takes its time. */
+static struct party *ask_a_slow_handler(struct world *w, struct party *s,
+                                        const char *tag)
+{
+    struct party *p;
+
+    s->pauses = true;
+    tune(w->client, COPAL_P_BLOCK_SIZE, 64);
+    p = send_request(w, tagged_upload(w, 150, tag));
+    run(w, 0);
+    copal_resume(s->x);
+    run(w, 500);
+    assert_int_equal(s->chunks % 3, 1);
+    return p;
+}
+
+static struct party *go_on_at(struct world *w, uint64_t offset)
+{
+    copal_msg *m = tagged_upload(w, 150, "t");
+
+    assert_int_equal(copal_msg_resume(m, offset, (copal_bytes){0}), 0);
+    return send_request(w, m);
+}
+
+static void an_upload_left_to_a_slow_handler_goes_on(void **state)
+{
+    struct world *w = *state;
+    struct party *s = serve_body(w, COPAL_PUT, "/x", COPAL_STREAMED, 0), *p;
+
+    p = ask_a_slow_handler(w, s, "t");
+    run(w, 500);
+    copal_cancel(p->x);
+    copal_resume(s->x); /* 2.31, rejected */
+    run(w, 14000);
+    assert_log(s, "PUT 0 bytes\nchunk 0 +64\n");
+    s->pauses = false;
+    p = go_on_at(w, 64);
+    run(w, 1000);
+    assert_log(p, "2.05 0 bytes\nend OK\n");
+    assert_log(s, "PUT 0 bytes\nchunk 0 +64\nchunk 64 +64\n"
+                  "chunk 128 +22 last\n");
+    assert_body(s, 150, 1);
+    assert_transcript(
+        w, "   0 client > server CON PUT 0001 /x 1:0/1/64 tag=74 (64 bytes)\n"
+           " 250 server > client ACK empty 0001\n"
+           "1000 server > client CON 2.31 0001 1:0/1/64\n"
+           "1000 client > server RST empty 0001\n"
+           "15000 client > server CON PUT 0002 /x 1:1/1/64 tag=74 (64 bytes)\n"
+           "15000 server > client ACK 2.31 0002 1:1/1/64\n"
+           "15000 client > server CON PUT 0003 /x 1:2/0/64 tag=74 (22 bytes)\n"
+           "15000 server > client ACK 2.05 0003 1:2/0/64\n");
+}
+
+/* The client knows of no answer to it, so it begins with the same block. */
+static void the_block_whose_answer_was_rejected_may_come_again(void **state)
+{
+    struct world *w = *state;
+    struct party *s = serve_body(w, COPAL_PUT, "/x", COPAL_STREAMED, 0), *p;
+
+    p = ask_a_slow_handler(w, s, "t");
+    copal_resume(s->x);
+    run(w, 1000); /* the second block waits now */
+    copal_cancel(p->x);
+    copal_resume(s->x); /* 2.31, rejected */
+    run(w, 14000);
+    assert_int_equal(s->ends, 0);
+    s->pauses = false;
+    p = go_on_at(w, 64);
+    run(w, 1000);
+    assert_log(p, "2.05 0 bytes\nend OK\n");
+    assert_int_equal(s->chunks, 3);
+    assert_body(s, 150, 1);
+}
+
+static void an_upload_left_goes_on_after_silence_as_after_reset(void **state)
+{
+    struct world *w = *state;
+    struct party *s = serve_body(w, COPAL_PUT, "/x", COPAL_STREAMED, 0), *p;
+
+    p = ask_a_slow_handler(w, s, "t");
+    copal_cancel(p->x);
+    copal_sim_lose(w->sim, "server", 5); /* 2.31, to the last repeat of it */
+    copal_resume(s->x);
+    run(w, 100000);
+    assert_int_equal(s->ends, 0);
+    s->pauses = false;
+    p = go_on_at(w, 64);
+    run(w, 1000);
+    assert_log(p, "2.05 0 bytes\nend OK\n");
+    assert_body(s, 150, 1);
+}
+
+static void an_upload_left_ends_with_its_lifetime(void **state)
+{
+    struct world *w = *state;
+    struct party *s = serve_body(w, COPAL_PUT, "/x", COPAL_STREAMED, 0), *p;
+
+    p = ask_a_slow_handler(w, s, "t");
+    copal_cancel(p->x);
+    copal_resume(s->x);
+    run(w, 230000);
+    assert_int_equal(s->ends, 0);
+    run(w, 20000); /* EXCHANGE_LIFETIME is 232 s where ACK_RANDOM is 1 */
+    assert_log(s, "PUT 0 bytes\nchunk 0 +64\nend ETIMEOUT\n");
+    p = go_on_at(w, 64);
+    run(w, 1000);
+    assert_log(p, "4.08 0 bytes\nend OK\n");
+}
+
+/* Who leaves again and again is not refused for what lies about of him. */
+static void uploads_left_give_way_to_the_next_of_the_same_peer(void **state)
+{
+    struct world *w = *state;
+    struct party *s = serve_body(w, COPAL_PUT, "/x", COPAL_STREAMED, 0), *p;
+    char tag[2] = "a";
+
+    for (unsigned i = 0; i < 6; i++, tag[0]++) {
+        s->chunks = 0;
+        p = ask_a_slow_handler(w, s, tag);
+        copal_cancel(p->x);
+        copal_resume(s->x); /* 2.31, rejected */
+        run(w, 500);
+    }
+    assert_int_equal(s->requests, 6);
+    assert_int_equal(s->ends, 2);
+    assert_int_equal(s->status, COPAL_ETIMEOUT);
+}
+
 /* A smaller size was agreed on: the place is no multiple of ours. */
 static void an_upload_goes_on_at_a_smaller_block(void **state)
 {
@@ -560,6 +688,11 @@ int main(void)
         TEST(an_upload_goes_on_where_it_broke_off),
         TEST(an_upload_without_a_tag_goes_on_without_one),
         TEST(a_streamed_upload_is_pulled_from_there),
+        TEST(an_upload_left_to_a_slow_handler_goes_on),
+        TEST(the_block_whose_answer_was_rejected_may_come_again),
+        TEST(an_upload_left_goes_on_after_silence_as_after_reset),
+        TEST(an_upload_left_ends_with_its_lifetime),
+        TEST(uploads_left_give_way_to_the_next_of_the_same_peer),
         TEST(an_upload_goes_on_at_a_smaller_block),
         TEST(what_the_server_forgot_is_told_by_4_08),
         TEST(what_cannot_go_on_is_refused_at_once),
