@@ -61,15 +61,15 @@ static uint64_t hash_of(const struct cp_group *g, const struct cp_address *a)
     return cp_map_hash(&g->members, a, sizeof(*a));
 }
 
-static struct cp_ask *find_observed(const struct cp_group *g,
-                                    const struct cp_address *remote)
+static struct cp_ask *find_member(const struct cp_group *g,
+                                  const struct cp_address *remote)
 {
     struct cp_map_node *n = cp_map_first(&g->members, hash_of(g, remote));
 
     for (; n != NULL; n = cp_map_next(n)) {
         struct cp_ask *b = cp_container_of(n, struct cp_ask, as_member);
 
-        if (b->is_observed && cp_address_equal(&b->way.path.remote, remote))
+        if (cp_address_equal(&b->way.path.remote, remote))
             return b;
     }
     return NULL;
@@ -113,6 +113,16 @@ static void on_member_over(void *member)
     finish_if_done(g);
 }
 
+/* Whoever hears the group can answer as many: what they begin leaves room for
+ * other requests. */
+static bool has_room(const struct cp_group *g)
+{
+    const struct cp_engine *e = g->ask->x.engine;
+    size_t most = (size_t)e->params.value[COPAL_P_MAX_EXCHANGES];
+
+    return g->members.count < most / 2 && e->exchange_count < most;
+}
+
 static struct cp_ask *add_member(struct cp_ask *a, const struct cp_path *path)
 {
     struct cp_engine *e = a->x.engine;
@@ -120,7 +130,7 @@ static struct cp_ask *add_member(struct cp_ask *a, const struct cp_path *path)
     copal_exchange *x;
     struct cp_ask *b;
 
-    if (e->exchange_count >= (size_t)e->params.value[COPAL_P_MAX_EXCHANGES]) {
+    if (!has_room(g)) {
         cp_engine_limited(e, "max_exchanges");
         return NULL;
     }
@@ -140,8 +150,11 @@ static struct cp_ask *add_member(struct cp_ask *a, const struct cp_path *path)
 
 struct cp_ask *cp_ask_group_member(struct cp_ask *a, const struct cp_path *path)
 {
-    struct cp_ask *b = find_observed(a->group, &path->remote);
+    struct cp_ask *b = find_member(a->group, &path->remote);
 
+    if (b != NULL &&
+        !b->is_observed) /* the rest of its answer is yet to come */
+        return NULL;
     if (b == NULL)
         b = add_member(a, path);
     if (b == NULL)

@@ -30,7 +30,7 @@ uint64_t cp_ask_group_wait(const struct cp_ask *a);
 void cp_ask_group_waited(struct cp_ask *a);
 
 /* Who answers from path: an exchange that observes there already, or a new one.
- * NULL: no room for it. */
+ * NULL: no room for it, or the rest of its answer is yet to come. */
 struct cp_ask *cp_ask_group_member(struct cp_ask *a,
                                    const struct cp_path *path);
 

@@ -513,6 +513,53 @@ static void answers_come_from_anywhere_and_are_told_once(void **state)
     assert_int_equal(count_in_transcript(w, "client > 192.0.2.7 RST empty"), 1);
 }
 
+static uint64_t stat_open(copal *c)
+{
+    copal_stats stats = {.size = sizeof(stats)};
+
+    assert_int_equal(copal_get_stats(c, &stats), 0);
+    return stats.exchanges_open;
+}
+
+/* Block 0 of an answer, and there are more. */
+static void begin_answer(struct world *w, const char *token, const char *from,
+                         unsigned n)
+{
+    char text[80];
+
+    snprintf(text, sizeof(text), "5845 %04x %%s d10a08 ff%032x", n, n);
+    inject_made(w, from, text, token);
+    copal_sim_run(w->sim, 0);
+}
+
+/* Whoever hears the group hears the token, and can answer as many. */
+static void answers_that_begin_leave_room_for_others(void **state)
+{
+    struct world *w = *state;
+    struct tap *t = tap(w->client);
+    struct record *r, *other;
+    char from[20], token[40];
+
+    serve_text(w, w->server, "/t", 0, "yes");
+    copal_tune(w->client, NULL, COPAL_P_MAX_EXCHANGES, 40);
+    r = ask_group(w, GROUP "/t");
+    copal_sim_run(w->sim, 0);
+    snprintf(token, sizeof(token), "%s", t->token); /* others follow */
+    for (unsigned i = 0; i < 100; i++)
+        begin_answer(w, token, "192.0.2.1", i);
+    assert_int_equal(stat_open(w->client), 2);
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(from, sizeof(from), "192.0.2.%u", i + 2);
+        begin_answer(w, token, from, i);
+    }
+    assert_int_equal(stat_open(w->client), 1 + 20);
+    other = get(w, "coap://server/t");
+    copal_sim_run(w->sim, 0);
+    assert_ended(other, 0);
+    copal_sim_run(w->sim, 400000);
+    assert_ended(r, 0);
+}
+
 /* RFC 7252 5.4.1: one member's unknown critical option is no matter of the
  * others. */
 static void one_bad_answer_spoils_no_other(void **state)
@@ -937,6 +984,7 @@ int main(void)
         IN_WORLD(answers_that_wait_count_among_max_exchanges),
         IN_WORLD(what_a_group_cannot_be_asked_says_why),
         IN_WORLD(answers_come_from_anywhere_and_are_told_once),
+        IN_WORLD(answers_that_begin_leave_room_for_others),
         IN_WORLD(one_bad_answer_spoils_no_other),
         IN_WORLD(the_user_says_how_long_answers_are_awaited),
         IN_WORLD(a_cancelled_request_hears_no_more),
