@@ -483,14 +483,19 @@ COPAL_API const char *copal_local(const copal *c, size_t i);
  * coap://[ff05::fd]. Requests to the group then reach the resources served with
  * COPAL_GROUP, all others are as if they had not come. It is heard where this
  * endpoint listens at the group's port on every address; where it does not, or
- * not yet, by a socket for that group alone. Of endpoints that share a port
+ * not yet, by a socket for that group alone. Answers leave from an address and
+ * port at which this endpoint is reached by that interface (RFC 7252 8.2): where
+ * it listens, best at the interface's own address; if nowhere yet, at a free port
+ * of every address, where it serves, too. Of endpoints that share a port
  * (COPAL_REUSE_PORT) only one is to join, for each that did would answer.
  * Joined with NULL once more, interfaces that came meanwhile are added. It ends
  * with copal_leave(), of one interface or, NULL, of all; or with c.
  * EEXIST: joined already; to leave, ENOENT: was not joined. ENOENT: no such
  * interface. EINVAL: no group's address, or port 0. EURI; ERESOLVE; ENOTSUP: a
  * scheme other than coap; EINUSE: another program has the port for itself;
- * ELIMIT: of the system; EIO. */
+ * it must use COPAL_REUSE_ADDRESS; ELIMIT: of the system; ESTATE: this endpoint
+ * listens, but only where nobody reaches it by that interface, as at 127.0.0.1
+ * for who is on eth0; with NULL, such are left out; EIO. */
 COPAL_API int copal_join(copal *c, const char *group_uri, const char *if_name);
 COPAL_API int copal_leave(copal *c, const char *group_uri, const char *if_name);
 

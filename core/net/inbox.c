@@ -122,9 +122,9 @@ static void hand_in(struct cp_udp *s, unsigned i, bool is_intact)
         memcpy(in->large, in->slots[i], SLOT);
         data = in->large;
     }
-    /* What a group's socket hears is answered from one that hears more. */
+    /* What a group's socket hears is answered from one where we are reached. */
     if (s->is_group)
-        link = &cp_route_back(s, &path.remote)->link;
+        link = &cp_route_back(s, &path)->link;
     cp_engine_datagram(link->engine, link, &path, cp_bytes(data, len));
 }
 

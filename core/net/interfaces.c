@@ -2,6 +2,7 @@
 
 #include <ifaddrs.h>
 #include <stdio.h>
+#include "net/sockaddr.h"
 
 /* An interface stands in the system's list once for each of its addresses. */
 static bool is_listed(const struct cp_interface *list, size_t count,
@@ -54,4 +55,38 @@ int cp_interfaces_get(struct cp_mem *mem, struct cp_interface **list,
                 add(*list, count, a);
     freeifaddrs(all);
     return *list == NULL ? COPAL_ENOMEM : 0;
+}
+
+/* All of 127.0.0.0/8 is loopback's, of which the system lists one. */
+static bool has_address(const struct ifaddrs *i, const struct cp_address *a)
+{
+    union cp_sockaddr name;
+    struct cp_address one;
+
+    if (cp_address_is_loopback(a))
+        return (i->ifa_flags & IFF_LOOPBACK) != 0;
+    if (i->ifa_addr == NULL)
+        return false;
+    if (i->ifa_addr->sa_family == AF_INET)
+        memcpy(&name.v4, i->ifa_addr, sizeof(name.v4));
+    else if (i->ifa_addr->sa_family == AF_INET6)
+        memcpy(&name.v6, i->ifa_addr, sizeof(name.v6));
+    else
+        return false;
+    return cp_sockaddr_read(&name, &one) && one.family == a->family &&
+           one.scope == a->scope && memcmp(one.ip, a->ip, sizeof(a->ip)) == 0;
+}
+
+uint32_t cp_interfaces_with(const struct cp_address *a)
+{
+    struct ifaddrs *all = NULL;
+    uint32_t index = 0;
+
+    if (getifaddrs(&all) != 0)
+        return 0;
+    for (struct ifaddrs *i = all; i != NULL && index == 0; i = i->ifa_next)
+        if (has_address(i, a))
+            index = if_nametoindex(i->ifa_name);
+    freeifaddrs(all);
+    return index;
 }

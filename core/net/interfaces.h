@@ -5,6 +5,7 @@
 #include <net/if.h>
 #include <stdbool.h>
 #include <copal.h>
+#include "base/address.h"
 #include "base/mem.h"
 
 struct cp_interface {
@@ -18,5 +19,9 @@ struct cp_interface {
  * COPAL_ENOMEM. */
 int cp_interfaces_get(struct cp_mem *mem, struct cp_interface **list,
                       size_t *count);
+
+/* The interface that has that address, of IPv4 or IPv6; 0: none, or several, as
+ * of 0.0.0.0. */
+uint32_t cp_interfaces_with(const struct cp_address *a);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include "net/interfaces.h"
 #include "net/resolve.h"
 #include "net/udp.h"
 
@@ -15,6 +16,7 @@ enum {
 struct opened {
     struct cp_udp *sockets[CP_MAX_WAYS];
     size_t count;
+    bool is_shared; /* whoever has the port shares it, as for a group */
 };
 
 int cp_listen_error(struct cp_mem *mem, const char *what, int error)
@@ -59,6 +61,8 @@ static int open_one(struct cp_net *net, const struct cp_address *local,
 
     if (error == 0)
         all->count++;
+    if (error == EADDRINUSE && flags == 0)
+        all->is_shared = cp_udp_is_shared(local);
     return error;
 }
 
@@ -154,6 +158,7 @@ static void start_all(const struct opened *all)
 
         cp_address_print(&s->local, 0, address);
         snprintf(s->uri, sizeof(s->uri), "coap://%s", address);
+        s->if_index = cp_interfaces_with(&s->local);
         s->listens = true;
         cp_udp_start(s);
     }
@@ -175,6 +180,12 @@ int cp_listen_udp(struct cp_net *net, const struct cp_uri *base,
             return err;
         error = open_found(net, &found, base->port, flags, &all);
     }
+    if (error == EADDRINUSE && all.is_shared)
+        return cp_why(net->driver->mem, COPAL_EINUSE,
+                      "%s: another program has that port and shares it, as to "
+                      "hear a group; listen with COPAL_REUSE_ADDRESS "
+                      "(reuse_address), or choose another port, 0 for any",
+                      text);
     if (error != 0)
         return cp_listen_error(net->driver->mem, text, error);
     start_all(&all);

@@ -5,6 +5,7 @@
 #include "net/interfaces.h"
 #include "net/listen.h"
 #include "net/resolve.h"
+#include "net/route.h"
 #include "net/sockaddr.h"
 #include "net/udp.h"
 
@@ -160,7 +161,7 @@ static struct membership *find(struct cp_net *net,
     return NULL;
 }
 
-/* 0, or an errno: EEXIST, ENOMEM, ... */
+/* 0, or an errno: EEXIST, ENOMEM, ENETUNREACH, ... */
 static int join(struct cp_net *net, struct cp_udp *s,
                 const struct cp_address *group, uint32_t if_index)
 {
@@ -169,6 +170,8 @@ static int join(struct cp_net *net, struct cp_udp *s,
 
     if (find(net, group, if_index) != NULL)
         return EEXIST;
+    if (!cp_route_has_way_back(net, group->family, if_index))
+        return ENETUNREACH;
     m = cp_zalloc(net->driver->mem, sizeof(*m));
     if (m == NULL)
         return ENOMEM;
@@ -212,6 +215,18 @@ static int explain(struct cp_mem *mem, const char *what, int error)
 {
     switch (error) {
     case EEXIST: return cp_why(mem, COPAL_EEXIST, "%s: joined already", what);
+    case EADDRINUSE:
+        return cp_why(mem, COPAL_EINUSE,
+                      "%s: another program has the group's port for itself; "
+                      "see to it that it listens with COPAL_REUSE_ADDRESS "
+                      "(reuse_address), or choose another port for the group",
+                      what);
+    case ENETUNREACH:
+        return cp_why(mem, COPAL_ESTATE,
+                      "%s: this endpoint listens only at addresses that nobody "
+                      "reaches by that interface, so it could not answer; "
+                      "listen at one of the interface's, or at *",
+                      what);
     case ENODEV:
     case EADDRNOTAVAIL:
         return cp_why(mem, COPAL_EIO,

@@ -66,14 +66,6 @@ static struct cp_udp *choose(struct cp_net *net, const struct cp_address *from,
     return best;
 }
 
-struct cp_udp *cp_route_back(struct cp_udp *s, const struct cp_address *remote)
-{
-    static const struct cp_address any = {0};
-    struct cp_udp *best = choose(s->net, &any, remote);
-
-    return best != NULL && best->listens ? best : s;
-}
-
 /* 0, or an errno. */
 static int find_socket(struct cp_net *net, const struct cp_address *from,
                        const struct cp_address *remote, struct cp_udp **out)
@@ -88,6 +80,65 @@ static int find_socket(struct cp_net *net, const struct cp_address *from,
     if (error == 0)
         cp_udp_start(*out);
     return error;
+}
+
+/* ---- The way back from a group ---- */
+
+/* How well who is reached by an interface reaches s; 0: not at all. An address
+ * of another interface is this host's all the same, unless it means nothing
+ * beyond that interface. */
+static int nearness(const struct cp_udp *s, uint32_t if_index)
+{
+    if (s->if_index == if_index && if_index != 0)
+        return 3;
+    if (cp_sockaddr_is_any(&s->local))
+        return 2;
+    return cp_address_is_loopback(&s->local) ||
+                   cp_sockaddr_is_link_local(&s->local)
+               ? 0
+               : 1;
+}
+
+/* NULL: none, and *listens says whether any listens at all. */
+static struct cp_udp *nearest(struct cp_net *net, uint8_t family,
+                              uint32_t if_index, bool *listens)
+{
+    struct cp_udp *best = NULL;
+    int most = 0;
+
+    *listens = false;
+    list_each (node, after, &net->sockets) {
+        struct cp_udp *s = cp_container_of(node, struct cp_udp, node);
+
+        if (!s->listens || s->local.family != family)
+            continue;
+        *listens = true;
+        if (nearness(s, if_index) > most) {
+            best = s;
+            most = nearness(s, if_index);
+        }
+    }
+    return best;
+}
+
+bool cp_route_has_way_back(struct cp_net *net, uint8_t family,
+                           uint32_t if_index)
+{
+    bool listens;
+
+    return nearest(net, family, if_index, &listens) != NULL || !listens;
+}
+
+struct cp_udp *cp_route_back(struct cp_udp *s, const struct cp_path *path)
+{
+    static const struct cp_address any = {0};
+    bool listens;
+    struct cp_udp *best =
+        nearest(s->net, s->local.family, path->if_index, &listens);
+
+    if (best == NULL && find_socket(s->net, &any, &path->remote, &best) != 0)
+        return s;
+    return best;
 }
 
 /* ---- Ways ---- */

@@ -8,10 +8,17 @@
 int cp_route_udp(struct cp_net *net, struct cp_route *r);
 void cp_route_forget(struct cp_net *net, struct cp_route *r);
 
-/* Where an answer to remote leaves from: a socket that listens and can reach it;
- * s itself if there is none. */
+/* Where the answer to what a group's socket s heard leaves from: a socket that
+ * listens and is reached by the interface it came by, or else one of our own;
+ * what comes to its address and port is served, too (RFC 7252 8.2). s itself if
+ * none can be had. */
 struct cp_udp;
-struct cp_udp *cp_route_back(struct cp_udp *s, const struct cp_address *remote);
+struct cp_udp *cp_route_back(struct cp_udp *s, const struct cp_path *path);
+
+/* Is any of those that listen reached by that interface; also if none listens:
+ * then there is one of our own. */
+bool cp_route_has_way_back(struct cp_net *net, uint8_t family,
+                           uint32_t if_index);
 
 /* Tells the routes whose names were found meanwhile. */
 void cp_route_deliver(struct cp_net *net);

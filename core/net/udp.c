@@ -224,6 +224,19 @@ static int make_fd(int family)
     return socket(domain, type, 0);
 }
 
+bool cp_udp_is_shared(const struct cp_address *local)
+{
+    union cp_sockaddr name;
+    socklen_t size = cp_sockaddr_write(local, &name);
+    int fd = make_fd(local->family);
+    bool is_shared = fd >= 0 && set_up(fd, local, COPAL_REUSE_ADDRESS) == 0 &&
+                     bind(fd, &name.any, size) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return is_shared;
+}
+
 int cp_udp_open(struct cp_net *net, const struct cp_address *local,
                 unsigned flags, struct cp_udp **out)
 {

@@ -15,6 +15,7 @@ struct cp_udp {
     uv_poll_t poll;
     int fd;
     struct cp_address local; /* bound to, with the real port */
+    uint32_t if_index;       /* of a listening one: whose that address is */
     bool listens;
     bool is_group;   /* bound to a group's address: hears nothing else */
     bool is_shared;  /* others may hear what is sent to its port */
@@ -26,6 +27,9 @@ struct cp_udp {
  * or sent before cp_udp_start(). Gives 0 or an errno. */
 int cp_udp_open(struct cp_net *net, const struct cp_address *local,
                 unsigned flags, struct cp_udp **out);
+
+/* Who has local shares it: COPAL_REUSE_ADDRESS would do beside him. */
+bool cp_udp_is_shared(const struct cp_address *local);
 
 /* Hands s to the engine. */
 void cp_udp_start(struct cp_udp *s);

@@ -374,6 +374,116 @@ static void an_answer_leaves_from_where_the_server_listens(void **state)
     assert_string_equal(w->from, expected);
 }
 
+static void need_loopback(struct world *w)
+{
+    need_groups(w, AF_INET);
+    if (getenv("COPAL_TEST_INTERFACE") != NULL)
+        skip(); /* 127.0.0.1 is not known there */
+}
+
+/* The asker's own address is another interface's: what answers must be where
+ * each of them is reached. */
+static void who_listens_at_one_address_answers_from_there(void **state)
+{
+    struct world *w = *state;
+    char first[64], second[64];
+
+    need_loopback(w);
+    w->port = free_port();
+    w->other = server_of(w);
+    snprintf(first, sizeof(first), "coap://127.0.0.1:%u", w->port);
+    snprintf(second, sizeof(second), "coap://127.0.0.2:%u", w->port);
+    assert_int_equal(copal_listen(w->server, first, COPAL_REUSE_ADDRESS), 0);
+    assert_int_equal(copal_listen(w->other, second, 0), 0);
+    assert_int_equal(join(w, w->server, "224.0.1.187"), 0);
+    assert_int_equal(join(w, w->other, "224.0.1.187"), 0);
+    ask(w, "224.0.1.187");
+    assert_int_equal(w->responses, 2);
+    strcat(first, " ");
+    strcat(second, " ");
+    assert_non_null(strstr(w->from, first));
+    assert_non_null(strstr(w->from, second));
+}
+
+/* Whoever heard the answer asks its sender for more. */
+static void who_answers_a_group_serves_where_it_answered_from(void **state)
+{
+    struct world *w = *state;
+    char uri[300];
+    copal_msg *m;
+
+    need_groups(w, AF_INET);
+    w->port = free_port();
+    assert_int_equal(join(w, w->server, "224.0.1.187"), 0);
+    ask(w, "224.0.1.187");
+    assert_int_equal(w->responses, 1);
+    snprintf(uri, sizeof(uri), "%.*s/t", (int)strcspn(w->from, " "), w->from);
+    m = copal_msg_new(w->client, COPAL_GET);
+    assert_int_equal(copal_msg_set_uri(m, uri), 0);
+    copal_msg_tune(m, COPAL_P_TIMEOUT, 2000);
+    ask_message(w, m);
+    assert_int_equal(w->status, 0);
+    assert_int_equal(w->requests, 1);
+}
+
+static void who_is_not_reached_by_an_interface_cannot_join_there(void **state)
+{
+    struct world *w = *state;
+    const char *other;
+    unsigned index;
+
+    need_loopback(w);
+    other = copal_interface(w->server, 0, &index);
+    if (index == w->index)
+        skip(); /* loopback is the only one */
+    assert_int_equal(copal_listen(w->server, "coap://127.0.0.1:0", 0), 0);
+    w->port = port_of(w->server);
+    assert_int_equal(
+        copal_join(w->server, group_at("224.0.1.187", w->port), other),
+        COPAL_ESTATE);
+    assert_non_null(strstr(copal_why(w->server), "listen at one of"));
+    assert_int_equal(
+        copal_join(w->server, group_at("224.0.1.187", w->port), NULL), 0);
+    assert_int_equal(join(w, w->server, "224.0.1.187"), COPAL_EEXIST);
+}
+
+/* A program that has a port on every address, for itself or not. */
+static int take_port(struct world *w, bool shares)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    socklen_t size = sizeof(at);
+    int on = shares, fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &size), 0);
+    w->port = ntohs(at.sin_port);
+    return fd;
+}
+
+static void who_finds_a_groups_port_taken_learns_how_to_share_it(void **state)
+{
+    struct world *w = *state;
+    int fd;
+
+    need_groups(w, AF_INET);
+    fd = take_port(w, false);
+    assert_int_equal(join(w, w->server, "224.0.1.187"), COPAL_EINUSE);
+    assert_non_null(strstr(copal_why(w->server), "COPAL_REUSE_ADDRESS"));
+    assert_int_equal(copal_listen(w->server, group_at("0.0.0.0", w->port), 0),
+                     COPAL_EINUSE);
+    assert_null(strstr(copal_why(w->server), "COPAL_REUSE_ADDRESS"));
+    close(fd);
+    fd = take_port(w, true);
+    assert_int_equal(copal_listen(w->server, group_at("0.0.0.0", w->port), 0),
+                     COPAL_EINUSE);
+    assert_non_null(strstr(copal_why(w->server), "(reuse_address)"));
+    assert_int_equal(copal_listen(w->server, group_at("0.0.0.0", w->port),
+                                  COPAL_REUSE_ADDRESS),
+                     0);
+    close(fd);
+}
+
 static void every_interface_is_joined_where_none_is_named(void **state)
 {
     struct world *w = *state;
@@ -482,6 +592,10 @@ int main(void)
         IN_WORLD(endpoints_without_that_port_share_a_group),
         IN_WORLD(what_others_have_joined_is_not_heard),
         IN_WORLD(an_answer_leaves_from_where_the_server_listens),
+        IN_WORLD(who_listens_at_one_address_answers_from_there),
+        IN_WORLD(who_answers_a_group_serves_where_it_answered_from),
+        IN_WORLD(who_is_not_reached_by_an_interface_cannot_join_there),
+        IN_WORLD(who_finds_a_groups_port_taken_learns_how_to_share_it),
         IN_WORLD(every_interface_is_joined_where_none_is_named),
         IN_WORLD(what_cannot_be_joined_says_why),
         IN_WORLD(the_hop_limit_is_the_users),
