@@ -154,9 +154,12 @@ static void unlink_endpoint(struct endpoint_box *e)
     e->back = NULL;
 }
 
-/* Pushes nil, text, NAME; text NULL or empty: the error's general one. */
+/* Pushes nil, text, NAME; text NULL or empty: the error's general one, as for
+ * ENOMEM, which leaves the sentence of the failure before. */
 static int push_error(lua_State *L, int error, const char *text)
 {
+    if (error == COPAL_ENOMEM)
+        text = NULL;
     lua_pushnil(L);
     lua_pushstring(L, text != NULL && *text != '\0' ? text
                                                     : copal_strerror(error));
@@ -278,13 +281,12 @@ static const char *why(lua_State *L)
     struct box *box = to_box(L, 1, &endpoint_type);
     copal *c = NULL;
 
-    if (box != NULL) {
+    if (box != NULL)
         c = box->ptr;
-    } else {
-        box = to_box(L, 1, &exchange_type);
-        if (box != NULL && box->ptr != NULL)
-            c = copal_exchange_endpoint(box->ptr);
-    }
+    else if ((box = to_box(L, 1, &message_type)) != NULL)
+        return box->ptr != NULL ? copal_msg_why(box->ptr) : NULL;
+    else if ((box = to_box(L, 1, &exchange_type)) != NULL && box->ptr != NULL)
+        c = copal_exchange_endpoint(box->ptr);
     return c != NULL ? copal_why(c) : NULL;
 }
 

@@ -302,7 +302,13 @@ static void fail(int error, PyObject *first)
         c = ((struct endpoint_box *)first)->ptr;
     else if (type == exchange_type && ((struct box *)first)->ptr != NULL)
         c = copal_exchange_endpoint(((struct box *)first)->ptr);
-    raise_error(error, c != NULL ? copal_why(c) : NULL);
+    if (error == COPAL_ENOMEM) /* it leaves the sentence of the one before */
+        raise_error(error, NULL);
+    else if (PyObject_TypeCheck(first, message_type) &&
+             ((struct box *)first)->ptr != NULL)
+        raise_error(error, copal_msg_why(((struct box *)first)->ptr));
+    else
+        raise_error(error, c != NULL ? copal_why(c) : NULL);
 }
 
 /* ---- Arguments ---------------------------------------------------------- */

@@ -12,7 +12,8 @@ static const char *refusal(const struct cp_ask *a)
     int64_t size = cp_exchange_param(&a->x, COPAL_P_BLOCK_SIZE);
 
     if ((m->flags & COPAL_NON) == 0)
-        return "a group cannot confirm; ask it with COPAL_NON";
+        return "a group cannot confirm; ask it non-confirmable (COPAL_NON, "
+               "non=true, --non)";
     if ((m->flags & COPAL_RAW_BLOCKS) != 0)
         return NULL;
     if ((m->flags & (COPAL_STREAM_IN | COPAL_STREAM_OUT)) != 0)

@@ -31,9 +31,11 @@ static int send_by(struct raw *r)
 
     if (is_con && cp_address_is_multicast(&way->path.remote)) {
         cp_buf_free(&out);
-        return cp_why(e->mem, COPAL_EINVAL,
-                      "%s: a group cannot confirm; send it with COPAL_NON",
-                      r->host);
+        return cp_why(
+            e->mem, COPAL_EINVAL,
+            "%s: a group cannot confirm; send it non-confirmable (COPAL_NON, "
+            "non=true, --non)",
+            r->host);
     }
     way->path.hops = (uint8_t)param(r, COPAL_P_HOPS);
     cp_random_bytes(&e->random, token, sizeof(token));

@@ -175,6 +175,7 @@ COPAL_API const char *copal_version(void);       /* "0.1.0" */
  * c. ENOMEM and a missing number (ENOENT of a message) leave the one before.
  * Failures of exchanges have it in END. */
 COPAL_API const char *copal_why(const copal *c);
+COPAL_API const char *copal_msg_why(const copal_msg *m); /* of its endpoint */
 
 /* ---- Codes, formats, options -------------------------------------------- */
 
@@ -646,13 +647,13 @@ COPAL_API int copal_msg_remove(copal_msg *m, int option);
  * the whole. ECHANGED if the representation is another by now.
  * With etag empty: m is the same request with its whole body, or pulled from
  * offset on, and with the same Request-Tag, best one of the user's own; a server
- * that keeps it no more answers 4.08. offset is where PROGRESS said, or of the
- * last block. One of ours keeps it for EXCHANGE_LIFETIME from its newest block,
- * within PEER_BODIES, and also when the client gave up waiting for a 2.31: a
- * COPAL_STREAMED handler sees nothing, then the next CHUNK, or END when that time
- * is over. RFC 7959 2.5, RFC 9175 3.3.
- * EINVAL: etag over 8 bytes; offset from 1 GiB, or not between blocks of an
- * upload; a code for which neither makes sense. */
+ * that keeps it no more answers 4.08: begin again, without this. offset is where
+ * PROGRESS said, or of the last block. One of ours keeps it for EXCHANGE_LIFETIME
+ * from its newest block, within PEER_BODIES, and also when the client gave up
+ * waiting for a 2.31: a COPAL_STREAMED handler sees nothing, then the next CHUNK,
+ * or END when that time is over. RFC 7959 2.5, RFC 9175 3.3.
+ * EINVAL: etag over 8 bytes; offset from 1 GiB, or of an upload no multiple of
+ * 16; a code for which neither makes sense. */
 COPAL_API int copal_msg_resume(copal_msg *m, uint64_t offset, copal_bytes etag);
 
 /* ---- Problem details ----------------------------------------------------- */

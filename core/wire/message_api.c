@@ -16,6 +16,11 @@ enum {
 
 /* ---- Reading ---- */
 
+const char *copal_msg_why(const copal_msg *m)
+{
+    return m == NULL ? "" : cp_why_text(m->mem);
+}
+
 int copal_msg_code(const copal_msg *m)
 {
     return m == NULL ? COPAL_ENOMEM : m->code;
@@ -116,7 +121,7 @@ int cp_msg_check_writable(const copal_msg *m)
     if (m->frozen)
         return cp_why(m->mem, COPAL_ESTATE,
                       "the message was handed over and cannot change any more; "
-                      "change a copal_msg_copy() of it");
+                      "change a copy of it (copal_msg_copy(), copy())");
     return 0;
 }
 
@@ -325,7 +330,9 @@ static const char *why_not_resumed(const copal_msg *m, uint64_t offset,
     if (etag.len == 0 && (m->code == COPAL_GET || m->code == COPAL_DELETE))
         return "the rest of an answer needs the ETag of its beginning";
     if (etag.len == 0 && offset % CP_BLOCK_MIN_SIZE != 0)
-        return "an upload goes on between two blocks, at a multiple of 16";
+        return "an upload goes on where PROGRESS said, or at another multiple "
+               "of "
+               "16";
     return NULL;
 }
 

@@ -9,7 +9,9 @@ copal.run(function(coap)
 
   coap:serve("/count", { streamed = true, put = function(req)
     local size = 0
-    for piece in req:chunks() do size = size + #piece end
+    for piece in req:chunks() do -- throws if the sender breaks off
+      size = size + #piece
+    end
     return copal.CHANGED, size .. " bytes came"
   end })
 

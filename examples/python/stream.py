@@ -16,7 +16,7 @@ def get_file(req: copal.Message) -> object:
 
 async def put_count(req: copal.Message) -> tuple[copal.Code, str]:
     size = 0
-    async for piece in req.chunks():  # the sender waits while nobody takes them
+    async for piece in req.chunks():  # raises copal.Error if the sender breaks off
         size += len(piece)
     return copal.CHANGED, f"{size} bytes"
 

@@ -107,27 +107,54 @@ local function flags_of(opts)
   return flags
 end
 
-local function apply_one(handle, key, v)
+-- Of a network interface by name: { name =, index = }, or nil and an error. An
+-- index is taken as it is.
+function M.interface(endpoint, name)
+  if type(name) == "number" then return { index = name } end
+  for _, one in ipairs(core.interfaces(endpoint)) do
+    if one.name == name then return one end
+  end
+  return nil, errors.new("ENOENT", tostring(name)
+    .. ": this host has no such network interface, or it is down")
+end
+
+-- A parameter as C wants it -> number, value; nil: there is none of that name;
+-- nil and an error: no such interface.
+function M.param(endpoint, name, v)
+  if name == "interface" and type(v) == "string" then
+    local one, err = M.interface(endpoint, v)
+    if not one then return nil, err end
+    v = one.index
+  end
+  return value.param(name, v)
+end
+
+-- What was wrong with key; sentences about parameters begin with their name.
+function M.about(key, text)
+  key, text = tostring(key), tostring(text)
+  return text:sub(1, #key + 1) == key .. ":" and text or key .. ": " .. text
+end
+
+local function apply_one(endpoint, handle, key, v)
   if setup[key] then return setup[key](handle, v) end
   if plain[key] then
     if v == false then return true end
     return M.add_option(handle, plain[key], v)
   end
   if others[key] then return true end
-  local number, n = value.param(key, v)
+  local number, n = M.param(endpoint, key, v)
   if not number then
+    if n then return nil, n.message, n.name end
     error("copal: no such option or parameter: " .. tostring(key), 0)
   end
   return core.msg_tune(handle, number, n)
 end
 
-function M.apply(handle, opts)
+local function apply(endpoint, handle, opts)
   local flags = flags_of(opts)
   for key, v in pairs(opts) do
-    local ok, text, name = apply_one(handle, key, v)
-    if not ok then
-      return nil, tostring(key) .. ": " .. text, name
-    end
+    local ok, text, name = apply_one(endpoint, handle, key, v)
+    if not ok then return nil, M.about(key, text), name end
   end
   if flags ~= 0 then return core.msg_set_flags(handle, flags) end
   return true
@@ -163,13 +190,25 @@ function M.encode(body, format)
   return text, number or 50
 end
 
+-- Whether a table is written as copal.problem does it, not as the map of numbers
+-- that it is on the wire.
+local function is_problem(body, format)
+  local f = format ~= nil and value.format(format) or nil
+  return f ~= nil and f.number == value.formats.PROBLEM
+    and type((next(body))) ~= "number"
+end
+
 -- A new message's handle, or nil and an error. body may be nil.
 function M.build(endpoint, code, uri, body, opts)
   local handle, text, name = core.msg_new(endpoint, code)
   if not handle then return nil, errors.new(name, text) end
   -- A URI that is not understood is told by END, with the sentence.
   if uri then core.msg_set_uri(handle, uri) end
-  if body ~= nil then
+  if type(body) == "table" and is_problem(body, opts and opts.format) then
+    local ok
+    ok, text, name = setup.problem(handle, body)
+    if not ok then return nil, errors.new(name, "problem: " .. text) end
+  elseif body ~= nil then
     local payload, number, kind = M.encode(body, opts and opts.format)
     if not payload then return nil, errors.new(kind or "EINVAL", number) end
     local ok
@@ -184,7 +223,7 @@ function M.build(endpoint, code, uri, body, opts)
   end
   if opts then
     local ok
-    ok, text, name = M.apply(handle, opts)
+    ok, text, name = apply(endpoint, handle, opts)
     if not ok then return nil, errors.new(name or "EINVAL", text) end
   end
   return handle

@@ -1,4 +1,5 @@
 -- The endpoint: client and server in one object.
+local build = require "copal.build"
 local core = require "copal_core"
 local errors = require "copal.error"
 local loop = require "copal.loop"
@@ -64,8 +65,9 @@ local function configure(self, key, v)
     return true
   end
   if config[key] then return config[key](self.handle, v) end
-  local number, n = value.param(key, v)
+  local number, n = build.param(self.handle, key, v)
   if not number then
+    if n then return nil, n.message, n.name end
     error("copal: no such parameter: " .. tostring(key), 4)
   end
   return core.tune(self.handle, nil, number, n)
@@ -88,7 +90,7 @@ function M.configured(self, parameters)
     local ok, why, kind = configure(self, key, v)
     if not ok then
       self:free()
-      return nil, errors.new(kind, tostring(key) .. ": " .. why)
+      return nil, errors.new(kind, build.about(key, why))
     end
   end
   return self
@@ -427,7 +429,8 @@ end
 -- c:tune("coap://sleepy", { ack_timeout = 12 }); scope nil: the endpoint
 function Endpoint:tune(scope, parameters)
   for key, v in pairs(parameters) do
-    local number, n = value.param(key, v)
+    local number, n = build.param(handle_of(self), key, v)
+    if not number and n then return nil, n end
     if not number then error("copal: no such parameter: " .. tostring(key), 2) end
     local ok, text, name = core.tune(handle_of(self), scope, number, n)
     if not ok then return nil, errors.new(name, text) end

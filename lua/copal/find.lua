@@ -110,7 +110,7 @@ function M.answers(self, uri, opts, fn)
   check(self, uri, opts, fn)
   opts = opts or {}
   local code = opts.code and value.code(opts.code).number or 1
-  return collect(self, uri, code, { { uri, M.with_index(self, opts) } },
+  return collect(self, uri, code, { { uri, opts } },
     function(m) return m end, fn)
 end
 
@@ -121,26 +121,6 @@ end
 function M.interfaces(self)
   if not self.handle then error("copal: the endpoint is closed", 2) end
   return core.interfaces(self.handle)
-end
-
-local function named(all, name)
-  if type(name) == "number" then return { index = name } end
-  for _, one in ipairs(all) do
-    if one.name == name then return one end
-  end
-  return nil, errors.new("ENOENT", tostring(name)
-    .. ": this host has no such network interface, or it is down")
-end
-
--- opts with the index of the interface that it names.
-function M.with_index(self, opts)
-  if type(opts.interface) ~= "string" then return opts end
-  local copy = {}
-  for k, v in pairs(opts) do copy[k] = v end
-  local one, err = named(core.interfaces(self.handle), opts.interface)
-  if not one then error("copal: " .. err.message, 3) end
-  copy.interface = one.index
-  return copy
 end
 
 ---- Finding -------------------------------------------------------------------
@@ -182,7 +162,7 @@ local function places(self, opts)
   local list = {}
   if opts.interface ~= nil then
     for _, name in ipairs(as_list(opts.interface)) do
-      local one, err = named(all, name)
+      local one, err = build.interface(self.handle, name)
       if not one then return nil, err end
       list[#list + 1] = one
     end

@@ -33,6 +33,11 @@ function Problem.__tostring(p)
   return p.title or p.detail or p.instance or "a problem without title"
 end
 
+-- Whether it was read from a message.
+function M.is(x)
+  return getmetatable(x) == Problem
+end
+
 ---- Reading -------------------------------------------------------------------
 
 local function direction(v)

@@ -26,8 +26,17 @@ end
 
 ---- Answering -----------------------------------------------------------------
 
+local function is_read_problem(t)
+  return getmetatable(t) ~= nil and require "copal.problem".is(t)
+end
+
+local function is_problem(body, format)
+  return is_read_problem(body) or format ~= nil and value.format(format) == value.format(value.formats.PROBLEM)
+end
+
 -- What a response given as a table may have; its other keys are options.
 local function is_response(t)
+  if message.is(t) or is_read_problem(t) then return false end
   return t.code ~= nil or t.payload ~= nil or t.options ~= nil or t.problem ~= nil
 end
 
@@ -53,9 +62,15 @@ local function answer_table(endpoint, x, default, t, streams, key)
   return core.respond(x, handle)
 end
 
-local function answer_body(x, code, body, format)
-  if body == nil then
+local function answer_body(endpoint, x, code, body, format)
+  if type(format) == "table" and not value.format(format) then
+    error("copal: an answer with options is one table: return { code = "
+      .. "copal.CONTENT, payload = ..., max_age = 30 }", 0)
+  elseif body == nil then
     return core.reply(x, code, NO_FORMAT, "")
+  elseif type(body) == "table" and is_problem(body, format) then
+    return answer_table(endpoint, x, code, { code = code, payload = body,
+      format = value.formats.PROBLEM })
   end
   local payload, number = build.encode(body, format)
   if not payload then error("copal: " .. number, 0) end
@@ -66,7 +81,7 @@ local function answer_body(x, code, body, format)
 end
 
 -- body | code | code, body | code, body, format | { code =, payload =, ... } |
--- a message
+-- a message; copal.Answer in types.lua
 local function answer(endpoint, x, default, streams, key, first, second, third)
   if type(first) == "string" and second == nil then
     return core.reply(x, default, first == "" and NO_FORMAT
@@ -75,13 +90,13 @@ local function answer(endpoint, x, default, streams, key, first, second, third)
   if message.is(first) then return core.respond(x, first.handle) end
   if value.is_code(first) then
     if second == nil then return core.reply(x, first.number, NO_FORMAT, "") end
-    if type(second) == "table" and not message.is(second) and is_response(second) then
+    if type(second) == "table" and third == nil and is_response(second) then
       local t = {}
       for k, v in pairs(second) do t[k] = v end
       t.code = t.code or first
       return answer_table(endpoint, x, default, t, streams, key)
     end
-    return answer_body(x, first.number, second, third)
+    return answer_body(endpoint, x, first.number, second, third)
   end
   if type(first) == "table" and is_response(first) then
     return answer_table(endpoint, x, default, first, streams, key)
@@ -90,10 +105,13 @@ local function answer(endpoint, x, default, streams, key, first, second, third)
     return answer_table(endpoint, x, default, { payload = first, format = second },
       streams, key)
   end
-  return answer_body(x, default, first, second)
+  return answer_body(endpoint, x, default, first, second)
 end
 
 ---- Requests ------------------------------------------------------------------
+
+-- Errors thrown to who takes chunks: that a peer left is no fault of a handler.
+local broken_off = setmetatable({}, { __mode = "k" })
 
 local function failed(t, e)
   if value.is_code(e) then
@@ -101,7 +119,7 @@ local function failed(t, e)
     return
   end
   core.reply(t.x, 160, NO_FORMAT, "")
-  if e ~= task.CANCELLED then
+  if e ~= task.CANCELLED and not broken_off[e] then
     task.on_error(t.traceback or e)
   end
 end
@@ -116,13 +134,17 @@ local function handle_request(slot, x, req, key)
 end
 
 -- for piece, offset, last in req:chunks(): the body of a request to a resource
--- that is streamed.
+-- that is streamed. Throws an error if it breaks off, so that what came is not
+-- taken for the whole.
 local function chunks_of(self, x, incoming, key)
   local queue = task.queue(self)
   incoming[key] = queue
   return function()
     local c = queue:pop()
-    if not c then return nil end
+    if not c then
+      if queue.failure then error(queue.failure, 0) end
+      return nil
+    end
     if queue.held and queue:length() == 0 then
       queue.held = nil
       core.resume(x)
@@ -173,17 +195,21 @@ local function receiver(slot, is_streamed)
     take_chunk(queue, x, msg, offset, last)
   end
 
-  local function on_end(key)
+  local function on_end(name, text, key)
     streams[key] = nil
-    if incoming[key] then incoming[key]:close() end
+    local queue = incoming[key]
     incoming[key] = nil
+    if not queue then return end
+    queue.failure = errors.new(name or "ECLOSED", text)
+    broken_off[queue.failure] = true
+    queue:close()
   end
 
   return function(kind, a, b, c, d, e)
     if kind == REQUEST then return on_request(a, b) end
     if kind == PULL then return on_pull(a, b, c, d) end
     if kind == CHUNK then return on_chunk(a, b, c, d, e) end
-    if kind == END then return on_end(c) end
+    if kind == END then return on_end(a, b, c) end
   end
 end
 

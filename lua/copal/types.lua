@@ -105,7 +105,22 @@ function Message:copy() end
 
 ---@class copal.Incoming : copal.Message a request to be answered
 ---@field params table<string, string> the {name} segments of its path
----@field chunks fun(self): fun(): string?, integer?, boolean? of a streamed resource
+---@field chunks fun(self): fun(): string?, integer?, boolean? of a streamed resource: for piece, offset, last in req:chunks(); throws a copal.Error (ETIMEOUT, ECLOSED, ...) if the body breaks off, so that a loop that ends had all of it
+
+---What a handler may return: nothing; copal.Body; a code; a code and a body; a
+---code, a body and its Content-Format; a message; or this, when there is more to
+---say. A table of its own is sent as JSON, or as the format has it: with
+---copal.PROBLEM its keys are those of copal.Problem.
+---@class copal.Answer
+---@field code? copal.CodeLike not given: what the method usually answers
+---@field payload? copal.Body
+---@field format? copal.FormatLike of the payload
+---@field problem? copal.Problem|table|string in place of a payload, RFC 9290; wants a code
+---@field etag? string
+---@field max_age? integer seconds
+---@field location_path? string[] of what was created
+---@field options? table<string|integer, string|integer|true|table> any other
+---@field non? boolean not confirmed
 
 ---@class copal.Options parameters named as in copal.h, times in seconds; options: max_age, if_match, request_tag, ...; and:
 ---@field format? copal.FormatLike
@@ -119,13 +134,14 @@ function Message:copy() end
 ---@field problem? copal.Problem|table|string as the payload; a string is its title
 ---@field from? string
 ---@field etag? string
----@field timeout? copal.Seconds
+---@field timeout? copal.Seconds of the whole exchange; not given: until it was sent max_retransmit times in vain; of a group: 5 s (leisure) and 3 s
+---@field interface? string|integer to leave by: its name or index
 ---@field ack_timeout? copal.Seconds
 ---@field max_retransmit? integer
 ---@field silence? copal.Seconds
 ---@field sink? fun(piece: string, offset: integer, last: boolean, response: copal.Message)
 ---@field progress? fun(offset: integer, total: integer)
----@field resume? integer|table goes on there: { offset, etag } with the rest of a download, offset with an upload
+---@field resume? integer|table goes on there: { offset, etag } with the rest of a download; offset, and the same request_tag, with an upload, where progress said or at another multiple of 16: 4.08 then means that the server has not kept the beginning; begin again, without it
 ---@field limit? integer of get_all
 
 ---@class copal.Request
@@ -160,7 +176,7 @@ local Observation = {}
 function Observation:cancel() end
 
 ---@class copal.Resource
----@field get? fun(req: copal.Incoming): any, any, any
+---@field get? fun(req: copal.Incoming): any, any, any what it returns: copal.Answer
 ---@field put? fun(req: copal.Incoming): any, any, any
 ---@field post? fun(req: copal.Incoming): any, any, any
 ---@field delete? fun(req: copal.Incoming): any, any, any
@@ -190,6 +206,10 @@ function Device:links(wanted) end
 
 ---@class copal.Endpoint
 local Endpoint = {}
+---Asks for a representation. A group (coap://224.0.1.187/...) is asked with non =
+---true: this gives its first answer, when the time for all of them is over, which
+---is opts.timeout, or the 5 s of leisure that servers may take and 3 s. answers()
+---gives each as it comes, find() who is there.
 ---@param uri string
 ---@param opts? copal.Options
 ---@return copal.Message?, copal.Error?
@@ -257,7 +277,8 @@ function Endpoint:describe(path, name, value) end
 ---@param path string
 ---@return integer?, copal.Error?
 function Endpoint:notify(path) end
----Each answer to a request to a group.
+---Each answer to a request to a group as it comes, until opts.timeout, or the 5 s
+---that servers may take and 3 s are over.
 ---@param uri string
 ---@param opts? table<string, any>
 ---@return fun(): copal.Message?

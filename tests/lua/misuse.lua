@@ -56,7 +56,7 @@ local thrown = {
   { "sending what is no message", "message expected", function() client:send(io.stdout, "coap://server") end },
   { "a message of an unknown code", "unknown code NONSENSE", function() client:message("NONSENSE", T) end },
   { "a message of a code over 255", "unknown code 256", function() client:message(256, T) end },
-  { "changing a message that was received", "not possible in this state",
+  { "changing a message that was received", "cannot change any more",
     function() client:get(T).payload = "x" end },
   { "assigning a code", "code cannot be assigned", function() client:message("GET", T).code = 1 end },
   { "an option nobody knows, read", "no option Nope", function() return client:get(T):option "Nope" end },

@@ -131,6 +131,83 @@ test("a problem says what went wrong", function()
   sim:close()
 end)
 
+test("a problem is returned with its format, or as it was read", function()
+  local sim, server, client = pair()
+  local given
+  server:serve("/t", function() return given() end)
+  local function asked(fn)
+    given = fn
+    return client:get "coap://server/t"
+  end
+  local r = asked(function()
+    return copal.BAD_REQUEST, { title = "too hot", options = { 9 } }, copal.PROBLEM
+  end)
+  equal(r.code, copal.BAD_REQUEST) equal(r.problem.title, "too hot")
+  local read = r.problem
+  r = asked(function() return copal.CONFLICT, read end)
+  equal(r.code, copal.CONFLICT) equal(r.problem.options[1], 9)
+  r = asked(function()
+    return { code = "4.00", payload = { detail = "d" }, format = copal.PROBLEM }
+  end)
+  equal(r.format, copal.PROBLEM) equal(r.problem.detail, "d")
+  r = asked(function() return copal.BAD_REQUEST, { [-1] = "by number" }, copal.PROBLEM end)
+  equal(r.problem.title, "by number")
+  r = client:put("coap://server/t", { titel = "x" }, { format = copal.PROBLEM })
+  equal(r, nil)
+  sim:close()
+end)
+
+test("what a handler returns amiss is told in words that help", function()
+  local sim, server, client = pair()
+  local told, given = nil, nil
+  copal.on_error(function(e) told = tostring(e) end)
+  server:serve("/t", function() return given() end)
+  local bad = {
+    { "one table", function() return copal.CONTENT, "v1", { max_age = 30 } end },
+    { "one table", function() return "v1", { max_age = 30 } end },
+    { "one table", function() return copal.CONTENT, { payload = 1 }, { max_age = 30 } end },
+    { "no titel", function() return copal.BAD_REQUEST, { titel = "t" }, copal.PROBLEM end },
+  }
+  for _, row in ipairs(bad) do
+    given, told = row[2], nil
+    equal(client:get("coap://server/t").code, copal.INTERNAL_ERROR)
+    assert(told and told:find(row[1], 1, true), row[1] .. ": " .. tostring(told))
+  end
+  sim:close()
+end)
+
+test("errors about messages say what to do, once", function()
+  local sim, _, client = pair()
+  local _, err = client:put("coap://server/t", ("x"):rep(4000), { resume = 10 })
+  equal(tostring(err), "resume: an upload goes on where PROGRESS said, or at another multiple of 16")
+  _, err = client:get("coap://server/t", { q_block = 7 })
+  equal(tostring(err), "q_block: 7 is out of range, 0 to 1")
+  _, err = sim:endpoint("other", { q_block = 7 })
+  equal(tostring(err), "q_block: 7 is out of range, 0 to 1")
+  local m = client:message("GET", "coap://server/t")
+  _, err = m:add("ETag", "too long for one")
+  equal(err.name, "EINVAL")
+  assert(err.message:find "ETag", err.message)
+  sim:close()
+end)
+
+test("an interface is named wherever there is one", function()
+  local sim, _, client = pair()
+  local _, err = client:get("coap://server/t", { interface = "nosuch0" })
+  equal(err.name, "ENOENT")
+  equal(tostring(err), "interface: nosuch0: this host has no such network interface, or it is down")
+  equal(select(2, client:tune(nil, { interface = "nosuch0" })).name, "ENOENT")
+  sim:close()
+  local real = assert(copal.endpoint())
+  local all = real:interfaces()
+  if #all > 0 then
+    assert(real:message("GET", "coap://localhost/t", { interface = all[#all].name }))
+    assert(real:tune(nil, { interface = all[#all].name }))
+    assert(copal.endpoint { interface = all[#all].name }):free()
+  end
+  real:free()
+end)
+
 test("what is no problem is not sent as one, nor taken for one", function()
   local sim, server, client = pair()
   local errors, given = {}, nil

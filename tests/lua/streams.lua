@@ -64,6 +64,34 @@ test("a file goes out as a request, with progress", function()
   end)
 end)
 
+test("an upload that breaks off is not taken for the whole", function()
+  local sim = assert(copal.sim { seed = 3 })
+  local server, client = assert(sim:endpoint "server"), assert(sim:endpoint "client")
+  local told, seen, ended, failure, again = {}, 0, false, nil, nil
+  copal.on_error(function(e) told[#told + 1] = tostring(e) end)
+  server:serve("/up", { streamed = true, put = function(req)
+    local next_piece = req:chunks()
+    local ok, e = pcall(function()
+      for piece in next_piece do seen = seen + #piece end
+      ended = true
+    end)
+    failure = not ok and e
+    again = select(2, pcall(next_piece))
+    error(e, 0)
+  end })
+  local request = client:put("coap://server/up", ("x"):rep(20000), { progress = function(done)
+    if done > 4000 then client:free() end
+  end }, function() end)
+  assert(request)
+  sim:run(600)
+  assert(seen > 4000 and seen < 20000, seen)
+  equal(ended, false)
+  assert(copal.is_error(failure), tostring(failure))
+  equal(again, failure)
+  equal(#told, 0)
+  sim:close()
+end)
+
 test("a function gives a body as it is asked for", function()
   with_server(function(coap, base)
     local text = ("x"):rep(5000)

@@ -526,6 +526,57 @@ def test_a_streamed_resource_takes_its_body_in_pieces(pair):
     assert b"".join(pieces) == body and len(pieces) > 1
 
 
+@pytest.mark.parametrize("is_busy", [False, True])
+def test_an_upload_that_breaks_off_is_an_error_in_its_loop(pair, is_busy):
+    sim, server, client = pair
+    pieces, ended, errors, reported = [], [], [], []
+    sim._loop.set_exception_handler(lambda loop, context: reported.append(context))
+
+    @server.serve("/up", method="PUT", streamed=True)
+    async def up(req):
+        try:
+            async for piece in req.chunks():
+                if is_busy:
+                    await asyncio.sleep(1)
+                pieces.append(piece)
+            ended.append(True)
+        except copal.Error as e:
+            errors.append(e)
+        async for piece in req.chunks():
+            pass
+        ended.append(True)
+
+    def progress(done, total):
+        if done > 4000:
+            sim.crash(client)
+
+    client.aio.put("coap://server/up", bytes(20000), progress=progress).add_done_callback(lambda r: r.exception())
+    sim.run(900)
+    assert 4000 < sum(map(len, pieces)) < 20000
+    assert len(errors) == 1 and not ended and not reported
+
+
+def test_who_asks_for_no_chunks_is_cancelled_when_the_asker_leaves(pair):
+    sim, server, client = pair
+    over = []
+
+    @server.serve("/up", method="PUT", streamed=True)
+    async def up(req):
+        try:
+            await asyncio.sleep(10000)
+        except asyncio.CancelledError:
+            over.append(True)
+            raise
+
+    def progress(done, total):
+        if done > 2000:
+            sim.crash(client)
+
+    client.aio.put("coap://server/up", bytes(20000), progress=progress).add_done_callback(lambda r: r.exception())
+    sim.run(900)
+    assert over
+
+
 def test_a_failing_file_fails_the_request_with_its_own_exception(pair):
     _, server, client = pair
     server.serve("/up", put=lambda req: None)

@@ -227,6 +227,57 @@ def test_what_is_no_problem_is_not_made(pair, problem, error, what):
     assert m.text == "as it was" and m.format == copal.TEXT and m.problem is None
 
 
+def test_a_problem_is_returned_as_a_body(pair):
+    _, server, client = pair
+    made = copal.Problem("too hot", detail="40 at most")
+    given = {
+        "pair": (copal.BAD_REQUEST, made),
+        "triple": (copal.BAD_REQUEST, {"title": "too hot", "detail": "40 at most"}, copal.PROBLEM),
+        "response": copal.Response(made, copal.BAD_REQUEST, max_age=5),
+        "numbers": (copal.BAD_REQUEST, {-1: "too hot", -2: "40 at most"}, copal.PROBLEM),
+    }
+    for name, answer in given.items():
+        server.serve("/" + name, lambda req, answer=answer: answer)
+        r = client.get("coap://server/" + name)
+        assert (name, r.code, r.problem) == (name, copal.BAD_REQUEST, made)
+    server.serve("/sink", put=lambda req: req.problem.title)
+    assert client.put("coap://server/sink", made).text == "too hot"
+
+
+def test_a_problem_is_no_success(pair):
+    sim, server, client = pair
+    reported = []
+    sim._loop.set_exception_handler(lambda loop, context: reported.append(context["exception"]))
+    server.serve("/t", lambda req: copal.Problem("too hot"))
+    assert client.get("coap://server/t").code == copal.INTERNAL_ERROR
+    assert "needs a code" in str(reported[0])
+
+
+def test_errors_about_messages_say_what_to_do(pair):
+    _, _, client = pair
+    with pytest.raises(copal.Invalid, match="^resume: .* multiple of 16$"):
+        client.put("coap://server/t", bytes(4000), resume=10)
+    with pytest.raises(copal.Invalid, match="^q_block: 7 is out of range, 0 to 1$"):
+        client.get("coap://server/t", q_block=7)
+    m = client.message("GET", "coap://server/t")
+    with pytest.raises(copal.Invalid, match="ETag"):
+        m.add("ETag", b"too long for one")
+
+
+def test_an_interface_is_named_wherever_there_is_one(pair):
+    _, _, client = pair
+    with pytest.raises(copal.Error, match="nosuch0: this host has no such network interface") as e:
+        client.get("coap://server/t", interface="nosuch0")
+    assert e.value.name == "ENOENT"
+    with pytest.raises(copal.Error, match="nosuch0"):
+        client.tune(interface="nosuch0")
+    with copal.BlockingEndpoint() as real:
+        for name, _ in real.interfaces[-1:]:
+            real.message("GET", "coap://localhost/t", interface=name)
+            real.tune(interface=name)
+            copal.BlockingEndpoint(interface=name).close()
+
+
 def test_a_problem_needs_a_code():
     with pytest.raises(TypeError, match="needs a code"):
         copal.Response(problem="t")

@@ -114,7 +114,7 @@ CLIENT = [  # what is done, the class (and name), part of the sentence, the deed
     ("a request without URI", copal.BadURI, "no URI", lambda c: c.request(copal.Message("GET"))),
     ("a response as request", copal.Invalid, "not a method", lambda c: c.request(copal.Message("2.05", T))),
     ("sending what is no message", TypeError, "message expected", lambda c: c.send(object(), "coap://server")),
-    ("changing what came", (copal.Error, "ESTATE"), "not possible", lambda c: assign_payload(c.get(T))),
+    ("changing what came", (copal.Error, "ESTATE"), "cannot change", lambda c: assign_payload(c.get(T))),
     ("assigning a code", AttributeError, "code", lambda c: assign_code(c.message("GET", T))),
     ("reading an unknown option", ValueError, "no option 'Nope'", lambda c: c.get(T).option("Nope")),
     ("text that is no JSON", copal.Invalid, "not JSON", lambda c: c.get(T).json()),

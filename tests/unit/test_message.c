@@ -425,6 +425,8 @@ static void a_message_holds_every_parameter_of_messages(void **state)
     assert_int_equal(copal_msg_resume(m, 1, messages_text("x")), 0);
     assert_int_equal(copal_msg_resume(m, 16, (copal_bytes){0}), COPAL_EINVAL);
     assert_why("resume: the rest of an answer needs the ETag of its beginning");
+    assert_why(copal_msg_why(m));
+    assert_string_equal(copal_msg_why(NULL), "");
     copal_msg_unref(m);
 }
 

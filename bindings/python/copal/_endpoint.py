@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, TypeVar, overload
 
 from . import _copal, _values
 from ._ask import Feed, GetAll, Observation, Ping, Queue, Request
-from ._find import Device, find, interface_index
+from ._find import Device, find
 from ._links import Links, Wanted, parse_links
-from ._message import Message, build
+from ._message import Message, build, param
 from ._passenger import Passenger, Timer
 from ._serve import FLAGS, METHODS, Handler, Resource, Value, method_of
 from ._stream import Source, is_stream
@@ -49,7 +49,7 @@ class Endpoint(Passenger):
 
     listen: a URI to accept at, or a list: ``"coap://*"``.
     parameters: rows of COPAL_PARAMS in lower case, times in seconds:
-    ``ack_timeout=2``, ``max_retransmit=4``, ``timeout=60``.
+    ``ack_timeout=2``, ``max_retransmit=4``, ``timeout=60``, ``interface="eth0"``.
     psk, cert, via: dicts by scope; store: a directory; credentials: a file.
 
     An endpoint belongs to one loop and its thread; nothing here may be called
@@ -66,7 +66,7 @@ class Endpoint(Passenger):
         via: Mapping[str, str] | None = None,
         store: str | None = None,
         credentials: str | None = None,
-        **parameters: float,
+        **parameters: float | str,
     ) -> None:
         self._set_up(_copal.endpoint(), None)
         if asyncio._get_running_loop() is not None:
@@ -81,7 +81,7 @@ class Endpoint(Passenger):
 
     @classmethod
     def _in_sim(
-        cls, handle: _copal.Endpoint, loop: asyncio.AbstractEventLoop, parameters: Mapping[str, float]
+        cls, handle: _copal.Endpoint, loop: asyncio.AbstractEventLoop, parameters: Mapping[str, float | str]
     ) -> Endpoint:
         self = cls.__new__(cls)
         self._set_up(handle, loop)
@@ -96,7 +96,7 @@ class Endpoint(Passenger):
         via: Mapping[str, str] | None,
         store: str | None,
         credentials: str | None,
-        parameters: Mapping[str, float],
+        parameters: Mapping[str, float | str],
     ) -> None:
         h = self._alive()
         if callable(psk):
@@ -144,10 +144,19 @@ class Endpoint(Passenger):
         proxy_scheme no_response size1 size2``; ``options={"ETag": b"x", 65000:
         7}`` for any other; ``non=True``; ``no_cache=True``; ``sink=`` a file or
         function that takes the body piece by piece, ``progress=fn(done, total)``
-        in bytes; ``resume=(offset, etag)`` for the rest of a download that broke
-        off, ``resume=offset`` with ``request_tag=`` to go on with an upload; and the
-        parameters of a message, times in seconds: ``timeout=60``,
-        ``ack_timeout=12``, ``max_retransmit=2``, ``block_size=512``.
+        in bytes; and the parameters of a message, times in seconds:
+        ``timeout=60``, ``ack_timeout=12``, ``max_retransmit=2``,
+        ``block_size=512``, ``interface="eth0"`` or its index.
+
+        ``resume=(offset, etag)`` asks for the rest of a download that broke off;
+        ``resume=offset`` with the same ``request_tag=`` goes on with an upload,
+        where progress said or at another multiple of 16: 4.08 then means that
+        the server has not kept the beginning; begin again, without it.
+
+        A group (``coap://224.0.1.187/...``) is asked with ``non=True``; this gives
+        its first answer, when the time for all of them is over: ``timeout``, or
+        the 5 s of ``leisure`` that servers may take and 3 s. answers() gives each
+        as it comes, find() who is there.
 
         Raises, when awaited: Timeout, Refused, BadURI, ... A 4.xx or 5.xx is a
         response. TypeError, ValueError: an option or its value, at once.
@@ -216,7 +225,7 @@ class Endpoint(Passenger):
         as for get(), and ``code="PUT"`` with ``payload=``. Timeout: nobody
         answered."""
         if interface is not None:
-            options["interface"] = interface_index(self._alive(), interface)
+            options["interface"] = interface
         options.setdefault("non", True)
         code = Code(options.pop("code", "GET"))
         body = options.pop("payload", None)
@@ -310,7 +319,9 @@ class Endpoint(Passenger):
         returns: str (text/plain), bytes, None (no body), a dict or list (JSON),
         a Code such as ``copal.NOT_FOUND``, a tuple (code, body),
         (code, body, format) or (body, format), a binary file or iterator of
-        bytes, a Response with options, or a Message. An async handler runs at
+        bytes, a Response with options, or a Message. A body may be a Problem,
+        ``return copal.BAD_REQUEST, copal.Problem("too hot")``, or a dict of its
+        fields where format is ``copal.PROBLEM``. An async handler runs at
         once up to where it waits. One that raises is answered 5.00 without
         text; the loop's exception handler hears of it.
 
@@ -402,12 +413,12 @@ class Endpoint(Passenger):
 
     # ---- Tuning and looking inside
 
-    def tune(self, scope: str | None = None, **parameters: float) -> None:
+    def tune(self, scope: str | None = None, **parameters: float | str) -> None:
         """``c.tune("coap://sleepy", ack_timeout=12)``: parameters for the peers
         under a URI prefix; None: of the endpoint. Times in seconds. Invalid:
         out of range, or not to be set there."""
         for name, value in parameters.items():
-            row = _values.param(name, value)
+            row = param(self._alive(), name, value)
             if row is None:
                 raise TypeError(f"no such parameter: {name}")
             _copal.tune(self._alive(), scope, row[0], row[1])

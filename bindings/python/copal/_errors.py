@@ -25,6 +25,7 @@ class Error(Exception):
     """The number C knows it by, negative; the code's when made by check()."""
     hint: str
     """What to do about it, where the sentence says so."""
+    _is_of_asker = False  # thrown to a handler whose asker has left
     response: Message | None
     """The response that check() refused, else None."""
 

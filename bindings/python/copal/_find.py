@@ -10,7 +10,7 @@ from . import _copal
 from ._ask import Queue
 from ._errors import Error, failure
 from ._links import Link, Links, Wanted
-from ._message import Address, Message, build
+from ._message import Address, Message, build, interface_index
 
 if TYPE_CHECKING:
     from ._endpoint import Endpoint
@@ -52,16 +52,6 @@ def _resolve(base: str, href: str) -> str:
     if re.match(r"[A-Za-z][\w+.-]*:", href):
         return href
     return base + href if href.startswith("/") else f"{base}/{href}"
-
-
-def interface_index(handle: _copal.Endpoint, interface: str | int) -> int:
-    """Of an interface by name. Error ENOENT: there is none, or it is down."""
-    if isinstance(interface, int):
-        return interface
-    for name, index in _copal.interfaces(handle):
-        if name == interface:
-            return index
-    raise failure("ENOENT", f"{interface}: this host has no such network interface, or it is down")
 
 
 def _places(handle: _copal.Endpoint, interface: str | int | Iterable[str | int] | None) -> list[int | None]:

@@ -349,11 +349,15 @@ class Message(_copal.Message):
 
     def chunks(self) -> Any:
         """The body piece by piece: ``async for piece in req.chunks()``; only for
-        a path served with ``streamed=True``."""
+        a path served with ``streamed=True``. A loop that ends had all of it: if
+        the body breaks off, it raises the Error that says why (Timeout, Closed,
+        Cancelled, ...), again and again."""
         try:
-            return self._chunks
+            chunks = self._chunks
         except AttributeError:
             raise failure("ESTATE", "chunks: the path is not served with streamed=True") from None
+        chunks.is_taken = True
+        return chunks
 
     # ---- Of a notification
 
@@ -536,13 +540,44 @@ _FLAGS = {
 }  # fmt: skip
 
 
+def interface_index(handle: _copal.Endpoint, interface: str | int) -> int:
+    """Of an interface by name. Error ENOENT: there is none, or it is down."""
+    if isinstance(interface, int):
+        return interface
+    for name, index in _copal.interfaces(handle):
+        if name == interface:
+            return index
+    raise failure("ENOENT", f"{interface}: this host has no such network interface, or it is down")
+
+
+def param(handle: _copal.Endpoint, name: str, value: object) -> tuple[int, int] | None:
+    """A parameter's number and value for C; None: there is none of that name.
+    An interface may be named. Error ENOENT: there is no such."""
+    if name == "interface" and isinstance(value, str):
+        value = interface_index(handle, value)
+    return _values.param(name, value)
+
+
+def _is_problem(body: Any, format: FormatLike | None) -> bool:
+    """Whether it is written as RFC 9290 has it, from the names of its fields; a
+    dict with numbers for keys is the map as it is on the wire."""
+    if isinstance(body, Problem):
+        return True
+    return (
+        isinstance(body, Mapping)
+        and format is not None
+        and Format(format) == _problem.FORMAT
+        and not any(isinstance(key, int) for key in body)
+    )
+
+
 def _add_all(m: Message, options: Any) -> None:
     pairs = options.items() if isinstance(options, Mapping) else options
     for option, value in pairs:
         _add(m, _values.option_number(option), value)
 
 
-def _set_one(m: Message, key: str, value: Any) -> None:
+def _set_one(handle: _copal.Endpoint, m: Message, key: str, value: Any) -> None:
     if key in _PLAIN:
         _add(m, _PLAIN[key], value)
     elif key == "accept":
@@ -563,7 +598,7 @@ def _set_one(m: Message, key: str, value: Any) -> None:
         offset, etag = value if isinstance(value, tuple) else (value, b"")
         _copal.msg_resume(m, offset, etag or b"")
     else:
-        row = _values.param(key, value)
+        row = param(handle, key, value)
         if row is None:
             raise TypeError(f"no such option or parameter: {key}")
         _copal.msg_tune(m, row[0], row[1])
@@ -590,7 +625,9 @@ def build(
                 if not lenient:
                     raise
         format = options.get("format")
-        if body is not None or format is not None:
+        if _is_problem(body, format):
+            _problem.write(m, body)
+        elif body is not None or format is not None:
             data, number = encode(b"" if body is None else body, format)
             _copal.msg_set_payload(m, -1 if number is None else number, data)
         for key, value in options.items():
@@ -601,7 +638,7 @@ def build(
             if key in _FLAGS:
                 flags |= _FLAGS[key] if value else 0
             else:
-                _set_one(m, key, value)
+                _set_one(handle, m, key, value)
         if flags:
             _copal.msg_set_flags(m, flags)
     except Invalid as e:

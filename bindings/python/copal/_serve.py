@@ -15,6 +15,7 @@ from . import _copal
 from ._ask import Queue
 from ._errors import Error, failure
 from ._message import Message, build, encode
+from ._problem import Problem
 from ._stream import Source, is_stream
 from ._values import Code, CodeLike, FormatLike
 
@@ -42,7 +43,7 @@ METHODS = {"any": 0, "get": 1, "post": 2, "put": 3, "delete": 4, "fetch": 5, "pa
 class Response:
     """An answer with options: ``Response(body, copal.CONTENT, max_age=5)``.
 
-    payload: as a handler may return it; code: None is the method's usual one;
+    payload: as a handler may return it, or a Problem; code: None is the method's usual one;
     options: as the keywords of ``Endpoint.get()``: etag, location_path, ...;
     problem: a Problem, a dict, or a title (RFC 9290) in place of a payload
     """
@@ -166,7 +167,7 @@ async def _awaited(awaitable: Awaitable[Any]) -> Any:
 
 class Chunks:
     """A request's body piece by piece; the peer is held back while nobody
-    takes them."""
+    takes them. If it breaks off, who takes them is told by an Error."""
 
     _HELD = 16
 
@@ -174,6 +175,8 @@ class Chunks:
         self._queue: Queue[bytes] = Queue(loop)
         self._x = x
         self._paused = False
+        self._failure: Error | None = None
+        self.is_taken = False  # by the handler, which then hears of the end here
 
     def _add(self, piece: bytes, last: bool) -> None:
         if piece or not last:
@@ -184,14 +187,21 @@ class Chunks:
             self._paused = True
             _copal.pause(self._x)
 
-    def _close(self, error: BaseException) -> None:
-        self._queue.close(error)
+    def _break_off(self, error: Error) -> None:
+        error._is_of_asker = True
+        self._failure = error
+        self._queue.close()
 
     def __aiter__(self) -> Chunks:
         return self
 
     async def __anext__(self) -> bytes:
-        piece = await self._queue.pop()
+        try:
+            piece = await self._queue.pop()
+        except StopAsyncIteration:
+            if self._failure is None:
+                raise
+            raise self._failure from None
         if self._paused and not self._queue.items:
             self._paused = False
             try:
@@ -234,8 +244,10 @@ class Resource:
         """The asker left, or a streamed answer is over."""
         self._sources.pop(key, None)
         if (chunks := self._chunks.pop(key, None)) is not None:
-            chunks._close(failure(name or "ECLOSED", text))
-        if (task := self._tasks.pop(key, None)) is not None and name is not None:
+            chunks._break_off(failure(name or "ECLOSED", text))
+        if (task := self._tasks.pop(key, None)) is None or name is None:
+            return
+        if chunks is None or not chunks.is_taken:
             task.cancel()
 
     def _on_request(self, req: Message, x: _copal.Exchange, key: int) -> None:
@@ -278,6 +290,8 @@ class Resource:
     def _failed(self, x: _copal.Exchange, e: Exception) -> None:
         """Why is nobody's business but ours."""
         self._reply(x, _FAILED, -1, b"")
+        if isinstance(e, Error) and e._is_of_asker:
+            return  # that one left is no fault of a handler
         self._coap._report(f"exception in copal handler {getattr(self._handler, '__qualname__', '')}", e)
 
     def _broken(self, e: BaseException) -> None:
@@ -303,6 +317,8 @@ class Resource:
             self._respond(x, r)
         elif isinstance(r, Response):
             self._build(x, key, code, r)
+        elif isinstance(r, Problem):
+            self._build(x, key, code, Response(r))
         elif type(r) is tuple:
             self._answer_tuple(x, key, code, r)
         elif is_stream(r):
@@ -324,6 +340,8 @@ class Resource:
 
     def _build(self, x: _copal.Exchange, key: int, default: int, r: Response) -> None:
         body, flags, options = r.payload, 0, dict(r.options)
+        if isinstance(body, Problem) and Code(default if r.code is None else r.code).is_successful:
+            raise TypeError("a problem needs a code: return copal.BAD_REQUEST, copal.Problem(...)")
         if is_stream(body):
             if isinstance(body, io.TextIOBase):
                 raise TypeError("a body is made of bytes; open the file in binary mode")
