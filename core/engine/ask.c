@@ -9,6 +9,7 @@
 
 static void on_flight_over(struct cp_flight *f, int status);
 static void go(struct cp_ask *a);
+static void hope_no_limit(struct cp_ask *a);
 
 static const char *uri_of(const copal_exchange *x)
 {
@@ -32,6 +33,17 @@ static void drop_route(struct cp_ask *a)
     a->routing = false;
 }
 
+void cp_ask_stop(struct cp_ask *a)
+{
+    struct cp_engine *e = a->x.engine;
+
+    drop_route(a);
+    hope_no_limit(a);
+    cp_token_off(e, &a->main);
+    cp_token_off(e, &a->sub);
+    cp_pass_end(e->stages, &a->x);
+}
+
 void cp_ask_finish(copal_exchange *x, int status, const char *sentence)
 {
     struct cp_ask *a = cp_ask_of(x);
@@ -40,11 +52,8 @@ void cp_ask_finish(copal_exchange *x, int status, const char *sentence)
     if (x->over)
         return;
     x->over = true;
-    drop_route(a);
-    cp_timer_stop(&e->timers, &a->deadline);
-    cp_token_off(e, &a->main);
-    cp_token_off(e, &a->sub);
-    cp_pass_end(e->stages, x);
+    cp_ask_limit_met(a);
+    cp_ask_stop(a);
     cp_ask_group_end(a);
     copal_msg_unref(a->held);
     a->held = NULL;
@@ -57,6 +66,7 @@ void cp_ask_finish(copal_exchange *x, int status, const char *sentence)
     a->end.status = status;
     a->end.text = a->why;
     cp_event_post_part(e, &a->end, x, NULL);
+    cp_observe_share_end(a, status, sentence);
 }
 
 void cp_ask_fail(copal_exchange *x, int status, const char *sentence)
@@ -398,15 +408,28 @@ copal_exchange *cp_ask_open(struct cp_engine *e, copal_msg *m, copal_cb cb)
     cp_flight_init(&a->main.flight, e, on_flight_over);
     cp_flight_init(&a->sub.flight, e, on_flight_over);
     cp_list_init(&a->end.node);
+    cp_observe_share_init(&a->share);
     a->is_ping = m->code == COPAL_EMPTY;
     return &a->x;
+}
+
+void cp_ask_begin(struct cp_ask *a)
+{
+    copal_exchange *x = &a->x;
+    int found;
+
+    a->way_index = 0;
+    found = find_route(a);
+    if (found == 0)
+        go(a);
+    else if (found < 0)
+        cp_exchange_fail(x, found, "%s: %s", uri_of(x), cp_why_text(x->mem));
 }
 
 copal_exchange *cp_ask_start(struct cp_engine *e, copal_msg *m, copal_cb cb)
 {
     copal_exchange *x = cp_ask_open(e, m, cb);
     struct cp_ask *a;
-    int found;
 
     if (x == NULL)
         return NULL;
@@ -414,10 +437,7 @@ copal_exchange *cp_ask_start(struct cp_engine *e, copal_msg *m, copal_cb cb)
     if (check(a) != 0 || (!a->is_ping && cp_cache_answers(x)))
         return x;
     cp_ask_limit(a);
-    found = find_route(a);
-    if (found == 0)
-        go(a);
-    else if (found < 0)
-        cp_exchange_fail(x, found, "%s: %s", uri_of(x), cp_why_text(e->mem));
+    if (!cp_observe_share_join(x))
+        cp_ask_begin(a);
     return x;
 }

@@ -5,6 +5,7 @@
 #include "engine/cache.h"
 #include "engine/driver.h"
 #include "engine/exchange.h"
+#include "engine/observe_share.h"
 #include "engine/token.h"
 
 enum {
@@ -45,6 +46,7 @@ struct cp_ask {
     bool is_again;           /* registered once more, and not answered yet */
     uint32_t observe_number; /* of the newest notification */
     uint64_t observe_at;
+    struct cp_observe_share share; /* of one observation with others like it */
     struct cp_cache_use cache;
     copal_msg *held;              /* the newest notification while paused */
     struct cp_ask_source source;  /* of what comes from elsewhere */
@@ -69,6 +71,13 @@ copal_exchange *cp_ask_start(struct cp_engine *e, copal_msg *m, copal_cb cb);
 
 /* The same without sending: its events come from source, if any. */
 copal_exchange *cp_ask_open(struct cp_engine *e, copal_msg *m, copal_cb cb);
+
+/* Sends x's request, by the first way that leads to whom it is for. */
+void cp_ask_begin(struct cp_ask *a);
+
+/* Nothing of it is under way any more, nor waited for but by the user's limit.
+ * It is not over: it may begin anew. */
+void cp_ask_stop(struct cp_ask *a);
 
 /* Over: END with status and sentence will be the last event. */
 void cp_ask_finish(copal_exchange *x, int status, const char *sentence);
@@ -108,6 +117,9 @@ void cp_ask_hear(struct cp_engine *e, struct cp_link *link, copal_msg **m,
 
 /* Above all stages: the user's response. */
 void cp_ask_answered(copal_exchange *x, copal_msg *m);
+
+/* The user has paused it and will see m, unless a newer one comes. */
+void cp_ask_hold(struct cp_ask *a, copal_msg *m);
 
 /* ---- ask_leave.c ---- */
 

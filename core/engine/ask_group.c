@@ -36,6 +36,7 @@ bool cp_ask_group_begin(struct cp_ask *a)
     }
     if (a->group != NULL)
         return true;
+    cp_observe_share_part(a);
     a->group = cp_zalloc(e->mem, sizeof(*a->group));
     if (a->group == NULL) {
         cp_exchange_fail(&a->x, COPAL_ENOMEM, NULL);

@@ -85,24 +85,40 @@ static struct cp_token *match(struct cp_engine *e, struct cp_link *link,
     return of_group;
 }
 
+void cp_ask_hold(struct cp_ask *a, copal_msg *m)
+{
+    copal_msg_unref(a->held);
+    a->held = copal_msg_ref(m);
+}
+
+/* To the user, who is another one's where a member of a group answered. False:
+ * out of memory. */
+static bool tell(struct cp_ask *a, copal_msg *m)
+{
+    copal_exchange *asker =
+        a->member_of == NULL ? &a->x : &a->member_of->ask->x;
+
+    if (!asker->paused || !a->is_observed)
+        return cp_exchange_tell(asker, COPAL_RESPONSE, m) != NULL;
+    cp_ask_hold(a, m); /* only the newest is kept */
+    return true;
+}
+
 void cp_ask_answered(copal_exchange *x, copal_msg *m)
 {
     struct cp_ask *a = cp_ask_of(x);
-    copal_exchange *asker = a->member_of == NULL ? x : &a->member_of->ask->x;
 
+    if (cp_observe_share_answered(a, m))
+        return;
     if (a->member_of != NULL && a->is_observed)
         a->member_of->was_observed = true;
     if (a->is_observed)
         cp_ask_limit_met(a);
-    if (asker->paused && a->is_observed) { /* only the newest is kept */
-        copal_msg_unref(a->held);
-        a->held = copal_msg_ref(m);
-        return;
-    }
-    if (cp_exchange_tell(asker, COPAL_RESPONSE, m) == NULL) {
+    if (!tell(a, m)) {
         cp_exchange_fail(x, COPAL_ENOMEM, NULL);
         return;
     }
+    cp_observe_share_tell(a, m);
     if (a->is_observed)
         return;
     if (a->wants_observe && cp_code_class(m->code) == 2)

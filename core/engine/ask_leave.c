@@ -61,6 +61,7 @@ int copal_cancel(copal_exchange *x)
         cp_ask_group_farewell(a);
     else
         cp_ask_farewell(a);
+    cp_observe_share_hand_over(a);
     cp_ask_finish(x, COPAL_ECANCEL, "cancelled here");
     return 0;
 }

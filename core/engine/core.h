@@ -48,6 +48,8 @@ struct cp_engine {
     struct cp_map by_token;   /* struct cp_token: requests of ours */
     struct cp_map families;   /* struct cp_token_family */
     struct cp_map by_mid;     /* struct cp_flight */
+    struct cp_map
+        shared; /* struct cp_observe_share: leaders, by what they observe */
     struct cp_map peers;
     struct cp_rates rates;
     uint16_t mids[CP_MID_COUNTERS];

@@ -35,6 +35,7 @@ struct cp_engine *cp_engine_new(struct cp_driver *driver, uint64_t seed,
     cp_map_init(&e->by_token, mem, &e->random);
     cp_map_init(&e->families, mem, &e->random);
     cp_map_init(&e->by_mid, mem, &e->random);
+    cp_map_init(&e->shared, mem, &e->random);
     cp_map_init(&e->peers, mem, &e->random);
     cp_rates_init(e);
     cp_dedup_init(&e->dedup, e);
@@ -93,6 +94,7 @@ void cp_engine_free(struct cp_engine *e)
     cp_map_clear(&e->families);
     cp_qblocks_clear(e);
     cp_map_clear(&e->by_mid);
+    cp_map_clear(&e->shared);
     cp_map_clear(&e->peers);
     cp_rates_clear(e);
     cp_fresh_clear(e);

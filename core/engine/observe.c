@@ -50,6 +50,8 @@ static int out(copal_exchange *x, copal_msg **m)
 {
     if (!x->is_ask)
         return cp_observe_register_out(x, m);
+    if (cp_ask_of(x)->share.leader != NULL)
+        return cp_observe_share_out(m);
     if (!cp_ask_of(x)->is_farewell)
         cp_ask_of(x)->wants_observe =
             cp_ask_of(x)->wants_observe ||

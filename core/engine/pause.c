@@ -36,8 +36,8 @@ int copal_resume(copal_exchange *x)
     }
     held = a->held;
     a->held = NULL;
-    if (held != NULL)
-        cp_ask_answered(x, held);
+    if (held != NULL && cp_exchange_tell(x, COPAL_RESPONSE, held) == NULL)
+        cp_exchange_fail(x, COPAL_ENOMEM, NULL);
     copal_msg_unref(held);
     return 0;
 }

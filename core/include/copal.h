@@ -755,9 +755,14 @@ COPAL_API copal_exchange *copal_request(copal *c, copal_msg *m, copal_cb cb);
 
 /* The requests everyone makes, as copal_request().
  * Observe: RFC 7641 as it is; RESPONSEs until the peer sends an error (then
- * END 0) or one without Observe (END ENOTOBS). Each registers by itself: who
- * observes one resource twice should ask for it once, RFC 7641 3.1, and hand on
- * what comes.
+ * END 0) or one without Observe (END ENOTOBS). Who observes what this endpoint
+ * observes already, asked for alike (options, flags, parameters, where from),
+ * registers nothing (RFC 7641 3.1): it asks for its first value alone, unless
+ * none was there yet, hears what the registered one hears (PROGRESS only of its
+ * own first value), and ends when that ends, with the same status. When the
+ * registered one is cancelled, the next registers in its place, and hears the
+ * value of then once more. Groups, COPAL_STREAM_IN, COPAL_STREAM_OUT,
+ * COPAL_RAW_BLOCKS and watches register each for itself.
  * Watch: an observation that goes on through loss of datagrams, silence, reboot,
  * a refused port and new addresses. 5 to 15 s after Max-Age has run out it
  * registers again (RFC 7641 3.3.1) under the same token and with the ETag that

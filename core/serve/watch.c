@@ -186,6 +186,7 @@ static copal_msg *observing(const copal_msg *m)
         copal_msg_unref(mine);
         return NULL;
     }
+    mine->flags |= CP_FLAG_APART; /* it sees by it whether it is registered */
     return mine;
 }
 

@@ -25,6 +25,10 @@ struct cp_tuned {
     int64_t value;
 };
 
+/* A flag of requests that users cannot set: its observation is shared with no
+ * other. */
+#define CP_FLAG_APART (UINT32_C(1) << 31)
+
 /* A request's URI and where it leads: made by copal_msg_set_uri(). */
 struct cp_target {
     char *uri;  /* as typed */

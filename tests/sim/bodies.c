@@ -321,6 +321,15 @@ struct party *observe_body(struct world *w, const char *uri)
     return send_request(w, m);
 }
 
+struct party *observe_apart(struct world *w, const char *uri, int i)
+{
+    copal_msg *m = request_of(w, COPAL_GET, uri, 0);
+
+    copal_msg_add_uint(m, COPAL_OPT_OBSERVE, 0);
+    copal_msg_tune(m, COPAL_P_SILENCE, i + 1);
+    return send_request(w, m);
+}
+
 /* ---- A peer played by hand ---- */
 
 static void copy_field(const char *line, const char *key, char *out, size_t cap)

@@ -65,6 +65,9 @@ copal_msg *request_of(struct world *w, int code, const char *uri, size_t size);
 struct party *send_request(struct world *w, copal_msg *m);
 struct party *ask_body(struct world *w, int code, const char *uri, size_t size);
 struct party *observe_body(struct world *w, const char *uri);
+/* The i-th of several that do not share one registration, though they ask for
+ * the same: by a parameter that observations do not heed. */
+struct party *observe_apart(struct world *w, const char *uri, int i);
 
 /* What a serving party gives now, at its PULL or for its REQUEST. */
 int give(struct party *p);

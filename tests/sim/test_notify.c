@@ -244,7 +244,7 @@ static void observations_of_one_client_share_its_pace(void **state)
 
     s->flags = COPAL_NON;
     for (int i = 0; i < 4; i++)
-        p[i] = observe_body(w, "coap://server/t");
+        p[i] = observe_apart(w, "coap://server/t", i);
     run(w, 10);
     set_delay(w, 200);
     change(w, s);
@@ -573,7 +573,7 @@ static void notify_in_weather(struct world *w, unsigned flags)
     s->flags = flags;
     run(w, 0);
     for (int i = 0; i < 3; i++)
-        p[i] = observe_body(w, "coap://server/t");
+        p[i] = observe_apart(w, "coap://server/t", i);
     run(w, 200000);
     for (int i = 0; i < 30; i++) {
         change(w, s);

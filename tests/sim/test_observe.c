@@ -1,7 +1,7 @@
 /* Observing, RFC 7641, and its blocks, RFC 7959 3.4. Of the vectors' behaviour
  * max-age-expired and reregister-delay are the watch's; superseding, max-age,
  * value-current, sequence-rate, non-rate and unauthenticated are in
- * test_notify.c. */
+ * test_notify.c, register-once in test_observe_share.c. */
 #include "bodies.h"
 #include <stdlib.h>
 #include <jansson.h>
@@ -594,7 +594,7 @@ static void the_handler_is_asked_once_for_many(void **state)
     struct party *s = serve_state(w, 0, 20), *p[5];
 
     for (int i = 0; i < 5; i++)
-        p[i] = observe_body(w, "coap://server/t");
+        p[i] = observe_apart(w, "coap://server/t", i);
     run(w, 10);
     assert_int_equal(s->requests, 5);
     s->version++;
@@ -624,8 +624,8 @@ static void per_peer_the_handler_is_asked_for_each(void **state)
     struct world *w = *state;
     struct party *s = serve_state(w, COPAL_PER_PEER, 20);
 
-    observe_body(w, "coap://server/t");
-    observe_body(w, "coap://server/t");
+    observe_apart(w, "coap://server/t", 0);
+    observe_apart(w, "coap://server/t", 1);
     run(w, 10);
     change(w, s);
     run(w, 1000);
@@ -668,7 +668,7 @@ static void one_peer_has_so_many_observations(void **state)
     tune(w->server, COPAL_P_PEER_OBSERVERS, 2);
     serve_state(w, 0, 20);
     for (int i = 0; i < 3; i++) {
-        p[i] = observe_body(w, "coap://server/t");
+        p[i] = observe_apart(w, "coap://server/t", i);
         run(w, 10);
     }
     assert_int_equal(observers(w), 2);
@@ -683,8 +683,8 @@ static void there_are_so_many_observers_in_all(void **state)
 
     tune(w->server, COPAL_P_MAX_OBSERVERS, 1);
     serve_state(w, 0, 20);
-    observe_body(w, "coap://server/t");
-    p = observe_body(w, "coap://server/t");
+    observe_apart(w, "coap://server/t", 0);
+    p = observe_apart(w, "coap://server/t", 1);
     run(w, 10);
     assert_log(p, "2.05 20 bytes\nend ENOTOBS\n");
 }
