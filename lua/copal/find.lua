@@ -135,21 +135,10 @@ function Device:__tostring()
   return self.remote.uri
 end
 
--- A link relative to who told it: RFC 7252 8.2.
-local function resolve(base, href)
-  if href:match("^%a[%w+.-]*:") then return href end
-  return base .. (href:sub(1, 1) == "/" and "" or "/") .. href
-end
-
 -- What the device offers, dev:links { rt = "temperature" }; each has its whole
 -- URI in link.uri. nil, err: it did not answer in link format.
 function Device:links(wanted)
-  local list, err = self.response:links(wanted)
-  if not list then return nil, err end
-  for _, link in ipairs(list) do
-    link.uri = resolve(self.remote.uri, link.href)
-  end
-  return list
+  return self.response:links(wanted)
 end
 
 local function as_list(x)

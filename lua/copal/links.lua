@@ -82,6 +82,13 @@ function M.parse(text)
   end
 end
 
+-- A link's whole URI, relative to who told it. RFC 6690 2.1, RFC 7252 8.2.
+function M.resolve(base, href)
+  if href:match("^%a[%w+.-]*:") then return href end
+  if href:match("^//") then return base:match("^[^:]*:") .. href end
+  return base .. (href:sub(1, 1) == "/" and "" or "/") .. href
+end
+
 local function has_word(value, wanted)
   if wanted == true then return value ~= nil end
   if type(value) ~= "string" then return false end

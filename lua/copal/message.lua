@@ -333,8 +333,14 @@ function methods.json(m)
   return decoded(require "copal.json".decode(m.payload))
 end
 
+-- link.uri is the whole URI of each, where the message came from somebody.
 function methods.links(m, wanted)
-  local list, text = require "copal.links".parse(m.payload)
+  local links = require "copal.links"
+  local list, text = links.parse(m.payload)
+  local remote = list and m.remote
+  for _, link in ipairs(remote and list or {}) do
+    link.uri = links.resolve(remote.uri, link.href)
+  end
   if list and wanted then list = list:filter(wanted) end
   return decoded(list, text)
 end

@@ -49,6 +49,12 @@
 ---@field options integer[]?
 ---@field entries table<integer|string, any>
 
+---@class copal.Link one line of link format; its attributes are fields, true without a value
+---@field href string as it was told, often relative
+---@field uri string? whole, by who told it
+---@field names string[] its attributes in order
+---@field rt string|true|nil
+
 ---@class copal.Message
 ---@field code copal.Code
 ---@field payload string
@@ -92,7 +98,7 @@ function Message:cbor(opts) end
 ---@return table[]?, copal.Error?
 function Message:senml() end
 ---@param wanted? table<string, string|boolean>
----@return table[]?, copal.Error?
+---@return copal.Link[]?, copal.Error?
 function Message:links(wanted) end
 ---By Content-Format.
 ---@return any, copal.Error?
@@ -201,7 +207,7 @@ function Observation:cancel() end
 ---@field response copal.Message
 local Device = {}
 ---@param wanted? table<string, string|boolean>
----@return table[]?, copal.Error?
+---@return copal.Link[]?, copal.Error?
 function Device:links(wanted) end
 
 ---@class copal.Endpoint
@@ -292,7 +298,7 @@ function Endpoint:find(opts) end
 function Endpoint:interfaces() end
 ---What is listed in /.well-known/core; tostring() gives the link format.
 ---@param wanted? table<string, string|boolean>
----@return table[]?, copal.Error?
+---@return copal.Link[]?, copal.Error?
 function Endpoint:links(wanted) end
 ---@param option string|integer
 ---@return true?, copal.Error?

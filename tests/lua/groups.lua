@@ -41,6 +41,18 @@ test("every member answers", function()
   end)
 end)
 
+test("links are joined to who told them", function()
+  with_members(function(c)
+    local list = assert(c:get("coap://dev3/.well-known/core")):links { rt = "lamp" }
+    equal(list[1].href, "/name") equal(list[1].uri, "coap://dev3/name")
+    local m = c:message("POST", "coap://dev3/rd", { payload =
+      '<t>,<coap://[::1]/x>;rt="a",<//b/c>', format = "link" })
+    equal(m:links()[1].uri, "coap://dev3/t")
+    equal(m:links()[2].uri, "coap://[::1]/x")
+    equal(m:links()[3].uri, "coap://b/c")
+  end)
+end)
+
 test("job 11: discovery", function()
   with_members(function(c)
     local uris = {}

@@ -278,6 +278,16 @@ def test_an_interface_is_named_wherever_there_is_one(pair):
             copal.BlockingEndpoint(interface=name).close()
 
 
+def test_links_are_joined_to_who_told_them(pair):
+    _, server, client = pair
+    server.serve("/name", lambda req: "x", rt="name")
+    (link,) = client.get("coap://server/.well-known/core").links(rt="name")
+    assert (link.href, link.uri) == ("/name", "coap://server/name")
+    m = client.message("POST", "coap://server/rd", '<t>,<coap://[::1]/x>;rt="a",<//b/c>', format="link")
+    assert [k.uri for k in m.links()] == ["coap://server/t", "coap://[::1]/x", "coap://b/c"]
+    assert [k.uri for k in server.links(rt="name")] == ["/name"]
+
+
 def test_a_problem_needs_a_code():
     with pytest.raises(TypeError, match="needs a code"):
         copal.Response(problem="t")

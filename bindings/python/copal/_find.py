@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import _copal
 from ._ask import Queue
 from ._errors import Error, failure
-from ._links import Link, Links, Wanted
+from ._links import Links, Wanted
 from ._message import Address, Message, build, interface_index
 
 if TYPE_CHECKING:
@@ -37,21 +36,13 @@ class Device:
     def links(self, **wanted: Wanted) -> Links:
         """What it offers, those with all the wanted attributes; each has its
         whole URI in ``link.uri``. Error EFORMAT: it is not link format."""
-        found = self.response.links(**wanted)
-        return Links([Link(k.href, k.attributes, _resolve(self.remote.uri, k.href)) for k in found])
+        return self.response.links(**wanted)
 
     def __str__(self) -> str:
         return self.remote.uri
 
     def __repr__(self) -> str:
         return f"<copal.Device {self}>"
-
-
-def _resolve(base: str, href: str) -> str:
-    """A link is relative to who told it. RFC 7252 8.2."""
-    if re.match(r"[A-Za-z][\w+.-]*:", href):
-        return href
-    return base + href if href.startswith("/") else f"{base}/{href}"
 
 
 def _places(handle: _copal.Endpoint, interface: str | int | Iterable[str | int] | None) -> list[int | None]:

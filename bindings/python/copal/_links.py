@@ -11,6 +11,7 @@ from ._errors import failure
 Wanted = Union[str, int, bool]
 
 _HREF = re.compile(r"\s*<([^>]*)>\s*")
+_SCHEME = re.compile(r"[A-Za-z][\w+.-]*:")
 _PARAM = re.compile(r'\s*;\s*([^\s=;,]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^;,"]*))?\s*', re.S)
 
 
@@ -24,8 +25,7 @@ class Link:
     attributes: dict[str, str | bool]
     """By name; True for one without a value."""
     uri: str
-    """The whole URI, where it is known who told it, of what find() found; else
-    as href."""
+    """The whole URI, by who told it; as href where nobody did."""
 
     def __init__(self, href: str, attributes: dict[str, str | bool], uri: str | None = None) -> None:
         self.href = href
@@ -99,8 +99,18 @@ def _fits(link: Link, name: str, wanted: Wanted) -> bool:
     return text in value.split()
 
 
-def parse_links(text: str) -> Links:
-    """Reads link format. Invalid (EFORMAT): not understood."""
+def _resolve(base: str, href: str) -> str:
+    """A link is relative to who told it. RFC 6690 2.1, RFC 7252 8.2."""
+    if not base or _SCHEME.match(href):
+        return href
+    if href.startswith("//"):
+        return base.partition("//")[0] + href
+    return base + href if href.startswith("/") else f"{base}/{href}"
+
+
+def parse_links(text: str, base: str = "") -> Links:
+    """Reads link format; base: the URI of who told it, without path. Invalid
+    (EFORMAT): not understood."""
     links: list[Link] = []
     at = 0
     if not text.strip():
@@ -118,7 +128,7 @@ def parse_links(text: str) -> Links:
             # The first of a name counts, others of the same are ignored.
             attributes.setdefault(one[1], True if value is None else value.rstrip())
             at = one.end()
-        links.append(Link(href[1], attributes))
+        links.append(Link(href[1], attributes, _resolve(base, href[1])))
         if at == len(text):
             return Links(links)
         if text[at] != ",":

@@ -393,9 +393,9 @@ class Message(_copal.Message):
         return senml.loads(self.payload, "cbor" if cbor_says else "json")
 
     def links(self, **wanted: Wanted) -> Links:
-        """The payload as link format, filtered: ``links(rt="temperature")``.
-        Invalid (EFORMAT): it is none."""
-        all_links = parse_links(self.text)
+        """The payload as link format, filtered: ``links(rt="temperature")``;
+        each has its whole URI in ``link.uri``. Invalid (EFORMAT): it is none."""
+        all_links = parse_links(self.text, self.remote.uri)
         return all_links.filter(**wanted) if wanted else all_links
 
     def decode(self) -> Any:
