@@ -4,7 +4,7 @@
 
 cat >"$work/member.lua" <<'E2'
 local coap = ...
-coap:serve("/hello", { rt = "greeting", get = function() return "hello" end })
+coap:serve("/hello", { rt = "greeting", group = true, get = function() return "hello" end })
 assert(coap:listen "coap://*:0")
 local group = "coap://224.0.1.187" .. coap:addresses()[1]:match ":%d+$"
 assert(coap:join(group, "lo"))
@@ -38,6 +38,25 @@ err_is_empty
 check 7 find lo --group "$group" --wait 300ms rt=nothing
 out_is_empty
 err_has 'nobody answered'
+
+# get, ls and observe of a group: every answer, with who gave it.
+by="-i lo -T 500ms"
+check 0 get $by "$group/hello"
+member=$(sed -n 's/  hello$//p' "$work/out")
+[ "${member##*:}" = "${group##*:}" ] || fail "who answered is not told"
+check 0 get $by --json "$group/hello"
+out_has "\"remote\":\"$member\""
+check 0 get $by -F '%a %p' "$group/hello"
+out_is "$member hello
+"
+check 0 ls $by "$group"
+out_has "$member  2 resources"
+out_has 'rt=greeting'
+check 7 get $by "$group/nothing"
+err_has 'nobody in the group answered'
+check 0 observe -i lo -C 1 "$group/hello"
+out_is 'hello
+'
 stop TERM
 
 # The groups of all CoAP nodes at the port of their own.

@@ -33,6 +33,12 @@ out_has "$uri/n?x  "
 check 0 watch -C 1 -F '%p at %u' "$uri/n"
 out_has "at $uri/n"
 
+# Nothing heard at all is a timeout, also where it goes on trying.
+check 7 watch --json -W 300ms --ignore-icmp coap://127.0.0.1:1/n
+out_has '"error":"ETIMEOUT"'
+check 7 observe -W 300ms --ignore-icmp coap://127.0.0.1:1/n
+err_has 'no value in the time of -W'
+
 # Interrupted: 130, and nobody observes any more.
 "$COPAL_BIN" watch "$uri/n" >"$work/out" 2>"$work/err" &
 watcher=$!

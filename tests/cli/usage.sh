@@ -48,7 +48,16 @@ check 2 serve
 check 2 run
 check 2 run "$work/no-such-file.lua"
 
+# Nothing that was asked for is passed over.
+check 2 serve --test "$work/no-such-file.lua"
+err_has 'not both'
+check 2 get --q-block 7 coap://127.0.0.1/
+err_has 'copal: q_block: 7 is out of range, 0 to 1'
+
 # What is not there yet.
+check 0 help get
+grep -q -e '--keepalive .*(not built in)' "$work/out" || fail "keepalive is not marked"
+grep -q -e '--q-block .*(not built in)' "$work/out" && fail "q-block is marked"
 for command in shell ui top proxy tap trace record replay bench sim \
     fleet check creds doctor; do
     check 2 $command

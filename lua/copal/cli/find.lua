@@ -38,14 +38,6 @@ local function show_json(dev, list)
   io.stdout:flush()
 end
 
-local function show(dev, list)
-  local count = #list
-  io.stdout:write(dev.remote.uri, string.format("  %d resource%s\n", count,
-    count == 1 and "" or "s"))
-  if count > 0 then ls.as_table(list, io.stdout) end
-  io.stdout:flush()
-end
-
 function M.main(command, argv)
   local flags = flags_table.parse(command, argv)
   if flags.help then return require "copal.cli.help".of(command) end
@@ -59,8 +51,9 @@ function M.main(command, argv)
   for dev in found do
     local list, why = dev:links()
     if list then
-      count = count + 1;
-      (flags.json and show_json or show)(dev, list)
+      count = count + 1
+      if flags.json then show_json(dev, list)
+      else ls.of_device(dev.remote, list, flags) end
     elseif not flags.quiet then
       io.stderr:write(text.visible("copal: " .. dev.remote.uri .. ": " .. tostring(why)), "\n")
     end

@@ -30,7 +30,7 @@ local rows = {
   { "W", "during", "TIME", "observe watch ping", "stop after so long", kind = "time" },
   { "W", "wait", "TIME", "find", "for answers so long; not given: the 5s that devices may take, and 3s", kind = "time" },
   { nil, "group", "URI", "find", "ask this group, not all CoAP nodes", list = true },
-  { "F", "template", "FORMAT", SEE, "%t time %c code %p payload %r rtt %u uri %o obs seq" },
+  { "F", "template", "FORMAT", SEE, "%t time %c code %p payload %r rtt %u uri %a who answered %o obs seq" },
   { nil, "json", false, SEE .. " ls ping find", "one JSON object an event" },
   { nil, "expect", "WHAT", SEE, "2.05, or 'json .t > 20'; exit 9 when false", list = true },
   { "o", "output", "FILE", ASK .. " ls", "write the payload to a file" },
@@ -92,6 +92,18 @@ local function param_value(flag, name, text)
     return n
   end
   return number_of(flag, text)
+end
+
+-- Each parameter, with is_missing where what it tunes is not built in.
+local function params()
+  local core = require "copal_core"
+  local scratch, list = core.endpoint(false), {}
+  for _, p in ipairs(require "copal.value".params()) do
+    local _, _, name = core.tune(scratch, nil, p.number, p.value + 1)
+    list[#list + 1] = setmetatable({ is_missing = name == "ENOTSUP" }, { __index = p })
+  end
+  core.free(scratch)
+  return list
 end
 
 ---- Parsing -------------------------------------------------------------------
@@ -214,9 +226,9 @@ function M.of(command)
     end
   end
   if (" " .. NET .. " serve "):find(" " .. command .. " ", 1, true) then
-    for _, p in ipairs(require "copal.value".params()) do
+    for _, p in ipairs(params()) do
       local long = p.name:gsub("_", "-")
-      if p.name ~= "timeout" and p.name ~= "hops" and p.name ~= "interface"
+      if not p.is_missing and p.name ~= "timeout" and p.name ~= "hops" and p.name ~= "interface"
         and p.name ~= "ignore_icmp" then
         out[#out + 1] = { long = long, argument = p.is_time and "TIME" or "N", help = p.what }
       end
@@ -228,9 +240,10 @@ end
 -- Parameters as flags, with their defaults.
 function M.help_params()
   local lines = {}
-  for _, p in ipairs(require "copal.value".params()) do
-    lines[#lines + 1] = string.format("  --%-24s %s (%d)",
-      (p.name:gsub("_", "-")), p.what, p.value)
+  for _, p in ipairs(params()) do
+    lines[#lines + 1] = string.format("  --%-24s %s (%d)%s",
+      (p.name:gsub("_", "-")), p.what, p.value,
+      p.is_missing and " (not built in)" or "")
   end
   return table.concat(lines, "\n")
 end

@@ -86,6 +86,15 @@ local function as_tree(links, out)
   show(root, "")
 end
 
+-- What one of several offers.
+function M.of_device(remote, links, flags)
+  local count = #links
+  io.stdout:write(remote.uri, string.format("  %d resource%s\n", count,
+    count == 1 and "" or "s"))
+  if count > 0 then (flags.tree and as_tree or M.as_table)(links, io.stdout) end
+  io.stdout:flush()
+end
+
 local function summary(links, res, rtt)
   local observable = 0
   for _, link in ipairs(links) do
@@ -93,6 +102,17 @@ local function summary(links, res, rtt)
   end
   return string.format("%d resource%s, %d observable · %s in %s", #links,
     #links == 1 and "" or "s", observable, res.code.dotted, text.ms(rtt))
+end
+
+local function of_member(res, uri, flags, out)
+  local links = res.code.cls == 2 and not flags.json and out.wanted == "auto"
+    and not flags.output and res:links()
+  if links then
+    M.of_device(res.remote, links, flags)
+  else
+    out:answer(res, uri)
+  end
+  return exit.of_code(res.code)
 end
 
 function M.main(command, argv)
@@ -105,6 +125,11 @@ function M.main(command, argv)
   spec.uri = core_uri(uri)
 
   local coap = session.open(flags)
+  if session.is_group(spec.uri) then
+    return session.ask_group(coap, flags, spec, function(res)
+      return of_member(res, spec.uri, flags, out)
+    end)
+  end
   local began = host.clock()
   local res, err = coap:request(spec)
   local rtt = host.clock() - began

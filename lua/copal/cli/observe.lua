@@ -9,11 +9,16 @@ local session = require "copal.cli.session"
 local M = {}
 
 -- Takes notes from obs until it ends, -C or -W. each(note) prints one and
--- returns an exit code. Returns the first of these that was not 0.
+-- returns an exit code. Returns the first of these that was not 0: within -W no
+-- value at all is a timeout.
 local function follow(coap, flags, obs, each)
   local status, seen = exit.OK, 0
+  local is_late = false
   if flags.during then
-    coap:after(flags.during, function() obs:cancel() end)
+    coap:after(flags.during, function()
+      is_late = true
+      obs:cancel()
+    end)
   end
   while not flags.count or seen < flags.count do
     local note = obs()
@@ -22,17 +27,26 @@ local function follow(coap, flags, obs, each)
     if status == exit.OK then status = result end
     if note.code then seen = seen + 1 end
   end
+  if status == exit.OK and seen == 0 and is_late then
+    return exit.TIMEOUT, "no value in the time of -W"
+  end
   return status
 end
 
 -- Observes or watches (kind) uris. Returns the status of follow() and the
 -- observation. Also when a signal ends it, the server is told.
-function M.follow(coap, flags, uris, opts, kind, each)
+function M.follow(coap, flags, out, uris, opts, kind, each)
   local obs = coap[kind](coap, uris, opts)
-  local ok, status = pcall(follow, coap, flags, obs, each)
+  local ok, status, why = pcall(follow, coap, flags, obs, each)
   obs:cancel()
   coap:close(1)
   if not ok then error(status, 0) end
+  if why and out.json then
+    out:json_event("error", nil, { uri = table.concat(uris, " "), error = "ETIMEOUT",
+      reason = why })
+  elseif why then
+    out:say(why .. ": " .. table.concat(uris, ", "))
+  end
   return status, obs
 end
 
@@ -52,11 +66,12 @@ function M.main(command, argv)
   if flags.help then return require "copal.cli.help".of(command) end
   local uri, words = session.uri_and_items(command, flags)
   local opts = M.options(command, flags, words)
+  if session.is_group(uri) then opts.non = true end
   local tests = expect.compile(flags.expect)
   local out = output.new(flags)
   local coap = session.open(flags)
 
-  local status, obs = M.follow(coap, flags, { uri }, opts, "observe", function(note)
+  local status, obs = M.follow(coap, flags, out, { uri }, opts, "observe", function(note)
     out:value(note, uri)
     local failed = expect.failed(tests, note)
     if failed then

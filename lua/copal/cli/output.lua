@@ -135,6 +135,7 @@ local function expand(template, m, extra)
     p = function() return m.payload end,
     r = function() return extra.rtt and string.format("%.1f", extra.rtt * 1000) or "-" end,
     u = function() return extra.uri or m.uri end,
+    a = function() return m.remote and m.remote.uri or "-" end,
     o = function() return tostring(m:uint(6) or "-") end,
     ["%"] = function() return "%" end,
   }
@@ -167,6 +168,7 @@ function Output:json_event(kind, m, extra)
   if extra.rtt then event.rtt_ms = math.floor(extra.rtt * 1e6 + 0.5) / 1000 end
   if m then
     event.uri = event.uri or m.uri
+    event.remote = m.remote and m.remote.uri
     event.code = m.code.dotted
     event.observe = m:uint(6)
     if m.format then event.format = m.format.name end
@@ -223,6 +225,21 @@ function Output:response(m, uri, rtt)
     io.stderr:write(header(m, rtt, self.paint), "\n")
   end
   self:payload(m)
+end
+
+-- One of a group's answers, with who gave it.
+function Output:answer(m, uri)
+  if self.json then
+    return self:json_event("response", m, { uri = uri })
+  elseif self.template then
+    self:write(expand(self.template, m, { uri = uri }) .. "\n")
+  elseif m.code.cls ~= 2 then
+    self:refusal(m, m.remote.uri)
+  else
+    if self.wanted ~= "none" then self:write(m.remote.uri .. "  ") end
+    self:payload(m, true)
+  end
+  (self.file or io.stdout):flush()
 end
 
 -- One of many values.

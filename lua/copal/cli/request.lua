@@ -1,4 +1,4 @@
--- copal get, put, post, delete, fetch, patch, ipatch.
+-- copal get, put, post, delete, fetch, patch, ipatch; of a group every answer.
 local copal = require "copal"
 local exit = require "copal.cli.exit"
 local flags_table = require "copal.cli.flags"
@@ -60,6 +60,14 @@ function M.main(command, argv)
     and require "copal.cli.expect".compile(flags.expect) or {}
   local spec = spec_of(command, flags, items, uri)
   local out = output.new(flags)
+  if session.is_group(uri) then
+    local status = session.ask_group(session.open(flags), flags, spec, function(res)
+      out:answer(res, uri)
+      return status_of(res, tests, out)
+    end)
+    out:close()
+    return status
+  end
   spec.sink = out:sink()
   local coap = session.open(flags)
 

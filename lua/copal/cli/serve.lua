@@ -84,6 +84,8 @@ function M.main(command, argv)
   if flags.help then return require "copal.cli.help".of(command) end
   if not flags.test and not flags[1] then
     exit.usage("copal serve wants a FILE.lua or --test")
+  elseif flags.test and flags[1] then
+    exit.usage("copal serve wants a FILE.lua or --test, not both")
   end
   local coap = session.open(flags)
   copal.set_default(coap)

@@ -74,6 +74,29 @@ function M.request_options(flags, items)
   return opts
 end
 
+-- Whether a URI is that of a group, which cannot confirm.
+function M.is_group(uri)
+  local address = require "copal.message".address(uri)
+  return address ~= nil and address.is_multicast
+end
+
+-- Asks a group: each(response) shows an answer and returns an exit code. Returns
+-- the first of these that was not 0.
+function M.ask_group(coap, flags, spec, each)
+  local coming, status, heard = coap:answers(spec.uri, spec), exit.OK, false
+  for res in coming do
+    heard = true
+    local result = each(res)
+    if status == exit.OK then status = result end
+  end
+  local err = coming.error
+  coap:free()
+  if err and not heard then
+    exit.fail(exit.of_error(err), not flags.quiet and err.message or nil)
+  end
+  return status
+end
+
 -- One URI and the words after it.
 function M.uri_and_items(command, flags)
   local uri

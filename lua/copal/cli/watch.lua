@@ -45,7 +45,7 @@ function M.main(command, argv)
   local out = output.new(flags)
   local coap = session.open(flags)
 
-  local status = follow(coap, flags, uris, opts, "watch", function(note)
+  local status = follow(coap, flags, out, uris, opts, "watch", function(note)
     if note.event ~= "value" then
       tell(out, note, #uris > 1)
       local e = note.event == "ended" and note.error
