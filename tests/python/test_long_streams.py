@@ -69,7 +69,7 @@ class Meter:
 @pytest.fixture
 def lossy(copal_sim):
     copal_sim.keep(0)
-    copal_sim.set_path(None, None, delay=0.02, loss=5)
+    copal_sim.set_path(delay=0.02, loss=5)
     server, client = copal_sim.endpoint("server"), copal_sim.endpoint("client")
     server.tune(max_retransmit=PATIENCE)
     return server, client

@@ -73,9 +73,9 @@ def test_30_s_of_silence_are_told_and_their_end(world):
 
     def mend():
         at.append(world.sim.now())
-        world.sim.set_path(None, None)
+        world.sim.set_path()
 
-    world.watch([lambda: world.sim.set_path(None, None, loss=100), mend, nothing, nothing], silence=30)
+    world.watch([lambda: world.sim.set_path(loss=100), mend, nothing, nothing], silence=30)
     assert world.told == ["1", "silent", "resumed", "1"]
     assert 30 <= at[0] < 31 and "30 s" in world.reasons[1]
 

@@ -1,4 +1,4 @@
-# The programs that README.md begins with do what it says.
+# The programs in README.md do what it says.
 . "$(dirname "$0")/check.sh"
 
 # block LANGUAGE NUMBER FILE: a piece of code as it stands in the README, but
@@ -45,6 +45,17 @@ serves() {
     wait $pid 2>/dev/null || true
 }
 
+# shows_more WORDS...: that of the simulator.
+shows_more() {
+    run 0 "$@"
+    out_matches '^coap://server/temp$'
+    out_matches '^too hot: 40 at most$'
+    out_matches 'broke off at [1-9]'
+    out_matches '^20000 bytes$'
+    out_matches '^value[[:space:]]21\.5$'
+    out_matches '^silent[[:space:]].*nothing heard'
+}
+
 python=$(sed -n 's/^_\{0,1\}Python3_EXECUTABLE:[A-Z]*=//p' \
     "$COPAL_BUILD/CMakeCache.txt" | tail -n 1)
 export PYTHONPATH="$COPAL_BUILD/python" PYTHONDONTWRITEBYTECODE=1
@@ -67,6 +78,8 @@ block lua 1 get.lua
 block lua 2 count.lua
 asks "$copal" run "$work/get.lua"
 serves "$copal" run "$work/count.lua"
+block lua 4 more.lua
+shows_more "$copal" run "$work/more.lua"
 
 set -- "$COPAL_BUILD"/python/copal/_copal.*.so
 if [ -f "$1" ]; then
@@ -74,6 +87,8 @@ if [ -f "$1" ]; then
     block python 2 count.py
     asks "$python" "$work/get.py"
     serves "$python" "$work/count.py"
+    block python 3 more.py
+    shows_more "$python" "$work/more.py"
 else
     echo 'python: skipped, the package is not built'
 fi

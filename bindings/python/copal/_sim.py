@@ -114,8 +114,8 @@ class Sim:
 
     def set_path(
         self,
-        from_: str | None,
-        to: str | None,
+        from_: str | None = None,
+        to: str | None = None,
         *,
         delay: float = 0,
         jitter: float = 0,
@@ -123,8 +123,9 @@ class Sim:
         duplication: int = 0,
         reordering: int = 0,
     ) -> None:
-        """How datagrams travel from one host to another; None: any. Invalid:
-        over 100 percent."""
+        """How datagrams travel from now on, ``sim.set_path(loss=20)``; from_, to:
+        those from one host to another, None: any. What is not given is 0.
+        Invalid: over 100 percent."""
         _copal.sim_set_path(
             self._sim, from_, to, _values.ms(delay), _values.ms(jitter), loss, duplication, reordering
         )

@@ -1,5 +1,6 @@
 """For pytest: the fixture ``copal_sim``, a fresh copal.Sim(seed=7) for each
-test. Installed packages bring it along; otherwise ``-p copal.pytest``."""
+test, ``copal_sim.set_path(loss=20)`` in it for a network that loses. Installed
+packages bring it along; otherwise ``-p copal.pytest``."""
 
 from __future__ import annotations
 
