@@ -67,6 +67,11 @@ static int send_by_type(struct cp_answer *a, const copal_msg *m)
                               cp_peer_next_mid(e, &a->wire->path.remote));
 }
 
+/* 4.01 with an Echo goes out also to who has no interest in 4.xx: it stands for
+ * an answer that is wanted, and without it that could never be given. It is as
+ * short as what any stranger gets, so nothing grows by it; to who wants no answer
+ * at all nothing is sent, and so nothing is put in its place. RFC 7967 2.1, RFC
+ * 9175 2.4. */
 int cp_answer_send_guarded(struct cp_answer *a, copal_msg *m)
 {
     copal_msg *other = NULL;

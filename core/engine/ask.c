@@ -106,7 +106,9 @@ static void on_deadline(struct cp_timer *t)
 {
     struct cp_ask *a = cp_container_of(t, struct cp_ask, deadline);
 
-    if (a->group != NULL)
+    if (cp_ask_has_left_silently(a))
+        cp_ask_finish(&a->x, 0, "");
+    else if (a->group != NULL)
         cp_ask_group_waited(a);
     else if (a->user_limit)
         cp_exchange_fail(&a->x, COPAL_ETIMEOUT,
@@ -206,6 +208,7 @@ int cp_ask_send(copal_exchange *x, copal_msg *m)
     struct cp_engine *e = x->engine;
     struct cp_token *t = a->slot;
     struct cp_flight_plan plan;
+    int err;
 
     cp_engine_tell_time(e);
     if (!a->keeps_token) {
@@ -226,7 +229,14 @@ int cp_ask_send(copal_exchange *x, copal_msg *m)
         cp_ask_hope(a, a->group != NULL ? cp_ask_group_wait(a)
                                         : cp_reliable_max_wait(e));
     cp_engine_wake(e);
-    return cp_flight_start(&t->flight, &plan, m);
+    a->is_silent = !a->is_ping && cp_ask_wants_nothing(m);
+    t->flight.notes = NULL;
+    err = cp_flight_start(&t->flight, &plan, m);
+    if (err == 0 && cp_ask_has_left_silently(a))
+        cp_ask_wait(a, 0);
+    else
+        t->flight.notes = cp_ask_silent_notes(a);
+    return err;
 }
 
 void cp_ask_restart(copal_exchange *x)
@@ -321,6 +331,8 @@ static void on_flight_over(struct cp_flight *f, int status)
 
     if (a->is_ping && (status == 0 || status == COPAL_ERESET)) {
         cp_ask_finish(t->x, 0, ""); /* either way somebody is there */
+    } else if (status == 0 && a->is_silent) {
+        cp_ask_finish(t->x, 0, "");
     } else if (status == 0) { /* an empty ACK: the answer comes separately */
         a->heard = true;
         cp_ask_hope(a, cp_reliable_lifetime(t->x->engine));

@@ -39,6 +39,7 @@ struct cp_ask {
     bool user_limit; /* deadline is COPAL_P_TIMEOUT's */
     bool heard;      /* something came back: this way leads there */
     bool is_ping;
+    bool is_silent;   /* nobody wants an answer to what is under way */
     bool is_farewell; /* deregisters an observation whose user has left */
     bool keeps_token; /* what is sent next goes under the token before it */
     bool echoed;      /* what is under way repeats a request with an Echo */
@@ -107,6 +108,15 @@ void cp_ask_lost(struct cp_ask *a, int status, unsigned sent);
 
 /* Without a deadline of the user's, an answer is waited for so long. */
 void cp_ask_hope(struct cp_ask *a, uint64_t ms);
+
+/* ---- ask_silent.c ---- */
+
+/* Is a message of ours over once it is acknowledged; a NON once it has left. */
+bool cp_ask_wants_nothing(const copal_msg *m);
+bool cp_ask_has_left_silently(const struct cp_ask *a);
+
+/* Who is to hear that a NON leaves; NULL: nobody. */
+const struct cp_flight_notes *cp_ask_silent_notes(const struct cp_ask *a);
 
 /* ---- ask_hear.c ---- */
 

@@ -723,7 +723,10 @@ COPAL_API int copal_msg_set_problem(copal_msg *m, const copal_problem *p);
  * Streamed in: RESPONSE with the options and no payload, then CHUNKs.
  * A 4.29 is the answer to each further request of that method and URI until its
  * Max-Age is over (RFC 8516 4), but for COPAL_NO_CACHE: these are not sent.
- * A response of any code, 4.04 too, is an answer, and END has status 0. Else
+ * A response of any code, 4.04 too, is an answer, and END has status 0. With
+ * COPAL_OPT_NO_RESPONSE 26, that is of no class, END has 0 without a RESPONSE once
+ * the request is acknowledged, or with COPAL_NON, to a group too, has left; what
+ * became of it nobody knows then (RFC 7967 2.1). Else
  *   EURI, ENOTSUP    what copal_msg_set_uri() refused, or a scheme but coap
  *   EINVAL           m has a code of no method; or what a group cannot be
  *                    asked, see below

@@ -47,7 +47,7 @@ local function start(self, handle, uri, opts, body, finish)
       request.done = true
       if failure then finish(nil, failure)
       elseif a then finish(nil, errors.new(a, b))
-      else finish(response) end
+      else finish(response or true) end -- true: no_response = 26
     elseif kind == core.CHUNK then
       local ok, e = true, nil
       if sink then ok, e = pcall(sink, core.msg_payload(a), c, d, response) end

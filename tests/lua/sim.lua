@@ -48,6 +48,16 @@ test("a path, and what a host loses, may be set", function()
   sim:close()
 end)
 
+test("who wants no answer gets true when it is acknowledged, or sent", function()
+  local sim, server, client = pair { delay = 0.1 }
+  server:serve("/t", function() return "t" end)
+  equal(client:put("coap://server/t", "x", { no_response = 26 }), true)
+  assert(math.abs(sim:now() - 0.2) < 1e-6)
+  equal(client:put("coap://server/t", "x", { no_response = 26, non = true }), true)
+  assert(math.abs(sim:now() - 0.2) < 1e-6)
+  sim:close()
+end)
+
 test("q_block: bodies both ways in sets that nobody confirms", function()
   local sim, server, client = pair()
   server:tune(nil, { q_block = true })

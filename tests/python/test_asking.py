@@ -717,3 +717,12 @@ def test_a_host_crashes_and_comes_back(pair):
     with pytest.raises(copal.Error) as e:
         sim.endpoint("client")
     assert e.value.name == "EEXIST"
+
+
+def test_who_wants_no_answer_is_done_when_it_is_acknowledged_or_sent(pair):
+    sim, server, client = pair
+    server.serve("/t", lambda req: "t")
+    assert client.put("coap://server/t", "x", no_response=26) is None
+    assert "ACK empty 0001" in sim.transcript
+    assert client.put("coap://server/t", "x", no_response=26, non=True) is None
+    assert sim.now() < 1

@@ -530,6 +530,111 @@ static void amid_an_upload_nothing_is_suppressed(void **state)
     assert_int_equal(count_in_transcript(w, "server > "), 4);
 }
 
+static struct record *ask_for_nothing(struct world *w, unsigned flags,
+                                      size_t size)
+{
+    static const uint8_t body[2500];
+    copal_msg *m = copal_msg_new(w->client, COPAL_PUT);
+    struct record *r = next_record(w);
+
+    copal_msg_set_uri(m, "coap://server/t");
+    copal_msg_add_uint(m, COPAL_OPT_NO_RESPONSE, 26);
+    copal_msg_set_flags(m, flags);
+    copal_msg_set_payload(m, COPAL_OCTETS, (copal_bytes){body, size});
+    r->exchange = copal_request(w->client, m, recording(r));
+    r->is_asked = true;
+    r->is_begun = r->exchange != NULL;
+    copal_msg_unref(m);
+    return r;
+}
+
+static void who_wants_no_answer_is_done_when_acknowledged(void **state)
+{
+    struct world *w = *state;
+    struct record *served = serve_text(w, w->server, "/t", 0, "x"), *r;
+
+    copal_sim_set_path(w->sim, NULL, NULL, (copal_sim_path){.delay = 10});
+    copal_sim_lose(w->sim, "client", 1);
+    r = ask_for_nothing(w, 0, 4);
+    copal_sim_run(w->sim, 2015);
+    assert_int_equal(r->ends, 0);
+    copal_sim_run(w->sim, 10);
+    assert_ended(r, 0);
+    assert_int_equal(r->responses, 0);
+    assert_int_equal(served->requests, 1);
+    copal_free(w->server);
+    w->server = NULL;
+    r = ask_for_nothing(w, 0, 4); /* nobody acknowledges this */
+    copal_sim_run(w->sim, 100000);
+    assert_ended(r, COPAL_ETIMEOUT);
+}
+
+/* The server may do as it likes with the option. */
+static void who_wants_no_answer_has_one_that_comes_all_the_same(void **state)
+{
+    struct world *w = *state;
+    struct tap *t = tap(w->client);
+    struct record *r;
+
+    copal_free(w->server);
+    w->server = NULL;
+    r = ask_for_nothing(w, 0, 4);
+    copal_sim_run(w->sim, 0);
+    inject_made(w, "server", "6844 %04x %s", t->mid, t->token);
+    copal_sim_run(w->sim, 0);
+    assert_ended(r, 0);
+    assert_int_equal(r->responses, 1);
+    assert_int_equal(r->code, COPAL_CHANGED);
+}
+
+static void who_wants_no_answer_observes_all_the_same(void **state)
+{
+    struct world *w = *state;
+    copal_msg *m = copal_msg_new(w->client, COPAL_GET);
+    struct record *r = next_record(w);
+
+    serve_text(w, w->server, "/t", COPAL_OBSERVABLE, "x");
+    copal_msg_set_uri(m, "coap://server/t");
+    copal_msg_add_uint(m, COPAL_OPT_OBSERVE, 0);
+    copal_msg_add_uint(m, COPAL_OPT_NO_RESPONSE, 26);
+    r->exchange = copal_request(w->client, m, recording(r));
+    r->is_asked = r->is_begun = true;
+    copal_msg_unref(m);
+    copal_sim_run(w->sim, 1000);
+    assert_int_equal(r->ends, 0);
+}
+
+static void a_non_confirmable_without_answer_is_done_when_sent(void **state)
+{
+    struct world *w = *state;
+    struct record *r[2];
+
+    serve_text(w, w->server, "/t", 0, "x");
+    for (unsigned i = 0; i < 2; i++)
+        r[i] = ask_for_nothing(w, COPAL_NON, 4);
+    copal_sim_run(w->sim, 0);
+    assert_ended(r[0], 0);
+    assert_int_equal(r[1]->ends, 0); /* PROBING_RATE */
+    copal_sim_run(w->sim, 40000);
+    assert_ended(r[1], 0);
+    assert_int_equal(count_in_transcript(w, "NON PUT"), 2);
+    assert_int_equal(count_in_transcript(w, "server > client"), 0);
+}
+
+static void an_upload_without_answer_is_done_with_its_last_block(void **state)
+{
+    struct world *w = *state;
+    struct record *served = serve_text(w, w->server, "/t", 0, "x");
+    struct record *r = ask_for_nothing(w, 0, 2500);
+
+    copal_sim_run(w->sim, 1000);
+    assert_ended(r, 0);
+    assert_int_equal(served->requests, 1);
+    assert_int_equal(served->payload_len, 2500);
+    assert_int_equal(count_in_transcript(w, "ACK 2.31"), 2);
+    assert_int_equal(count_in_transcript(w, "ACK empty"), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, build, tear_down)
 
 int main(void)
@@ -562,6 +667,11 @@ int main(void)
         TEST(a_non_confirmable_with_a_suppressed_class_gets_silence),
         TEST(a_suppressed_answer_that_comes_late_is_not_sent),
         TEST(amid_an_upload_nothing_is_suppressed),
+        TEST(who_wants_no_answer_is_done_when_acknowledged),
+        TEST(who_wants_no_answer_has_one_that_comes_all_the_same),
+        TEST(who_wants_no_answer_observes_all_the_same),
+        TEST(a_non_confirmable_without_answer_is_done_when_sent),
+        TEST(an_upload_without_answer_is_done_with_its_last_block),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

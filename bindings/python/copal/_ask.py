@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union, cast
 
 from . import _copal
 from ._errors import Error, failure
@@ -66,7 +66,9 @@ class Request(asyncio.Future[Message]):
     wait_for(), as_completed() and TaskGroup take it. Cancelling it, or the task
     that awaits it, cancels on the wire.
 
-    Raises what happened: Timeout, Refused, Closed, BadURI, another Error.
+    Raises what happened: Timeout, Refused, Closed, BadURI, another Error. With
+    ``no_response=26`` no answer is wanted, and the result is None once the
+    request is acknowledged, or with ``non=True`` has left.
     """
 
     _response: Message | None = None
@@ -144,8 +146,8 @@ class Request(asyncio.Future[Message]):
                 self._log_traceback = False  # who closes need not wait for what was pending
         elif self._response is not None:
             self.set_result(self._response)
-        else:
-            self.set_exception(failure("ETIMEOUT", f"{self._uri}: nobody answered"))
+        else:  # it wanted none
+            self.set_result(cast(Message, None))
 
     def _cancel_exchange(self) -> None:
         if self._x is not None:

@@ -86,6 +86,7 @@ function M.main(command, argv)
     end
     exit.fail(exit.of_error(err), not flags.quiet and err.message or nil)
   end
+  if res == true then return exit.OK end -- no answer was wanted
   out:response(res, uri, rtt)
   out:close()
   return status_of(res, tests, out)
