@@ -111,6 +111,24 @@ static int complete(copal_exchange *x, copal_msg **m)
     return CP_PASS;
 }
 
+/* What is to be fetched stands in a body that no single message holds. */
+static bool is_long_fetch(const copal_exchange *x)
+{
+    return x->request->code == COPAL_FETCH &&
+           x->request->payload.len > cp_transfer_own_size(x);
+}
+
+/* The whole body goes once more, and the answer comes from its beginning: a
+ * request for a later block alone would say nothing of what to fetch. RFC 8132
+ * 2.4. */
+static int fetch_again(copal_exchange *x)
+{
+    int verdict = cp_block_out_again(x);
+
+    x->transfer->asks = true;
+    return verdict;
+}
+
 /* The representation is another than that of the blocks before: begins again,
  * unless that was tried often enough or would act twice. */
 static int changed(copal_exchange *x)
@@ -124,9 +142,8 @@ static int changed(copal_exchange *x)
     if (t->pulls)
         return COPAL_ECHANGED;
     forget_body(x);
-    if (++t->restarts <= CP_MAX_RESTARTS && t->is_operation &&
-        !cp_ask_of(x)->is_observed)
-        return cp_block_out_again(x); /* what to fetch is in the body */
+    if (++t->restarts <= CP_MAX_RESTARTS && is_long_fetch(x))
+        return fetch_again(x);
     if (t->restarts <= CP_MAX_RESTARTS)
         return cp_block_in_ask_next(x);
     /* Who observes is told of the state after this one. */
@@ -169,6 +186,13 @@ static bool is_too_long(const copal_exchange *x, const copal_msg *m)
                               t->body.len + m->payload.len > most);
 }
 
+static bool is_notification(copal_exchange *x)
+{
+    const struct cp_ask *a = cp_ask_of(x);
+
+    return a->is_observed && a->came_by == &a->main;
+}
+
 static int take_block(copal_exchange *x, copal_msg **m, struct cp_block b)
 {
     struct cp_transfer *t = x->transfer;
@@ -194,13 +218,6 @@ static int take_block(copal_exchange *x, copal_msg **m, struct cp_block b)
         return COPAL_ENOMEM;
     t->got += (*m)->payload.len;
     return b.more ? cp_block_in_ask_next(x) : complete(x, m);
-}
-
-static bool is_notification(copal_exchange *x)
-{
-    const struct cp_ask *a = cp_ask_of(x);
-
-    return a->is_observed && a->came_by == &a->main;
 }
 
 /* A newer state came, or none at all: what was under way is let go. */
@@ -235,6 +252,9 @@ static int begin(copal_exchange *x, copal_msg **m, struct cp_block b,
     if (cp_transfer_get(x) == NULL)
         return COPAL_ENOMEM;
     abandon(x);
+    if (is_notification(x) && b.more && is_long_fetch(x) &&
+        !cp_msg_has(*m, COPAL_OPT_BLOCK1)) /* it answers no body of ours */
+        return fetch_again(x);
     return begin_at_got(x, m, b, streams);
 }
 

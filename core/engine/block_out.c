@@ -125,14 +125,18 @@ int cp_block_out_request(copal_exchange *x, copal_msg **m)
 
 int cp_block_out_again(copal_exchange *x)
 {
-    copal_msg *m = copal_msg_ref(x->request);
+    copal_msg *m = cp_msg_derive(x->request);
     uint16_t size = cp_transfer_own_size(x);
     int verdict;
 
+    if (m == NULL)
+        return COPAL_ENOMEM;
+    cp_msg_remove(m, COPAL_OPT_OBSERVE); /* it is registered by now */
+    m->frozen = true;
     cp_block_tag_end(x);
     verdict = begin(x, &m, false, size);
     if (verdict == CP_PASS)
-        verdict = cp_exchange_send_below(&cp_block, x, m);
+        verdict = cp_block_out_send(x, m);
     copal_msg_unref(m);
     return verdict < 0 ? verdict : CP_KEPT;
 }
@@ -172,7 +176,9 @@ int cp_block_out_send(copal_exchange *x, copal_msg *m)
 
     a->keeps_token =
         kept || (x->transfer->sent > 0 && a->way.link->scheme == CP_COAP);
+    a->slot = a->is_observed ? &a->sub : &a->main;
     err = cp_exchange_send_below(&cp_block, x, m);
+    a->slot = &a->main;
     a->keeps_token = kept;
     return err;
 }

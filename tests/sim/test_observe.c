@@ -1022,6 +1022,34 @@ static void observing_survives_every_failed_allocation(void **state)
     bodies_with_failed_allocations(observe_once);
 }
 
+/* What to fetch stands in a body of several blocks, which goes along with the
+ * question for the rest of each state. */
+static void a_long_fetch_is_observed_to_the_last_block(void **state)
+{
+    struct world *w = *state;
+    struct party *s = serve_body(w, COPAL_FETCH, "/t", COPAL_OBSERVABLE, 300);
+    copal_msg *m = request_of(w, COPAL_FETCH, "coap://server/t", 200);
+    struct party *p;
+
+    tune(w->client, COPAL_P_BLOCK_SIZE, 64);
+    tune(w->server, COPAL_P_BLOCK_SIZE, 64);
+    copal_msg_add_uint(m, COPAL_OPT_OBSERVE, 0);
+    p = send_request(w, m);
+    run(w, 1000);
+    for (unsigned version = 2; version < 5; version++) {
+        s->version = version;
+        copal_notify(w->server, "/t");
+        run(w, 1000);
+        assert_body(p, 300, version);
+        assert_body(s, 200, 1); /* the handler saw all of the question */
+    }
+    assert_int_equal(p->responses, 4);
+    assert_int_equal(observers(w), 1);
+    copal_cancel(p->x);
+    run(w, 1000);
+    assert_int_equal(observers(w), 0);
+}
+
 #define TEST(name) \
     cmocka_unit_test_setup_teardown(name, build_bodies, tear_down_bodies)
 
@@ -1029,6 +1057,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_change_is_told_to_who_registered),
+        TEST(a_long_fetch_is_observed_to_the_last_block),
         TEST(a_confirmable_notification_is_acknowledged),
         TEST(a_lost_notification_is_sent_again),
         TEST(a_notification_goes_by_the_parameters_of_its_scope),
