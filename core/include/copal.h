@@ -284,9 +284,12 @@ COPAL_API int copal_number(copal_registry r, const char *name);
 /* Numbers that tune the endpoint (E), the peers under a URI prefix (S) or one
  * message (M); the narrowest wins. Scripts use the same names in lower case,
  * times there in seconds. Limits (MAX_*) bound what others can make us keep;
- * together the defaults stay under 64 MiB. A limit reached is counted
- * (copal_stats) and shows in the state trace. Bodies of one peer that are not
- * complete have at most MAX_BODY together.
+ * with the defaults, observers aside, that stays under 64 MiB. 100,000
+ * observers take 76 MiB more where they share a resource, and up to 250 MiB
+ * where each has a long query of its own: lower MAX_OBSERVERS, or set
+ * MAX_MEMORY. A limit reached is counted (copal_stats) and shows in the state
+ * trace. Bodies of one peer that are not complete have at most MAX_BODY
+ * together.
  *
  * TIMEOUT 0 is no deadline of yours. The exchange then ends, ETIMEOUT, when RFC
  * 7252 4.8.2 leaves no hope: a confirmable request by MAX_RETRANSMIT; one that
