@@ -230,6 +230,26 @@ struct record *serve_text(struct world *w, copal *c, const char *path,
     return r;
 }
 
+/* ---- Short for ---- */
+
+void run(struct world *w, uint64_t ms)
+{
+    copal_sim_run(w->sim, ms);
+}
+
+void tune(copal *c, copal_param p, int64_t value)
+{
+    assert_int_equal(copal_tune(c, NULL, p, value), 0);
+}
+
+uint64_t observers(const struct world *w)
+{
+    copal_stats s = {.size = sizeof(s)};
+
+    copal_get_stats(w->server, &s);
+    return s.observers;
+}
+
 /* ---- Assertions ---- */
 
 static size_t line_length(const char *line)

@@ -82,6 +82,12 @@ struct record *observe(struct world *w, const char *uri);
 struct record *serve_text(struct world *w, copal *c, const char *path,
                           unsigned flags, const char *text);
 
+/* ---- Short for ---- */
+
+void run(struct world *w, uint64_t ms);            /* lets time pass */
+void tune(copal *c, copal_param p, int64_t value); /* which c takes */
+uint64_t observers(const struct world *w);         /* the server's, now */
+
 /* ---- Assertions ---- */
 
 /* The transcript is exactly that; if not, shows where it goes apart. */

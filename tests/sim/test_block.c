@@ -4,16 +4,6 @@
 #include <jansson.h>
 #include "wire/block.h"
 
-static void tune(copal *c, copal_param p, int64_t value)
-{
-    assert_int_equal(copal_tune(c, NULL, p, value), 0);
-}
-
-static void run(struct world *w, uint64_t ms)
-{
-    copal_sim_run(w->sim, ms);
-}
-
 static copal_stats stats_of(const copal *c)
 {
     copal_stats s = {.size = sizeof(s)};

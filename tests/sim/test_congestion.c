@@ -19,11 +19,6 @@ static struct record *get_non(struct world *w, const char *uri)
     return r;
 }
 
-static void tune(copal *c, copal_param p, int64_t value)
-{
-    assert_int_equal(copal_tune(c, NULL, p, value), 0);
-}
-
 static void set_path(struct world *w, const char *from, const char *to,
                      uint32_t delay, uint32_t loss)
 {

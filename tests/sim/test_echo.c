@@ -6,11 +6,6 @@
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef01234567" \
     "89abcdef"
 
-static void run(struct world *w, uint64_t ms)
-{
-    copal_sim_run(w->sim, ms);
-}
-
 static bool sent(const struct tap *t, const char *text)
 {
     return strstr(t->line, text) != NULL;

@@ -70,11 +70,6 @@ static int build_guarded(void **state)
     return err;
 }
 
-static void run(struct world *w, uint64_t ms)
-{
-    copal_sim_run(w->sim, ms);
-}
-
 static uint16_t newest_mid = 100; /* of the newest request from a stranger */
 
 /* A request from a stranger: "CON GET coap://server/big echo=..." Returns its
@@ -547,14 +542,6 @@ static void change(struct world *w, struct party *p)
     p->version++;
     copal_notify(w->server, "/t");
     run(w, 0);
-}
-
-static uint64_t observers(const struct world *w)
-{
-    copal_stats s = {.size = sizeof(s)};
-
-    copal_get_stats(w->server, &s);
-    return s.observers;
 }
 
 static void a_stranger_who_acknowledges_nothing_observes_nothing(void **state)

@@ -8,11 +8,6 @@ enum {
     A_TURN = 128 /* datagrams of one round, in a turn */
 };
 
-static void run(struct world *w, uint64_t ms)
-{
-    copal_sim_run(w->sim, ms);
-}
-
 static void set_delay(struct world *w, uint32_t ms)
 {
     assert_int_equal(

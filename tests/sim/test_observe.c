@@ -6,24 +6,6 @@
 #include <stdlib.h>
 #include <jansson.h>
 
-static void tune(copal *c, copal_param p, int64_t value)
-{
-    assert_int_equal(copal_tune(c, NULL, p, value), 0);
-}
-
-static void run(struct world *w, uint64_t ms)
-{
-    copal_sim_run(w->sim, ms);
-}
-
-static uint64_t observers(const struct world *w)
-{
-    copal_stats s = {.size = sizeof(s)};
-
-    copal_get_stats(w->server, &s);
-    return s.observers;
-}
-
 static struct party *serve_state(struct world *w, unsigned flags, size_t size)
 {
     return serve_body(w, COPAL_GET, "/t", COPAL_OBSERVABLE | flags, size);

@@ -6,27 +6,12 @@
 
 #define URI "coap://server/t"
 
-static void tune(copal *c, copal_param p, int64_t value)
-{
-    assert_int_equal(copal_tune(c, NULL, p, value), 0);
-}
-
-static void run(struct world *w, uint64_t ms)
-{
-    copal_sim_run(w->sim, ms);
-}
-
 static copal_stats stats_of(const copal *c)
 {
     copal_stats s = {.size = sizeof(s)};
 
     copal_get_stats(c, &s);
     return s;
-}
-
-static uint64_t observers(const struct world *w)
-{
-    return stats_of(w->server).observers;
 }
 
 static struct party *serve_state(struct world *w, size_t size)

@@ -75,11 +75,6 @@ static uint32_t dice(uint32_t sides)
     return (dice_state >> 8) % sides;
 }
 
-static void run(struct world *w, uint64_t ms)
-{
-    copal_sim_run(w->sim, ms);
-}
-
 static struct party *serve_pair(struct world *w, unsigned version)
 {
     struct party *s =

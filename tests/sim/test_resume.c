@@ -2,16 +2,6 @@
  * one by one, RFC 7959 2.4. */
 #include "bodies.h"
 
-static void tune(copal *c, copal_param p, int64_t value)
-{
-    assert_int_equal(copal_tune(c, NULL, p, value), 0);
-}
-
-static void run(struct world *w, uint64_t ms)
-{
-    copal_sim_run(w->sim, ms);
-}
-
 static copal_bytes etag_of(const char *text)
 {
     return (copal_bytes){(const uint8_t *)text, strlen(text)};

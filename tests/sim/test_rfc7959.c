@@ -4,16 +4,6 @@
  * and where it says "..." nothing is left out. */
 #include "bodies.h"
 
-static void tune(copal *c, copal_param p, int64_t value)
-{
-    assert_int_equal(copal_tune(c, NULL, p, value), 0);
-}
-
-static void run(struct world *w, uint64_t ms)
-{
-    copal_sim_run(w->sim, ms);
-}
-
 static copal_bytes part(size_t n, unsigned version, size_t offset, size_t size)
 {
     copal_bytes body = body_of(n, version);

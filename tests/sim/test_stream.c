@@ -1,16 +1,6 @@
 /* Bodies that come and go in pieces: PULL, copal_write(), CHUNK, pause. */
 #include "bodies.h"
 
-static void tune(copal *c, copal_param p, int64_t value)
-{
-    assert_int_equal(copal_tune(c, NULL, p, value), 0);
-}
-
-static void run(struct world *w, uint64_t ms)
-{
-    copal_sim_run(w->sim, ms);
-}
-
 static void small_blocks(struct world *w)
 {
     tune(w->client, COPAL_P_BLOCK_SIZE, 64);

@@ -12,11 +12,11 @@ static void every_notification_is_heard(void **state)
 
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 0);
-    run(w, 1);
+    run_seconds(w, 1);
     change(w, &v, "2");
-    run(w, 1);
+    run_seconds(w, 1);
     change(w, &v, "3");
-    run(w, 1);
+    run_seconds(w, 1);
     assert_string_equal(h.heard, "R1 R2 R3 ");
 }
 
@@ -30,18 +30,18 @@ static void max_age_passes_before_it_asks_again(void **state)
 
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 0);
-    run(w, MAX_AGE + 4);
+    run_seconds(w, MAX_AGE + 4);
     assert_int_equal(v.gets, 1);
-    run(w, 12);
+    run_seconds(w, 12);
     assert_int_equal(v.gets, 2);
     assert_int_equal(observers(w), 1);
     assert_int_equal(count_in_transcript(w, "client > server"), 2);
     assert_int_equal(count_in_transcript(w, "/t obs=0"), 2);
-    run(w, MAX_AGE + 16);
+    run_seconds(w, MAX_AGE + 16);
     assert_int_equal(v.gets, 3);
     assert_int_equal(observers(w), 1);
     change(w, &v, "2");
-    run(w, 1);
+    run_seconds(w, 1);
     assert_string_equal(h.heard, "R1 R2 ");
 }
 
@@ -60,11 +60,11 @@ static void clients_do_not_ask_again_all_at_once(void **state)
         snprintf(uri, sizeof(uri), "%s?%d", URI, i);
         watch(w, &h[i], uri, 0);
     }
-    run(w, MAX_AGE + 5);
+    run_seconds(w, MAX_AGE + 5);
     assert_int_equal(v.gets, 20);
     before = v.gets;
     for (int i = 0; i < 10; i++) {
-        run(w, 1);
+        run_seconds(w, 1);
         assert_true(v.gets - before < 8);
         before = v.gets;
     }
@@ -81,14 +81,14 @@ static void the_same_value_is_no_news_when_it_was_asked_for(void **state)
 
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 0);
-    run(w, REFRESHED);
+    run_seconds(w, REFRESHED);
     assert_int_equal(v.gets, 2);
     assert_string_equal(h.heard, "R1 ");
     change(w, &v, "1");
-    run(w, 1);
+    run_seconds(w, 1);
     assert_string_equal(h.heard, "R1 R1 ");
     snprintf(v.text, sizeof(v.text), "2"); /* and nobody was told */
-    run(w, REFRESHED);
+    run_seconds(w, REFRESHED);
     assert_string_equal(h.heard, "R1 R1 R2 ");
 }
 
@@ -101,15 +101,15 @@ static void what_is_known_by_its_etag_is_not_sent_again(void **state)
 
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 0);
-    run(w, REFRESHED);
+    run_seconds(w, REFRESHED);
     assert_string_equal(h.heard, "R1 ");
     assert_int_equal(count_in_transcript(w, "2.03"), 1);
     v.etag = "B";
     change(w, &v, "2");
-    run(w, 1);
+    run_seconds(w, 1);
     v.etag = "A";
     change(w, &v, "1");
-    run(w, 1);
+    run_seconds(w, 1);
     assert_string_equal(h.heard, "R1 R2 R1 ");
     assert_int_equal(count_in_transcript(w, "2.03"), 2);
     assert_int_equal(h.code, COPAL_CONTENT);
@@ -130,10 +130,10 @@ static void a_notification_that_crosses_its_asking_is_heard(void **state)
     for (int i = 0; i < 40; i++) {
         char text[8];
 
-        run(w, MAX_AGE);
+        run_seconds(w, MAX_AGE);
         snprintf(text, sizeof(text), "%d", i);
         change(w, &v, text);
-        run(w, 11); /* some of them meet */
+        run_seconds(w, 11); /* some of them meet */
         assert_string_equal(h.last, text);
     }
     assert_int_equal(h.silents, 0);
@@ -149,7 +149,7 @@ static void a_long_representation_is_watched_by_blocks(void **state)
     copal_sim_set_path(w->sim, NULL, NULL, (copal_sim_path){.delay = 50});
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 0);
-    run(w, 2);
+    run_seconds(w, 2);
     assert_string_equal(h.heard, "R1 ");
     assert_int_equal(h.len, 5000);
     change(w, &v, "2");
@@ -157,13 +157,13 @@ static void a_long_representation_is_watched_by_blocks(void **state)
     change(w, &v, "3");
     copal_sim_run(w->sim, 200);
     change(w, &v, "4");
-    run(w, 2);
+    run_seconds(w, 2);
     assert_string_equal(h.heard, "R1 R4 ");
     assert_int_equal(h.len, 5000);
-    run(w, REFRESHED);
+    run_seconds(w, REFRESHED);
     assert_string_equal(h.heard, "R1 R4 ");
     change(w, &v, "5");
-    run(w, 2);
+    run_seconds(w, 2);
     assert_string_equal(h.heard, "R1 R4 R5 ");
     assert_int_equal(observers(w), 1);
 }
@@ -179,17 +179,17 @@ static void a_timeout_does_not_end_what_is_answered(void **state)
     copal_tune(w->client, NULL, COPAL_P_TIMEOUT, 5000);
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 0);
-    run(w, 3 * REFRESHED);
+    run_seconds(w, 3 * REFRESHED);
     assert_true(v.gets > 2);
     change(w, &v, "2");
-    run(w, 1);
+    run_seconds(w, 1);
     assert_string_equal(h.heard, "R1 R2 ");
     cut(w);
-    run(w, FOUND_SILENT);
+    run_seconds(w, FOUND_SILENT);
     assert_string_equal(h.heard, "R1 R2 S ");
     assert_int_equal(h.silent_status, COPAL_ETIMEOUT);
     mend(w);
-    run(w, FOUND_BACK);
+    run_seconds(w, FOUND_BACK);
     assert_string_equal(h.heard, "R1 R2 S + R2 ");
 }
 
@@ -203,18 +203,18 @@ static void who_is_paused_hears_the_newest_afterwards(void **state)
 
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 0);
-    run(w, 1);
+    run_seconds(w, 1);
     copal_pause(h.x);
     change(w, &v, "2");
-    run(w, 1);
+    run_seconds(w, 1);
     change(w, &v, "3");
-    run(w, 1);
+    run_seconds(w, 1);
     assert_string_equal(h.heard, "R1 ");
     copal_resume(h.x);
-    run(w, 1);
+    run_seconds(w, 1);
     assert_string_equal(h.heard, "R1 R3 ");
     change(w, &v, "4");
-    run(w, 1);
+    run_seconds(w, 1);
     assert_string_equal(h.heard, "R1 R3 R4 ");
 }
 
@@ -226,28 +226,28 @@ static void a_silence_that_came_and_went_in_a_pause_is_not_told(void **state)
 
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 0);
-    run(w, 1);
+    run_seconds(w, 1);
     copal_pause(h.x);
     cut(w);
-    run(w, FOUND_SILENT);
+    run_seconds(w, FOUND_SILENT);
     mend(w);
-    run(w, FOUND_BACK);
+    run_seconds(w, FOUND_BACK);
     copal_resume(h.x);
-    run(w, 1);
+    run_seconds(w, 1);
     assert_string_equal(h.heard, "R1 R1 ");
     copal_pause(h.x);
     change(w, &v, "2");
-    run(w, 1);
+    run_seconds(w, 1);
     cut(w);
-    run(w, FOUND_SILENT);
+    run_seconds(w, FOUND_SILENT);
     copal_resume(h.x);
-    run(w, 1);
+    run_seconds(w, 1);
     assert_string_equal(h.heard, "R1 R1 R2 S ");
     copal_pause(h.x);
     mend(w);
-    run(w, FOUND_BACK);
+    run_seconds(w, FOUND_BACK);
     copal_resume(h.x);
-    run(w, 1);
+    run_seconds(w, 1);
     assert_string_equal(h.heard, "R1 R1 R2 S + R2 ");
 }
 
@@ -259,13 +259,13 @@ static void who_is_paused_may_cancel(void **state)
 
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 0);
-    run(w, 1);
+    run_seconds(w, 1);
     copal_pause(h.x);
     change(w, &v, "2");
     cut(w);
-    run(w, FOUND_SILENT);
+    run_seconds(w, FOUND_SILENT);
     copal_cancel(h.x);
-    run(w, 1);
+    run_seconds(w, 1);
     assert_string_equal(h.heard, "R1 E");
     assert_int_equal(h.end_status, COPAL_ECANCEL);
 }
@@ -278,11 +278,11 @@ static void cancelling_ends_it(void **state)
 
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 0);
-    run(w, 1);
+    run_seconds(w, 1);
     assert_int_equal(copal_cancel(h.x), 0);
-    run(w, 1);
+    run_seconds(w, 1);
     change(w, &v, "2");
-    run(w, 600);
+    run_seconds(w, 600);
     assert_string_equal(h.heard, "R1 E");
     assert_int_equal(h.end_status, COPAL_ECANCEL);
 }
@@ -298,9 +298,9 @@ static void it_may_be_cancelled_from_its_own_callback(void **state)
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 5000);
     h.frees_at_silence = true;
-    run(w, 1);
+    run_seconds(w, 1);
     copal_sim_set_path(w->sim, NULL, NULL, (copal_sim_path){.loss = 100});
-    run(w, 600);
+    run_seconds(w, 600);
     assert_string_equal(h.heard, "R1 S E");
     assert_int_equal(h.end_status, COPAL_ECANCEL);
 }
@@ -315,7 +315,7 @@ static void what_cannot_be_observed_is_heard_once(void **state)
 
     serve_value(w, &v, 0);
     watch(w, &h, URI, 0);
-    run(w, 600);
+    run_seconds(w, 600);
     assert_string_equal(h.heard, "R1 E");
     assert_int_equal(h.end_status, COPAL_ENOTOBS);
     assert_int_equal(v.gets, 1);
@@ -327,7 +327,7 @@ static void an_error_as_first_answer_ends_it(void **state)
     static struct watch h;
 
     watch(w, &h, "coap://server/none", 0);
-    run(w, 600);
+    run_seconds(w, 600);
     assert_string_equal(h.heard, "R E");
     assert_int_equal(h.code, COPAL_NOT_FOUND);
     assert_int_equal(h.end_status, COPAL_ENOTOBS);
@@ -343,16 +343,16 @@ static void after_5_03_it_asks_when_max_age_is_over(void **state)
 
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 0);
-    run(w, 1);
+    run_seconds(w, 1);
     v.code = COPAL_UNAVAILABLE;
     v.max_age = 30;
     change(w, &v, "later");
-    run(w, 1);
+    run_seconds(w, 1);
     v.code = COPAL_CONTENT;
     assert_string_equal(h.heard, "R1 Rlater S ");
-    run(w, 28);
+    run_seconds(w, 28);
     assert_int_equal(v.gets, 2);
-    run(w, 2 + 6);
+    run_seconds(w, 2 + 6);
     assert_string_equal(h.heard, "R1 Rlater S + Rlater ");
 }
 
@@ -362,7 +362,7 @@ static void what_cannot_heal_ends_it_at_once(void **state)
     static struct watch h;
 
     watch(w, &h, "http://server/t", 0);
-    run(w, 1);
+    run_seconds(w, 1);
     assert_string_equal(h.heard, "E");
     assert_int_equal(h.end_status, COPAL_EURI);
 }
@@ -375,7 +375,7 @@ static void the_end_of_the_endpoint_ends_it(void **state)
 
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 0);
-    run(w, 1);
+    run_seconds(w, 1);
     copal_free(w->client);
     w->client = NULL;
     assert_string_equal(h.heard, "R1 E");
@@ -392,11 +392,11 @@ static void closing_the_endpoint_ends_it(void **state)
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &answered, URI, 0);
     watch(w, &waiting, "coap://nobody/t", 0);
-    run(w, 1);
+    run_seconds(w, 1);
     assert_string_equal(answered.heard, "R1 ");
     assert_string_equal(waiting.heard, "S ");
     copal_close(w->client, 60000);
-    run(w, 1);
+    run_seconds(w, 1);
     assert_string_equal(answered.heard, "R1 E");
     assert_string_equal(waiting.heard, "S E");
     assert_int_equal(answered.end_status, COPAL_ECANCEL);
@@ -420,11 +420,11 @@ static void watch_through_a_reboot(struct world *w)
     r->exchange = copal_request(w->client, m, recording(r));
     r->is_begun = r->exchange != NULL;
     copal_msg_unref(m);
-    run(w, 30);
+    run_seconds(w, 30);
     copal_unserve(w->server, "/t");
-    run(w, 30);
+    run_seconds(w, 30);
     serve_value(w, &swept, COPAL_OBSERVABLE);
-    run(w, 300);
+    run_seconds(w, 300);
 }
 
 static void a_watch_survives_a_failing_allocation(void **state)

@@ -14,20 +14,20 @@ static void a_server_killed_and_begun_anew_is_heard_again(void **state)
 
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 0);
-    run(w, 1);
+    run_seconds(w, 1);
     kill_server(w);
-    run(w, FOUND_SILENT);
+    run_seconds(w, FOUND_SILENT);
     assert_string_equal(h.heard, "R1 S ");
     assert_int_equal(h.silent_status, COPAL_ETIMEOUT);
     assert_non_null(strstr(h.text, URI));
-    run(w, 600);
+    run_seconds(w, 600);
     assert_string_equal(h.heard, "R1 S ");
     snprintf(v.text, sizeof(v.text), "2");
     begin_server(w, &v);
-    run(w, FOUND_BACK);
+    run_seconds(w, FOUND_BACK);
     assert_string_equal(h.heard, "R1 S + R2 ");
     change(w, &v, "3");
-    run(w, 1);
+    run_seconds(w, 1);
     assert_string_equal(h.heard, "R1 S + R2 R3 ");
     assert_int_equal(observers(w), 1);
 }
@@ -41,18 +41,18 @@ static void a_server_that_forgot_us_is_told_again_who_listens(void **state)
 
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 0);
-    run(w, 1);
+    run_seconds(w, 1);
     for (int i = 0; i < 30; i++) { /* its numbers are far beyond the first */
         change(w, &v, "1");
-        run(w, 1);
+        run_seconds(w, 1);
     }
     kill_server(w);
     begin_server(w, &v);
     snprintf(v.text, sizeof(v.text), "2");
-    run(w, REFRESHED);
+    run_seconds(w, REFRESHED);
     assert_string_equal(h.last, "2");
     change(w, &v, "3");
-    run(w, 1);
+    run_seconds(w, 1);
     assert_string_equal(h.last, "3");
     assert_int_equal(h.silents, 0);
 }
@@ -85,16 +85,16 @@ static void a_separate_answer_after_a_reboot_is_no_old_one(void **state)
 
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 0);
-    run(w, 1);
+    run_seconds(w, 1);
     for (int i = 0; i < 30; i++) {
         change(w, &v, "1");
-        run(w, 1);
+        run_seconds(w, 1);
     }
     kill_server(w);
     begin_server(w, NULL);
     copal_serve(w->server, COPAL_GET, "/t", COPAL_OBSERVABLE,
                 COPAL_CB(answer_later, w->server));
-    run(w, REFRESHED + 2);
+    run_seconds(w, REFRESHED + 2);
     assert_string_equal(h.last, "2");
     assert_int_equal(h.silents, 0);
 }
@@ -107,16 +107,16 @@ static void thirty_seconds_of_silence_are_told_and_their_end(void **state)
 
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 30000);
-    run(w, 1);
+    run_seconds(w, 1);
     cut(w);
-    run(w, 28);
+    run_seconds(w, 28);
     assert_string_equal(h.heard, "R1 ");
-    run(w, 2);
+    run_seconds(w, 2);
     assert_string_equal(h.heard, "R1 S ");
     assert_in_range(h.silent_at, 30000, 30100);
     assert_non_null(strstr(h.text, "30 s"));
     mend(w);
-    run(w, FOUND_BACK);
+    run_seconds(w, FOUND_BACK);
     assert_string_equal(h.heard, "R1 S + R1 ");
 }
 
@@ -129,7 +129,7 @@ static void what_does_not_change_is_not_silent(void **state)
 
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 30000);
-    run(w, 7200);
+    run_seconds(w, 7200);
     assert_string_equal(h.heard, "R1 ");
     assert_in_range(v.gets, 7200 / 30, 7200 / 18);
     assert_int_equal(observers(w), 1);
@@ -144,16 +144,16 @@ static void a_refused_port_is_told_at_once(void **state)
     copal_sim_refuse(w->sim, "server", 1);
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 0);
-    run(w, 1);
+    run_seconds(w, 1);
     kill_server(w);
-    run(w, REFRESHED);
+    run_seconds(w, REFRESHED);
     assert_string_equal(h.heard, "R1 S ");
     assert_int_equal(h.silent_status, COPAL_EREFUSED);
     assert_non_null(strstr(h.text, "asks again in 1 s"));
-    run(w, 600);
+    run_seconds(w, 600);
     snprintf(v.text, sizeof(v.text), "2");
     begin_server(w, &v);
-    run(w, 61);
+    run_seconds(w, 61);
     assert_string_equal(h.heard, "R1 S + R2 ");
 }
 
@@ -166,10 +166,10 @@ static void who_was_not_there_yet_is_waited_for(void **state)
     copal_sim_refuse(w->sim, "server", 1);
     kill_server(w);
     watch(w, &h, URI, 0);
-    run(w, 10);
+    run_seconds(w, 10);
     assert_string_equal(h.heard, "S ");
     begin_server(w, &v);
-    run(w, 61);
+    run_seconds(w, 61);
     assert_string_equal(h.heard, "S + R1 ");
 }
 
@@ -182,11 +182,11 @@ static void an_answer_that_never_came_is_silence_too(void **state)
     serve_value(w, &v, COPAL_OBSERVABLE);
     cut(w);
     watch(w, &h, URI, 0);
-    run(w, 12);
+    run_seconds(w, 12);
     assert_string_equal(h.heard, "S ");
     assert_int_equal(h.silent_status, COPAL_ETIMEOUT);
     mend(w);
-    run(w, 10);
+    run_seconds(w, 10);
     assert_string_equal(h.heard, "S + R1 ");
 }
 
@@ -203,7 +203,7 @@ static void who_acknowledged_and_forgot_is_asked_again(void **state)
     copal_sim_run(w->sim, 500);
     kill_server(w);
     begin_server(w, &v);
-    run(w, 260);
+    run_seconds(w, 260);
     assert_string_equal(h.heard, "S + R1 ");
 }
 
@@ -218,7 +218,7 @@ static void attempts_come_rarer_and_not_all_together(void **state)
     copal_sim_refuse(w->sim, "server", 1);
     kill_server(w);
     watch(w, &h, URI, 0);
-    run(w, 3600);
+    run_seconds(w, 3600);
     line = copal_sim_transcript(w->sim);
     for (; (line = strstr(line, " client > server CON GET")) != NULL; line++) {
         const char *from = line;
@@ -248,18 +248,18 @@ static void a_reset_is_told_and_healed(void **state)
 
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 0);
-    run(w, 1);
+    run_seconds(w, 1);
     copal_sim_set_path(w->sim, "client", "server",
                        (copal_sim_path){.loss = 100});
     t = tap_of(w->client);
     for (int i = 0; i < REFRESHED && t->count == 0; i++)
-        run(w, 1);
+        run_seconds(w, 1);
     assert_string_equal(t->type, "CON");
     rst[2] = (uint8_t)(t->mid >> 8);
     rst[3] = (uint8_t)t->mid;
     copal_sim_inject(w->sim, "server", "client", (copal_bytes){rst, 4});
     copal_sim_set_path(w->sim, "client", "server", (copal_sim_path){0});
-    run(w, 2);
+    run_seconds(w, 2);
     assert_string_equal(h.heard, "R1 S + R1 ");
     assert_int_equal(h.silent_status, COPAL_ERESET);
 }
@@ -274,13 +274,13 @@ static void a_client_that_moved_is_told_what_it_missed(void **state)
 
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 0);
-    run(w, 1);
+    run_seconds(w, 1);
     copal_sim_move(w->sim, "client");
     change(w, &v, "2");
-    run(w, REFRESHED);
+    run_seconds(w, REFRESHED);
     assert_string_equal(h.heard, "R1 R2 ");
     change(w, &v, "3");
-    run(w, 5);
+    run_seconds(w, 5);
     assert_string_equal(h.heard, "R1 R2 R3 ");
 }
 
@@ -292,13 +292,13 @@ static void a_server_that_moved_is_found_by_its_name(void **state)
 
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 0);
-    run(w, 1);
+    run_seconds(w, 1);
     copal_sim_move(w->sim, "server");
     snprintf(v.text, sizeof(v.text), "2");
-    run(w, FOUND_SILENT + 1);
+    run_seconds(w, FOUND_SILENT + 1);
     assert_string_equal(h.heard, "R1 S + R2 ");
     change(w, &v, "3");
-    run(w, 1);
+    run_seconds(w, 1);
     assert_string_equal(h.heard, "R1 S + R2 R3 ");
 }
 
@@ -312,16 +312,16 @@ static void a_resource_that_went_away_is_waited_for(void **state)
 
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 0);
-    run(w, 1);
+    run_seconds(w, 1);
     copal_unserve(w->server, "/t");
-    run(w, 200);
+    run_seconds(w, 200);
     assert_string_equal(h.heard, "R1 R S ");
     assert_int_equal(h.silent_status, COPAL_ENOTOBS);
     assert_non_null(strstr(h.text, "4.04"));
     assert_in_range(count_in_transcript(w, "4.04"), 7, 14);
     snprintf(v.text, sizeof(v.text), "2");
     serve_value(w, &v, COPAL_OBSERVABLE);
-    run(w, 61);
+    run_seconds(w, 61);
     assert_string_equal(h.heard, "R1 R S + R2 ");
 }
 
@@ -334,13 +334,13 @@ static void another_error_is_news(void **state)
 
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 0);
-    run(w, 1);
+    run_seconds(w, 1);
     copal_unserve(w->server, "/t");
-    run(w, 60);
+    run_seconds(w, 60);
     v.code = COPAL_FORBIDDEN;
     snprintf(v.text, sizeof(v.text), "no");
     serve_value(w, &v, COPAL_OBSERVABLE);
-    run(w, 200);
+    run_seconds(w, 200);
     assert_string_equal(h.heard, "R1 R S + Rno S ");
     assert_non_null(strstr(h.text, "4.03"));
 }
@@ -353,16 +353,16 @@ static void who_observes_no_more_is_asked_again(void **state)
 
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 0);
-    run(w, 1);
+    run_seconds(w, 1);
     kill_server(w);
     begin_server(w, NULL);
     serve_value(w, &v, 0);
-    run(w, 300);
+    run_seconds(w, 300);
     assert_string_equal(h.heard, "R1 S ");
     assert_int_equal(h.silent_status, COPAL_ENOTOBS);
     assert_non_null(strstr(h.text, "does not observe any more"));
     snprintf(v.text, sizeof(v.text), "2");
-    run(w, 61);
+    run_seconds(w, 61);
     assert_string_equal(h.heard, "R1 S + R2 S ");
 }
 
@@ -381,13 +381,13 @@ static void waits_as_told(int code, uint32_t max_age, unsigned from,
     v = (struct value){.text = "busy", .code = code, .max_age = max_age};
     serve_value(w, &v, COPAL_OBSERVABLE);
     watch(w, &h, URI, 0);
-    run(w, 1);
+    run_seconds(w, 1);
     assert_string_equal(h.heard, "Rbusy S ");
     assert_int_equal(h.silent_status, COPAL_ENOTOBS);
     asked_at = h.heard_at;
     v.code = 0;
     snprintf(v.text, sizeof(v.text), "1");
-    run(w, 400);
+    run_seconds(w, 400);
     assert_memory_equal(h.heard, "Rbusy S + R1 ", 13);
     assert_in_range(h.heard_at - asked_at, 1000 * from, 1000 * to);
     tear_down(&fixture);
@@ -473,7 +473,7 @@ static void live_through_a_storm(struct world *w)
     copal_resume(stormy.x);
     if (w->server == NULL)
         begin_server(w, &shown);
-    run(w, 320);
+    run_seconds(w, 320);
     assert_string_equal(stormy.last, shown.text);
     assert_false(stormy.is_silent);
     assert_int_equal(stormy.ends, 0);
@@ -481,7 +481,8 @@ static void live_through_a_storm(struct world *w)
     if (dice(&storm_seed, 2) == 0) {
         copal_cancel(stormy.x);
         change(w, &shown, "end");
-        run(w, 250); /* those that nobody answers for are found out, too */
+        run_seconds(w,
+                    250); /* those that nobody answers for are found out, too */
         assert_int_equal(stormy.ends, 1);
         assert_int_equal(observers(w), 0);
     }

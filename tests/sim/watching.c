@@ -122,7 +122,7 @@ void change(struct world *w, struct value *v, const char *text)
 
 /* ---- The world ---- */
 
-void run(struct world *w, unsigned seconds)
+void run_seconds(struct world *w, unsigned seconds)
 {
     copal_sim_run(w->sim, 1000ull * seconds);
 }
@@ -149,12 +149,4 @@ void begin_server(struct world *w, struct value *v)
     assert_non_null(w->server);
     if (v != NULL)
         serve_value(w, v, COPAL_OBSERVABLE);
-}
-
-uint64_t observers(const struct world *w)
-{
-    copal_stats s = {.size = sizeof(s)};
-
-    copal_get_stats(w->server, &s);
-    return s.observers;
 }

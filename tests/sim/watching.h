@@ -50,7 +50,7 @@ struct value {
 void serve_value(struct world *w, struct value *v, unsigned flags);
 void change(struct world *w, struct value *v, const char *text);
 
-void run(struct world *w, unsigned seconds);
+void run_seconds(struct world *w, unsigned seconds);
 
 /* All is lost, or nothing. */
 void cut(struct world *w);
@@ -59,7 +59,5 @@ void mend(struct world *w);
 /* The server dies; it begins anew, with v if that is not NULL. */
 void kill_server(struct world *w);
 void begin_server(struct world *w, struct value *v);
-
-uint64_t observers(const struct world *w);
 
 #endif
