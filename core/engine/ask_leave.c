@@ -31,9 +31,21 @@ static void say_farewell(struct cp_ask *left)
     copal_msg_unref(m);
 }
 
+/* Its registration is on its way to a server that is there. Amid an upload the
+ * server knows of nothing yet. */
+static bool may_be_registered(const struct cp_ask *a)
+{
+    const copal_msg *sent = a->main.sent;
+
+    return a->wants_observe && a->heard && a->share.leader == NULL &&
+           a->main.is_on && a->main.flight.state != CP_QUEUED &&
+           (sent == NULL || (!cp_msg_has(sent, COPAL_OPT_BLOCK1) &&
+                             !cp_msg_has(sent, COPAL_OPT_Q_BLOCK1)));
+}
+
 void cp_ask_farewell(struct cp_ask *a)
 {
-    bool was_observed = a->is_observed;
+    bool was_observed = a->is_observed || may_be_registered(a);
 
     a->is_observed = false;
     cp_flight_stop(&a->main.flight);

@@ -202,7 +202,9 @@ def test_collection_on_another_thread_is_safe(nothing_left):
             stop.set()
             t.join()
         garbage.clear()
-        c.sleep(0.2)
+        deadline = time.monotonic() + 10  # each farewell waits for its answer
+        while c.stats.exchanges_open > 0 and time.monotonic() < deadline:
+            c.sleep(0.02)
         assert c.stats.observers == 0 and c.stats.exchanges_open == 0
 
 

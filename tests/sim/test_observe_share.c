@@ -452,6 +452,45 @@ static void when_the_registered_one_leaves_the_next_registers(void **state)
     assert_int_equal(observers(w), 0);
 }
 
+/* Who took over and leaves before its own registration is answered: the server
+ * is known to be there, so it hears of that, too. */
+static void who_takes_over_and_leaves_unanswered_says_farewell(void **state)
+{
+    struct world *w = *state;
+    struct party *a, *b;
+
+    serve_state(w, 20);
+    copal_sim_set_path(w->sim, NULL, NULL, (copal_sim_path){.delay = 10});
+    tune(w->client, COPAL_P_NSTART, 4);
+    a = observe_body(w, URI);
+    b = observe_body(w, URI);
+    run(w, 100);
+    copal_cancel(a->x);
+    run(w, 15); /* b's registration is there, and not its answer */
+    copal_cancel(b->x);
+    run(w, 1000);
+    assert_log(b, "2.05 20 bytes\nend ECANCEL\n");
+    assert_int_equal(observers(w), 0);
+}
+
+/* It waits behind the farewell of the one before, so nobody knows of it. */
+static void who_takes_over_and_leaves_unsent_says_nothing(void **state)
+{
+    struct world *w = *state;
+    struct party *a, *b;
+
+    serve_state(w, 20);
+    copal_sim_set_path(w->sim, NULL, NULL, (copal_sim_path){.delay = 10});
+    a = observe_body(w, URI);
+    b = observe_body(w, URI);
+    run(w, 100);
+    copal_cancel(a->x);
+    copal_cancel(b->x);
+    run(w, 1000);
+    assert_int_equal(observers(w), 0);
+    assert_int_equal(count_in_transcript(w, "GET"), 2);
+}
+
 static void who_leaves_unanswered_leaves_the_asking_to_the_next(void **state)
 {
     struct world *w = *state;
@@ -1008,6 +1047,8 @@ int main(void)
         TEST(who_leaves_stops_asking_for_its_first_value),
         TEST(when_the_registered_one_leaves_the_next_registers),
         TEST(who_leaves_unanswered_leaves_the_asking_to_the_next),
+        TEST(who_takes_over_and_leaves_unanswered_says_farewell),
+        TEST(who_takes_over_and_leaves_unsent_says_nothing),
         TEST(who_takes_over_amid_its_first_value_registers_instead),
         TEST(a_new_user_follows_who_took_over),
         TEST(an_unreachable_server_ends_all),
