@@ -149,4 +149,7 @@ copal_rc copal_use_lookup(copal *c, const char *scope, copal_cb cb);
 copal_rc copal_via(copal *c, const char *scope, const char *proxy_uri);
 copal_rc copal_store(copal *c, const char *optional, copal_cb cb);
 copal_rc copal_trace(copal *c, unsigned what, copal_cb cb);
+copal_bytes copal_metrics_text(copal *c);
+copal_count copal_metrics(copal *c, const char *optional);
+int64_t copal_log_due(copal *c, const char *kind);
 copal_rc copal_log_to(copal *c, copal_log what, const char *optional);

@@ -34,6 +34,8 @@ static void end(void *endpoint)
     cp_timer_stop(&c->engine->timers, &c->close_timer);
     cp_engine_end(c->engine); /* callbacks may still look at the endpoint */
     cp_endpoint_end_capture(c);
+    cp_buf_free(&c->metrics);
+    cp_free(mem, c->log_kinds);
     cp_site_free(site);
     cp_engine_free(c->engine);
     driver->engine = NULL;
@@ -63,6 +65,8 @@ int cp_endpoint_new(struct cp_mem *mem, struct cp_driver *driver, uint64_t seed,
     driver->engine = c->engine;
     driver->owner = c;
     driver->condemned = end;
+    c->metrics = cp_buf_new(mem);
+    c->born = copal_now(c);
     *out = c;
     return 0;
 fail_site:

@@ -2,6 +2,7 @@
 #ifndef CP_ENDPOINT_H
 #define CP_ENDPOINT_H
 
+#include "base/buf.h"
 #include "base/heap.h"
 #include "engine/engine.h"
 #include "serve/site.h"
@@ -11,8 +12,11 @@ struct copal {
     struct cp_driver *driver;
     struct cp_engine *engine;
     struct cp_site *site;
-    struct cp_timer close_timer; /* copal_close(): until when */
-    struct cp_capture *capture;  /* copal_log_to(); NULL: none */
+    struct cp_timer close_timer;    /* copal_close(): until when */
+    struct cp_capture *capture;     /* copal_log_to(); NULL: none */
+    struct cp_log_kinds *log_kinds; /* copal_log_due(); NULL: none yet */
+    struct cp_buf metrics;          /* copal_metrics_text() */
+    uint64_t born;                  /* ms, as copal_now() */
 };
 
 /* An endpoint on any driver, whose memory is mem's; both are the endpoint's
@@ -20,6 +24,9 @@ struct copal {
  * (COPAL_ENOMEM) they stay the caller's. */
 int cp_endpoint_new(struct cp_mem *mem, struct cp_driver *driver, uint64_t seed,
                     copal **out);
+
+/* Lines that copal_log_due() was against, of all kinds. */
+uint64_t cp_log_left_out(const copal *c);
 
 /* Closes the capture, if there is one. */
 void cp_endpoint_end_capture(copal *c);

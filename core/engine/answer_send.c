@@ -31,6 +31,8 @@ int cp_answer_send_now(struct cp_answer *a, const copal_msg *m, uint8_t type,
     path.hops = (uint8_t)cp_params_get(&e->params, m, uri, COPAL_P_HOPS);
     if (err == 0)
         err = cp_engine_send(e, a->link, &path, datagram, false);
+    if (err == 0)
+        cp_counts_response(&e->counts, m->code);
     if (err == 0 && a->seen != NULL && type == CP_ACK)
         cp_dedup_keep(&e->dedup, a->seen, datagram);
     if (out.data != storage)

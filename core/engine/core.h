@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "engine/block.h"
 #include "engine/cache.h"
+#include "engine/counts.h"
 #include "engine/dedup.h"
 #include "engine/engine.h"
 #include "engine/event.h"
@@ -74,6 +75,7 @@ struct cp_engine {
         void *user;
     } tap;
     copal_stats stats;
+    struct cp_counts counts;
 };
 
 /* A call from outside a turn does something now: what is the time? */

@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "engine/link.h"
 
+struct cp_buf;
 struct cp_driver;
 struct cp_uri;
 
@@ -39,6 +40,12 @@ struct cp_route {
     size_t count;
 };
 
+/* What is shown to who asks over HTTP, written anew each time. */
+struct cp_page {
+    void (*fn)(void *user, struct cp_buf *out);
+    void *user;
+};
+
 struct cp_driver_ops {
     /* Monotonic, ms. */
     uint64_t (*now)(struct cp_driver *d);
@@ -66,6 +73,9 @@ struct cp_driver_ops {
     int (*fd)(const struct cp_driver *d);
     int (*timeout)(const struct cp_driver *d);
     int (*step)(struct cp_driver *d);
+
+    /* As copal_metrics(). NULL: there is no world to listen to. */
+    int (*metrics)(struct cp_driver *d, const char *where, struct cp_page page);
 
     /* Closes everything and frees d; the engine is gone already and links
      * must not be used any more. May finish on the shared loop's next turn. */

@@ -211,6 +211,7 @@ int64_t cp_engine_param(const struct cp_engine *e, int param)
 void cp_engine_limited(struct cp_engine *e, const char *limit)
 {
     e->stats.limited++;
+    cp_counts_limit(&e->counts, limit);
     cp_trace_state(e, "limit", limit);
 }
 
@@ -314,6 +315,7 @@ static void on_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
     unsigned bad = cp_engine_check_options(e, *m);
     char why[64];
 
+    cp_counts_request(&e->counts, (*m)->code);
     if (bad == 0)
         bad = cp_qblock_refused(e, *m);
     if (bad == COPAL_OPT_PROXY_URI || bad == COPAL_OPT_PROXY_SCHEME)

@@ -6,7 +6,7 @@
 #include "wire/message.h"
 
 enum {
-    CP_PARAM_COUNT = 37
+    CP_PARAM_COUNT = 42
 };
 
 struct cp_params {

@@ -366,6 +366,8 @@ int cp_flight_start(struct cp_flight *f, const struct cp_flight_plan *plan,
         err = take_off(f);
     if (err != 0)
         cp_flight_stop(f);
+    else if (!plan->is_request)
+        cp_counts_response(&e->counts, m->code);
     return err;
 }
 

@@ -350,6 +350,8 @@ COPAL_API int copal_number(copal_registry r, const char *name);
  * of who asks, how long that is expected to be. RFC 7252 8.2. GROUP_RATE: more
  * answers to the requests of one group are not sent (RFC 7252 11.3).
  *
+ * LOG_BURST, LOG_RATE: copal_log_due().
+ *
  * Not built in yet, so that any value but the default gives ENOTSUP:
  * KEEPALIVE, RECORD_MEMORY, MAX_MESSAGE, MAX_CONNECTIONS, ADDR_CONNECTIONS,
  * MAX_HANDSHAKES.
@@ -392,7 +394,9 @@ COPAL_API int copal_number(copal_registry r, const char *name);
     X(MAX_CONNECTIONS, 33,    1024, "E",   "TCP, TLS and WebSocket")          \
     X(ADDR_CONNECTIONS, 34,     64, "E",   "of one address")                  \
     X(MAX_HANDSHAKES,  35,    1024, "E",   "not yet finished")                \
-    X(GROUP_RATE,      36,      20, "E",   "answers/s of a group's; 0: all")
+    X(GROUP_RATE,      36,      20, "E",   "answers/s of a group's; 0: all")  \
+    X(LOG_BURST,       40,      10, "E",   "lines of a kind; 0: no limit")    \
+    X(LOG_RATE,        41,       1, "E",   "lines/s of a kind after those")
 /* clang-format on */
 
 typedef enum copal_param {
@@ -1010,6 +1014,32 @@ typedef struct copal_stats {
  * something. peers: to whom we owe something; memory: bytes allocated.
  * EINVAL: out is NULL, or its size not set. */
 COPAL_API int copal_get_stats(const copal *c, copal_stats *out);
+
+/* The same and more as text that Prometheus reads (exposition format 0.0.4):
+ * each field of copal_stats as copal_NAME_total, the last four as copal_NAME,
+ * memory as copal_memory_bytes; copal_requests_total by method,
+ * copal_responses_total by class, copal_limit_hits_total by limit,
+ * copal_log_left_out_total; copal_uptime_seconds, copal_build_info; of the
+ * process, but not in a simulation, process_resident_memory_bytes and
+ * process_open_fds. Good until the next call. {NULL, 0}: out of memory. */
+COPAL_API copal_bytes copal_metrics_text(copal *c);
+
+/* Gives that to who asks by HTTP for /metrics: at "9100", which is
+ * "127.0.0.1:9100", at "[::1]:9100", or at whatever address is meant; port 0:
+ * any free one. Gives the port. In place of the one before, which ends first;
+ * NULL: no more, and 0. Not encrypted, and nobody is asked who he is: on an
+ * address that others reach, they read it. At most 16 connections are served at
+ * once, for 5 s each way, then closed; nothing of it keeps copal_run() going.
+ * EINVAL: where; EINUSE, EPERM, EIO as copal_listen(); ESTATE: simulated. */
+COPAL_API int copal_metrics(copal *c, const char *where);
+
+/* May a line be logged now about what others cause? For programs whose log
+ * strangers could fill: of each kind, any short name, LOG_BURST lines at once
+ * and then LOG_RATE a second. Gives how many were not since the last that was,
+ * to be said in this one; ELIMIT (or ENOMEM): it is to be left out. 16 kinds are
+ * kept apart. The scripts' servers ask this before they report what a handler
+ * threw. */
+COPAL_API int64_t copal_log_due(copal *c, const char *kind);
 
 enum {
     COPAL_TRACE_WIRE = 1,    /* each datagram, in, out or again; its options */

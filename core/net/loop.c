@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include "net/listen.h"
 #include "net/membership.h"
+#include "net/metrics.h"
 #include "net/outbox.h"
 #include "net/resolve.h"
 #include "net/route.h"
@@ -200,6 +201,11 @@ static const char *interface(struct cp_driver *d, size_t i, uint32_t *index)
     return cp_membership_interface(&loop_of(d)->net, i, index);
 }
 
+static int metrics(struct cp_driver *d, const char *where, struct cp_page page)
+{
+    return cp_metrics_open(&loop_of(d)->net, where, page);
+}
+
 /* ---- Birth and end ---- */
 
 static void finish(struct cp_loop *l)
@@ -240,6 +246,7 @@ static void close_loop(struct cp_driver *d)
     cp_outbox_flush(l->net.out);
     cp_resolver_free(l->net.names);
     cp_membership_clear(&l->net);
+    cp_metrics_close(&l->net);
     list_each (node, after, &l->net.sockets) {
         cp_udp_close(cp_container_of(node, struct cp_udp, node));
     }
@@ -263,6 +270,7 @@ static const struct cp_driver_ops loop_ops = {
     .local = local,
     .join = join,
     .interface = interface,
+    .metrics = metrics,
     .run = run,
     .stop = stop,
     .fd = fd,

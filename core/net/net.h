@@ -9,6 +9,7 @@
 struct cp_inbox;
 struct cp_interface;
 struct cp_loop;
+struct cp_metrics;
 struct cp_outbox;
 struct cp_resolver;
 struct uv_loop_s;
@@ -27,6 +28,7 @@ struct cp_net {
     struct cp_inbox *in;
     struct cp_outbox *out;
     struct cp_resolver *names;
+    struct cp_metrics *metrics; /* metrics.c; NULL: nobody listens */
 };
 
 #endif

@@ -446,6 +446,19 @@ function Endpoint:stats()
   return core.stats(handle_of(self))
 end
 
+-- The same and more as text that Prometheus reads, for a page of your own.
+function Endpoint:metrics_text()
+  return core.metrics_text(handle_of(self))
+end
+
+-- c:metrics "127.0.0.1:9100", or 9100: gives metrics_text() by HTTP to who asks
+-- for /metrics; port 0: any free one. The port, or nil and an error; no place: no
+-- more.
+function Endpoint:metrics(where)
+  if type(where) == "number" then where = string.format("%d", where) end
+  return checked(core.metrics(handle_of(self), where))
+end
+
 local groups = { wire = core.TRACE_WIRE, state = core.TRACE_STATE,
   security = core.TRACE_SECURITY }
 

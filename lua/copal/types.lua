@@ -357,6 +357,14 @@ function Endpoint:close(seconds) end
 function Endpoint:free() end
 ---@return table<string, integer>
 function Endpoint:stats() end
+---Counters as text that Prometheus reads (exposition format 0.0.4).
+---@return string
+function Endpoint:metrics_text() end
+---Gives it by HTTP to who asks for /metrics, at "127.0.0.1:9100", which 9100
+---means as well, or "[::1]:9100"; port 0 is any free one. No place: no more.
+---@param where? string|integer
+---@return integer? port, copal.Error?
+function Endpoint:metrics(where) end
 ---@return integer?, copal.Error?
 function Endpoint:pollfd() end
 ---@return copal.Seconds?
@@ -419,7 +427,10 @@ function copal.code(code) end
 ---@param format copal.FormatLike
 ---@return copal.Format?
 function copal.format(format) end
----@param fn fun(e: any)
+---Errors of handlers, tasks and timers that nobody waits for; not given: to stderr.
+---Of each kind log_burst (10) at once and log_rate (1) a second are told; left_out
+---is how many like it were not, since the last.
+---@param fn fun(e: any, left_out: integer)
 function copal.on_error(fn) end
 ---@param e any
 ---@param name? string "ETIMEOUT"

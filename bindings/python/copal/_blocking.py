@@ -377,6 +377,14 @@ class BlockingEndpoint:
         """Counters, now."""
         return self.aio.stats
 
+    def metrics_text(self) -> str:
+        """Counters as text that Prometheus reads."""
+        return self.aio.metrics_text()
+
+    def metrics(self, where: str | int | None) -> int:
+        """Gives it by HTTP, as Endpoint.metrics(), while something waits."""
+        return self.aio.metrics(where)
+
     def log_to(self, what: str, path: str | os.PathLike[str] | None) -> None:
         """As Endpoint.log_to()."""
         self.aio.log_to(what, path)

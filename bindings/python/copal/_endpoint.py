@@ -432,6 +432,19 @@ class Endpoint(Passenger):
         """Counters, now."""
         return Stats(**_copal.stats(self._alive()))
 
+    def metrics_text(self) -> str:
+        """Counters as text that Prometheus reads, for a page of your own."""
+        return _copal.metrics_text(self._alive()).decode()
+
+    def metrics(self, where: str | int | None) -> int:
+        """Gives metrics_text() to who asks by HTTP for ``/metrics``, at
+        ``"127.0.0.1:9100"``, which ``9100`` means as well, or ``"[::1]:9100"``;
+        port 0 is any free one. Returns the port. In place of the one before;
+        None: no more. Nobody is asked who he is: on an address that others
+        reach, they read it. Invalid: where; NetworkError EINUSE; Error ESTATE:
+        a simulated host."""
+        return _copal.metrics(self._alive(), None if where is None else str(where))
+
     def log_to(self, what: str, path: str | os.PathLike[str] | None) -> None:
         """Writes to a file: ``capture``, plaintext messages as pcapng, from now
         on. ``keys`` and ``recording`` are not built in yet. None: no more.

@@ -39,6 +39,8 @@ local rows = {
   { nil, "join", "GROUP", "serve", "hear a group: all (of all CoAP nodes, at the port listened at) or coap://224.0.1.187", list = true },
   { nil, "reload", false, "serve", "load FILE.lua again when it changes; observers stay" },
   { nil, "test", false, "serve", "the demo and plugtest resources" },
+  { nil, "metrics", "PLACE", "serve", "counters for Prometheus, http://PLACE/metrics: 9100 (of this host), 127.0.0.1:9100, [::1]:9100; port 0: any free one" },
+  { nil, "trace", "FILE", NET .. " serve", "a line of JSON for each message and decision; -: stderr" },
   { nil, "pcap", "FILE", NET .. " serve", "pcapng of plaintext messages" },
   { nil, "keylog", "FILE", ALL .. " serve", "keys in NSS format", absent = true },
   { nil, "profile", "NAME", ALL, "device quirks", absent = true },

@@ -47,10 +47,19 @@ local function join(coap, flags)
   io.stdout:flush()
 end
 
+local function show_metrics(coap, flags)
+  if not flags.metrics then return end
+  local port, err = coap:metrics(flags.metrics)
+  if not port then exit.fail(exit.of_error(err), "--metrics " .. err.message) end
+  local host = flags.metrics:match("^(.+):%d+$") or "127.0.0.1"
+  print("metrics at http://" .. host .. ":" .. port .. "/metrics")
+end
+
 -- Who hears that we listen finds us in the groups as well.
 local function open_sockets(coap, flags)
   listen(coap, flags)
   join(coap, flags)
+  show_metrics(coap, flags)
   for _, uri in ipairs(coap:addresses()) do
     print("listening on " .. uri)
   end

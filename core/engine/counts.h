@@ -1,0 +1,30 @@
+/* What is counted by name beside copal_stats: requests by method, responses by
+ * class, limits that refused something. All of it has a fixed size, whatever
+ * comes. */
+#ifndef CP_ENGINE_COUNTS_H
+#define CP_ENGINE_COUNTS_H
+
+#include <stdint.h>
+
+enum {
+    CP_COUNTED_METHODS = 8, /* 0.01 to 0.07; 0: any other */
+    CP_COUNTED_LIMITS = 32  /* the last one takes what finds no place */
+};
+
+struct cp_counts {
+    uint64_t requests[CP_COUNTED_METHODS]; /* that came, repeats aside */
+    uint64_t responses[8]; /* by class, that were to be sent: notifications
+                            * too, retransmissions not */
+    struct {
+        const char *name; /* good for ever; NULL: free */
+        uint64_t count;
+    } limits[CP_COUNTED_LIMITS];
+};
+
+void cp_counts_request(struct cp_counts *c, uint8_t code);
+void cp_counts_response(struct cp_counts *c, uint8_t code);
+
+/* limit is a literal. */
+void cp_counts_limit(struct cp_counts *c, const char *limit);
+
+#endif

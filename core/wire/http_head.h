@@ -1,0 +1,31 @@
+/* The head of an HTTP/1.1 request, read strictly: RFC 9112 2 to 6. For the page
+ * of counters (net/metrics.c), which no request brings a body to. */
+#ifndef CP_WIRE_HTTP_HEAD_H
+#define CP_WIRE_HTTP_HEAD_H
+
+#include "base/bytes.h"
+
+enum { /* statuses, RFC 9110 15 */
+    CP_HTTP_MORE = 0,
+    CP_HTTP_OK = 200,
+    CP_HTTP_BAD_REQUEST = 400,
+    CP_HTTP_VERSION_NOT_SUPPORTED = 505
+};
+
+/* Views of the head. */
+struct cp_http_head {
+    copal_bytes method; /* as it came: methods know case */
+    copal_bytes path;   /* of the target, undecoded, without query; empty of
+                         * "*" and of an authority alone */
+    size_t len;         /* of the head, its last empty line included */
+};
+
+/* The whole head is at the beginning of input: CP_HTTP_OK, and *out is filled.
+ * CP_HTTP_MORE: as far as it goes it could be one. Else the status that refuses
+ * it, as soon as that is known: 505 another major version; 400 what is not of
+ * RFC 9112's grammar, bare CR or LF, a folded line (5.2), a control character,
+ * no Host in HTTP/1.1 or two (3.2), and whatever brings a body: 6.1 and 6.3 have
+ * traps that who refuses them all does not fall into. The caller bounds input. */
+int cp_http_head_read(copal_bytes input, struct cp_http_head *out);
+
+#endif
