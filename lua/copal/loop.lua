@@ -50,6 +50,12 @@ local function others(endpoint)
   return list
 end
 
+-- Any of those alive, for what belongs to none of them; nil if there is none.
+function M.anyone()
+  local _, endpoint = next(alive)
+  return endpoint
+end
+
 -- Whether nothing can happen on an endpoint by itself any more. The core's
 -- own timers do not count: it keeps answers for repeats long after.
 local function is_idle(endpoint)

@@ -120,7 +120,7 @@ local function failed(t, e)
   end
   core.reply(t.x, 160, NO_FORMAT, "")
   if e ~= task.CANCELLED and not broken_off[e] then
-    task.on_error(t.traceback or e)
+    task.report(t.endpoint, "handler", t.traceback or e)
   end
 end
 

@@ -19,13 +19,23 @@ local CANCEL = {}                                -- resumes a task to end it
 
 M.CANCELLED = errors.new("ECANCEL", "the task was cancelled")
 
--- Errors nobody waits for end here; a program may put its own function.
-function M.on_error(e)
-  io.stderr:write("copal: ", tostring(e), "\n")
+-- Errors nobody waits for end here; a program may put its own function. left_out:
+-- how many like it were not told, since the last.
+function M.on_error(e, left_out)
+  local more = left_out > 0 and " (" .. left_out .. " more like it were left out)" or ""
+  io.stderr:write("copal: ", tostring(e), more, "\n")
+end
+
+-- Strangers make handlers throw as often as they like: of each kind not more is
+-- told than log_burst and log_rate of the endpoint allow. endpoint may be nil.
+function M.report(endpoint, kind, e)
+  local handle = endpoint and endpoint.handle
+  local left_out = handle and core.log_due(handle, kind) or 0
+  if left_out >= 0 then M.on_error(e, left_out) end
 end
 
 core.on_error(function(e)
-  M.on_error(e)
+  M.report(loop.anyone(), "callback", e)
 end)
 
 ---- Waiting -------------------------------------------------------------------
@@ -36,10 +46,10 @@ local function tell_failure(task)
   local e = task.results[1]
   if task.joined or e == M.CANCELLED then return end
   if not task.joinable or not task.endpoint.handle then
-    return M.on_error(task.traceback or e)
+    return M.report(task.endpoint, "task", task.traceback or e)
   end
   core.after(task.endpoint.handle, 0, function()
-    if not task.joined then M.on_error(task.traceback or e) end
+    if not task.joined then M.report(task.endpoint, "task", task.traceback or e) end
   end)
 end
 
@@ -75,9 +85,9 @@ local function step(task, ...)
   after_resume(task, resume(task.co, ...))
 end
 
-local function stranger_resumed(co, ok, e)
+local function stranger_resumed(endpoint, co, ok, e)
   if not ok then
-    M.on_error(debug.traceback(co, tostring(e)))
+    M.report(endpoint, "task", debug.traceback(co, tostring(e)))
   end
 end
 
@@ -90,7 +100,7 @@ end
 
 -- start(wake) begins something and may return a function that gives it up.
 -- wake(...) makes await() return those values; only its first call counts.
-local function await_in_coroutine(co, start)
+local function await_in_coroutine(endpoint, co, start)
   local task = tasks[co]
   local armed, early, waiting = true, nil, false
 
@@ -105,7 +115,7 @@ local function await_in_coroutine(co, start)
       task.abort, task.waiting = nil, nil
       step(task, ...)
     else
-      stranger_resumed(co, resume(co, ...))
+      stranger_resumed(endpoint, co, resume(co, ...))
     end
   end
 
@@ -174,7 +184,7 @@ function M.await(endpoint, start)
     error("copal: callback style only on Lua 5.1: a coroutine cannot wait; "
       .. "give a function as the last argument", 3)
   end
-  return await_in_coroutine(co, start)
+  return await_in_coroutine(endpoint, co, start)
 end
 
 ---- Tasks ---------------------------------------------------------------------

@@ -126,7 +126,7 @@ class Request(asyncio.Future[Message]):
         try:
             self._progress(done, total)
         except Exception as e:
-            self._coap._report("exception in progress of a request", e)
+            self._coap._report("progress", "exception in progress of a request", e)
 
     def _give_up(self, error: BaseException) -> None:
         """The user's file failed, so the transfer does."""

@@ -323,7 +323,9 @@ class Endpoint(Passenger):
         ``return copal.BAD_REQUEST, copal.Problem("too hot")``, or a dict of its
         fields where format is ``copal.PROBLEM``. An async handler runs at
         once up to where it waits. One that raises is answered 5.00 without
-        text; the loop's exception handler hears of it.
+        text; the loop's exception handler hears of it, of ``log_burst`` (10) at
+        once and ``log_rate`` (1) a second, with how many like it were left out
+        in ``context["left_out"]``.
 
         method: ``"PUT"``, ``"0.30"``, ``copal.PUT``, ``"any"``; not given: GET.
         spec: get put post delete fetch patch ipatch any, a handler each;
@@ -472,7 +474,7 @@ class Endpoint(Passenger):
             try:
                 tell(json.loads(text))
             except Exception as e:
-                self._report("exception in copal trace", e)
+                self._report("trace", "exception in copal trace", e)
 
         _copal.trace(self._alive(), bits, on_line)
 

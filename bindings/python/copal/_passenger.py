@@ -39,7 +39,7 @@ class Timer:
             if inspect.isawaitable(result):
                 self._coap._spawn(result)
         except Exception as e:
-            self._coap._report("exception in copal timer", e)
+            self._coap._report("timer", "exception in copal timer", e)
 
     def cancel(self) -> bool:
         """No more of it. False: it was over already."""
@@ -111,7 +111,7 @@ class Passenger:
             wait = _copal.pump(self._handle)
         except Error as e:
             if self._handle is not None:
-                self._report("copal cannot go on", e)
+                self._report("turn", "copal cannot go on", e)
             return
         if wait is None or self._handle is None:
             return
@@ -135,8 +135,16 @@ class Passenger:
         self._timer = None
         self._pump()
 
-    def _report(self, message: str, e: BaseException) -> None:
-        context = {"message": message, "exception": e, "endpoint": self}
+    def _report(self, kind: str, message: str, e: BaseException) -> None:
+        """Tells the loop's exception handler what nobody waits for. Strangers
+        make handlers raise as often as they like: of each kind not more than
+        log_burst and log_rate allow."""
+        left_out = 0 if self._handle is None else _copal.log_due(self._handle, kind)
+        if left_out < 0:
+            return
+        if left_out > 0:
+            message += f" ({left_out} more like it were left out)"
+        context = {"message": message, "exception": e, "endpoint": self, "left_out": left_out}
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_exception_handler(context)
 
@@ -152,7 +160,7 @@ class Passenger:
             try:
                 await work
             except Exception as e:
-                self._report("exception in copal task", e)
+                self._report("task", "exception in copal task", e)
 
         task, _ = run_in_place(self._attached(), reported())
         if task is not None:

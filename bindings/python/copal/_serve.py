@@ -292,10 +292,10 @@ class Resource:
         self._reply(x, _FAILED, -1, b"")
         if isinstance(e, Error) and e._is_of_asker:
             return  # that one left is no fault of a handler
-        self._coap._report(f"exception in copal handler {getattr(self._handler, '__qualname__', '')}", e)
+        self._coap._report("handler", f"exception in copal handler {getattr(self._handler, '__qualname__', '')}", e)
 
     def _broken(self, e: BaseException) -> None:
-        self._coap._report("exception in the body of an answer", e)
+        self._coap._report("body", "exception in the body of an answer", e)
 
     def _reply(self, x: _copal.Exchange, code: int, format: int, body: Any) -> None:
         try:
