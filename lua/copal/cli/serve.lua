@@ -50,7 +50,7 @@ end
 local function show_metrics(coap, flags)
   if not flags.metrics then return end
   local port, err = coap:metrics(flags.metrics)
-  if not port then exit.fail(exit.of_error(err), "--metrics " .. err.message) end
+  if not port then exit.fail(exit.of_error(err), err.message) end
   local host = flags.metrics:match("^(.+):%d+$") or "127.0.0.1"
   print("metrics at http://" .. host .. ":" .. port .. "/metrics")
 end

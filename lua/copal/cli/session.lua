@@ -17,7 +17,7 @@ function M.open(flags)
     local ok, failed = coap:log_to("capture", flags.pcap)
     if not ok then exit.fail(exit.of_error(failed), "--pcap " .. failed.message) end
   end
-  if flags.verbose then
+  if flags.verbose or flags.trace then
     require "copal.cli.wire".attach(coap, flags)
   end
   return coap

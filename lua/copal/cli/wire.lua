@@ -1,4 +1,8 @@
 -- -v: messages as they pass, on stderr. -vv with options, -vvv with bytes.
+-- --trace FILE: all that copal_trace() tells, a line of JSON each.
+local core = require "copal_core"
+local exit = require "copal.cli.exit"
+local json = require "copal.json"
 local text = require "copal.cli.text"
 
 local M = {}
@@ -69,13 +73,45 @@ local function tell(ev, level, state, paint)
   end
 end
 
-function M.attach(coap, flags)
+-- Writes lines to path, "-" for stderr, each at once; where the disk is full that
+-- is said, and the trace is over.
+local function line_writer(path)
+  local file, why = io.stderr, nil
+  if path ~= "-" then
+    file, why = io.open(path, "w")
+    if not file then exit.fail(exit.INTERNAL, "--trace " .. why) end
+    file:setvbuf("line")
+  end
+  return function(line)
+    if not file then return end
+    local ok, failure = file:write(line, "\n")
+    if ok then return end
+    file = nil
+    io.stderr:write("copal: --trace ", path, ": ", failure, "\n")
+  end
+end
+
+-- What a line of the wire shows for people.
+local function teller(flags)
   local state = { sent = {}, again = {} }
   local paint = text.painter(flags, 2)
-  local ok, err = coap:trace("wire", function(ev)
-    tell(ev, flags.verbose, state, paint)
+  return function(line)
+    local ev = json.decode(line)
+    if ev and ev.peer then tell(ev, flags.verbose, state, paint) end
+  end
+end
+
+function M.attach(coap, flags)
+  local groups, sinks = core.TRACE_WIRE, {}
+  if flags.verbose then sinks[#sinks + 1] = teller(flags) end
+  if flags.trace then
+    sinks[#sinks + 1] = line_writer(flags.trace)
+    groups = groups + core.TRACE_STATE + core.TRACE_SECURITY
+  end
+  core.trace(coap.handle, groups, function(kind, line)
+    if kind ~= core.TRACE then return end
+    for _, sink in ipairs(sinks) do sink(line) end
   end)
-  if not ok then io.stderr:write("copal: -v: ", err.message, "\n") end
 end
 
 return M
