@@ -10,6 +10,8 @@
 #   sh tests/run.sh asan              unit, sim, net, corpus, python under ASan and
 #                                     UBSan
 #   sh tests/run.sh fuzz [SECONDS]    each fuzzer, for 20 seconds if not told
+#   sh tests/run.sh soak [SECONDS]    servers amid strangers, 180 seconds in all if
+#                                     not told
 #
 # The last line is "N passed, N failed, N skipped"; a build that fails and a
 # name that fits no test count as one failed. Exits with 0 if nothing failed.
@@ -118,6 +120,16 @@ fuzz() {
     [ $((passed + failed)) -gt 0 ] || fail "no fuzzers in tests/fuzz"
 }
 
+# soak SECONDS: shows its table; each of its checks counts.
+soak() {
+    build_once || return
+    COPAL_ROOT=$root COPAL_BUILD=$root/build sh "$root/tests/soak/soak.sh" "$1" |
+        tee "$root/build/soak.log"
+    set -- $(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$root/build/soak.log")
+    passed=$((passed + ${1:-0}))
+    failed=$((failed + ${2:-1}))
+}
+
 sh "$root/examples/setup.sh" || exit 2
 if [ $# -eq 0 ]; then
     build_once && check "$root/build" -LE '^(bench|peers)$'
@@ -131,6 +143,15 @@ while [ $# -gt 0 ]; do
         '' | *[!0-9]*) fuzz 20 ;;
         *)
             fuzz "$2"
+            shift
+            ;;
+        esac
+        ;;
+    soak)
+        case ${2:-} in
+        '' | *[!0-9]*) soak 180 ;;
+        *)
+            soak "$2"
             shift
             ;;
         esac
