@@ -286,6 +286,8 @@ test("closing twice is no mistake, everything afterwards throws", function()
     listen = function() c:listen "coap://127.0.0.1:0" end,
     addresses = function() c:addresses() end,
     stats = function() c:stats() end,
+    metrics = function() c:metrics(0) end,
+    metrics_text = function() c:metrics_text() end,
     sleep = function() c:sleep(1) end,
     after = function() c:after(1, nothing) end,
     spawn = function() c:spawn(nothing) end,
@@ -297,6 +299,20 @@ test("closing twice is no mistake, everything afterwards throws", function()
     local ok, e = pcall(throws, "the endpoint is closed", deed)
     if not ok then error(name .. ": " .. tostring(e)) end
   end
+end)
+
+test("a place for metrics that is none, or in a simulation, is an error", function()
+  local coap = assert(copal.endpoint())
+  local port, err = coap:metrics "nowhere"
+  equal(port, nil)
+  equal(err.name, "EINVAL")
+  assert(err.message:find("127.0.0.1:9100", 1, true))
+  assert(assert(coap:metrics(0)) > 0)
+  equal(coap:metrics(), 0)
+  coap:free()
+  port, err = server:metrics(0)
+  equal(port, nil)
+  equal(err.name, "ESTATE")
 end)
 
 check.done()

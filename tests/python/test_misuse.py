@@ -333,6 +333,7 @@ CLOSED = {
     "serve": lambda c: c.serve("/x", nothing), "value": lambda c: c.value("/x", 1),
     "unserve": lambda c: c.unserve("/x"), "notify": lambda c: c.notify("/x"),
     "listen": lambda c: c.listen("coap://127.0.0.1:0"), "stats": lambda c: c.stats,
+    "metrics": lambda c: c.metrics(0), "metrics_text": lambda c: c.metrics_text(),
     "tune": lambda c: c.tune(nstart=1), "links": lambda c: c.links(), "forever": lambda c: c.forever(),
 }  # fmt: skip
 
