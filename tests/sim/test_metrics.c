@@ -144,7 +144,7 @@ static void each_sample_stands_under_its_help_and_type(void **state)
     assert_int_equal(text[strlen(text) - 1], '\n');
     for (line = strtok_r(text, "\n", &rest); line != NULL;
          line = strtok_r(NULL, "\n", &rest)) {
-        char other[80];
+        char other[84];
 
         if (strncmp(line, "# HELP ", 7) == 0) {
             assert_int_equal(sscanf(line, "# HELP %79s", name), 1);

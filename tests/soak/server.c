@@ -67,6 +67,7 @@ static void get_separate(const copal_event *ev, void *user)
 int main(void)
 {
     copal *c = copal_new(NULL);
+    int port;
 
     if (c == NULL)
         return 1;
@@ -82,6 +83,8 @@ int main(void)
         fprintf(stderr, "%s\n", copal_why(c));
         return 1;
     }
+    port = copal_metrics(c, "0");
+    printf("metrics at http://127.0.0.1:%d/metrics\n", port);
     printf("listening on %s\n", copal_local(c, 0));
     fflush(stdout);
     copal_run(c);

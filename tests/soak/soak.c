@@ -70,7 +70,7 @@ struct soak {
     double rss[PHASES], late; /* MiB: at the end; when the last third begins */
     double most;
     int fds[PHASES];
-    char first_failure[200];
+    char first_failure[200], first_silence[200];
     struct hostile hostile;
     pthread_t thread;
 };
@@ -187,7 +187,9 @@ static void on_note(const copal_event *ev, void *user)
         op->is_good = copal_msg_code(ev->msg) >> 5 == 2;
         note(op, ev);
     } else if (ev->kind == COPAL_SILENT) {
-        op->s->silent++;
+        if (op->s->silent++ == 0)
+            snprintf(op->s->first_silence, sizeof(op->s->first_silence), "%s",
+                     ev->text);
     } else if (ev->kind == COPAL_END && !op->is_good) {
         note(op, ev);
     }
@@ -364,8 +366,9 @@ static void report(struct soak *s)
     printf("  timer    late by, p99 %.2f ms, %.2f ms, %.2f ms\n",
            p99(&s->times[LATENESS][QUIET]), p99(&s->times[LATENESS][FLOOD]),
            p99(&s->times[LATENESS][AFTER]));
-    printf("  silent watches %d, pings of strangers unanswered %llu\n",
-           s->silent, (unsigned long long)atomic_load(&h->unheard_probes));
+    printf("  silent watches %d%s%s; pings of strangers unanswered %llu\n",
+           s->silent, s->silent > 0 ? ", first: " : "", s->first_silence,
+           (unsigned long long)atomic_load(&h->unheard_probes));
     printf("row %-8s %8.0f/s %8.2f %8.2f %6.1f %7.1f %6.1f %6.1f %6.1f %3d "
            "%3d\n",
            s->name, (double)atomic_load(&h->sent) / seconds,

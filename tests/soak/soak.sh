@@ -22,7 +22,8 @@ trap 'exit 1' INT TERM
 
 start() {
     case $1 in
-    program) exec "$build/copal" serve --test --guard-loopback 1 --listen coap://127.0.0.1:0 ;;
+    program) exec "$build/copal" serve --test --guard-loopback 1 --listen coap://127.0.0.1:0 \
+        --metrics 0 ;;
     c) exec "$build/tests/soak/server" ;;
     lua) LUA_PATH="$root/lua/?.lua;;" LUA_CPATH="$build/lua/5.4/?.so;;" \
         exec lua5.4 "$root/tests/soak/support/server.lua" ;;
@@ -49,6 +50,11 @@ for name in "$@"; do
     else
         "$build/tests/soak/soak" "$name" "$server" "$uri" "$share" >"$work/report"
         grep -v '^row \|passed, ' "$work/report"
+        page=$(sed -n 's/^metrics at //p' "$work/out")
+        if command -v curl >/dev/null && curl -sf -m 10 "$page" >"$work/page"; then
+            grep -E '^copal_(limit_hits|log_left|requests|responses|observers|peers|exchanges_open|memory|malformed|duplicates)' \
+                "$work/page" | sed 's/^/  /'
+        fi
         sed -n 's/^row //p' "$work/report" >>"$work/table"
         counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$work/report")
         counts=${counts:-0 1} # it did not come to its end

@@ -18,6 +18,7 @@ coap:every(1, function()
   coap:notify "/obs"
 end)
 assert(coap:listen "coap://127.0.0.1:0")
+print("metrics at http://127.0.0.1:" .. assert(coap:metrics(0)) .. "/metrics")
 print("listening on " .. coap:addresses()[1])
 io.stdout:flush()
 coap:run()

@@ -31,6 +31,7 @@ async def main() -> None:
             return "a second later"
 
         coap.listen("coap://127.0.0.1:0")
+        print(f"metrics at http://127.0.0.1:{coap.metrics(0)}/metrics")
         print("listening on", coap.addresses[0], flush=True)
         ticks = 0
         while True:
