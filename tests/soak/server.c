@@ -72,6 +72,7 @@ int main(void)
     if (c == NULL)
         return 1;
     copal_tune(c, NULL, COPAL_P_GUARD_LOOPBACK, 1);
+    copal_tune(c, NULL, COPAL_P_MAX_OBSERVERS, 10000); /* soon full */
     copal_serve(c, COPAL_GET, "/test", 0, COPAL_CB(get_test, NULL));
     copal_serve(c, COPAL_GET, "/large", 0, COPAL_CB(get_large, NULL));
     copal_serve(c, COPAL_PUT, "/large-update", 0, COPAL_CB(change, NULL));

@@ -2,8 +2,10 @@
  * good clients do; first in quiet, then while strangers do their worst, then in
  * quiet again. Ends with a row of a table and "N passed, N failed".
  *
- * What the server offers: GET /test, soon; GET /large, in several blocks; PUT
- * /large-update; GET /separate, a second later; /obs, which can be observed. */
+ * The server holds 10,000 observers at most, so that every store is full long
+ * before the end. What it offers: GET /test, soon; GET /large, in several
+ * blocks; PUT /large-update; GET /separate, a second later; /obs, which can be
+ * observed. */
 #include <copal.h>
 #include <dirent.h>
 #include <pthread.h>
@@ -46,7 +48,8 @@ enum kind {
  * delays everybody. They shut out what is starved, not what is slow. */
 static const double most_ratio = 200, most_ratio_after = 50;
 static const double least_served = 0.999;
-static const double most_growth = 192;     /* MiB: what the limits add up to */
+static const double most_growth =
+    128; /* MiB: what the limits add up to, twice */
 static const double most_late_growth = 16; /* in the flood's last third */
 
 struct times {

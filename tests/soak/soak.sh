@@ -22,8 +22,8 @@ trap 'exit 1' INT TERM
 
 start() {
     case $1 in
-    program) exec "$build/copal" serve --test --guard-loopback 1 --listen coap://127.0.0.1:0 \
-        --metrics 0 ;;
+    program) exec "$build/copal" serve --test --guard-loopback 1 --max-observers 10000 \
+        --listen coap://127.0.0.1:0 --metrics 0 ;;
     c) exec "$build/tests/soak/server" ;;
     lua) LUA_PATH="$root/lua/?.lua;;" LUA_CPATH="$build/lua/5.4/?.so;;" \
         exec lua5.4 "$root/tests/soak/support/server.lua" ;;

@@ -2,7 +2,7 @@
 -- plain interpreter.
 local copal = require "copal"
 
-local coap = assert(copal.endpoint { guard_loopback = 1 })
+local coap = assert(copal.endpoint { guard_loopback = 1, max_observers = 10000 })
 local ticks = 0
 coap:serve("/test", function() return "a small answer" end)
 coap:serve("/large", function() return ("x"):rep(1300) end)

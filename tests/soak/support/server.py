@@ -6,7 +6,7 @@ import copal
 
 
 async def main() -> None:
-    async with copal.Endpoint(guard_loopback=1) as coap:
+    async with copal.Endpoint(guard_loopback=1, max_observers=10000) as coap:
         obs = coap.value("/obs", "tick 0")
 
         @coap.serve("/test")
