@@ -71,6 +71,7 @@
 %native(options) int l_options(lua_State *L);
 %native(msg_value) int l_msg_value(lua_State *L);
 %native(msg_uint) int l_msg_uint(lua_State *L);
+%native(msg_decode) int l_msg_decode(lua_State *L);
 %native(msg_wire) int l_msg_wire(lua_State *L);
 %native(stats) int l_stats(lua_State *L);
 %native(interfaces) int l_interfaces(lua_State *L);

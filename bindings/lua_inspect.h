@@ -57,6 +57,20 @@ static void set_integer(lua_State *L, const char *name, uint64_t n)
     lua_setfield(L, -2, name);
 }
 
+/* msg_decode(endpoint, datagram): a message, or nil, text, NAME */
+static int l_msg_decode(lua_State *L)
+{
+    copal *c = check_box(L, 1, &endpoint_type);
+    copal_bytes datagram;
+    copal_msg *m;
+    int err;
+
+    datagram.data = (const uint8_t *)luaL_checklstring(L, 2, &datagram.len);
+    err = copal_msg_decode(c, datagram, &m);
+    return err < 0 ? push_error(L, err, why(L))
+                   : push_owned(L, &message_type, m);
+}
+
 static int l_msg_wire(lua_State *L)
 {
     const copal_msg *m = check_box(L, 1, &message_type);

@@ -90,6 +90,7 @@
 %native(options) PyObject *py_options(PyObject *self, PyObject *args);
 %native(msg_value) PyObject *py_msg_value(PyObject *self, PyObject *args);
 %native(msg_uint) PyObject *py_msg_uint(PyObject *self, PyObject *args);
+%native(msg_decode) PyObject *py_msg_decode(PyObject *self, PyObject *args);
 %native(msg_wire) PyObject *py_msg_wire(PyObject *self, PyObject *args);
 %native(stats) PyObject *py_stats(PyObject *self, PyObject *args);
 %native(interfaces) PyObject *py_interfaces(PyObject *self, PyObject *args);

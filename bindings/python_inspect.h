@@ -63,6 +63,31 @@ static PyObject *py_msg_uint(PyObject *self, PyObject *args)
     return n < 0 ? Py_NewRef(Py_None) : PyLong_FromLongLong(n);
 }
 
+/* msg_decode(endpoint, datagram) -> message */
+static PyObject *py_msg_decode(PyObject *self, PyObject *args)
+{
+    PyObject *o, *result = NULL;
+    Py_buffer view;
+    copal_msg *m;
+    copal *c;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "Oy*", &o, &view))
+        return NULL;
+    c = check_endpoint(o);
+    if (c != NULL) {
+        int err =
+            copal_msg_decode(c, (copal_bytes){view.buf, (size_t)view.len}, &m);
+
+        if (err < 0)
+            fail(err, o);
+        else
+            result = own_message(m);
+    }
+    PyBuffer_Release(&view);
+    return result;
+}
+
 /* msg_wire(message) -> (type, mid, multicast, interface, token) or None */
 static PyObject *py_msg_wire(PyObject *self, PyObject *args)
 {

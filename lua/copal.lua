@@ -23,6 +23,7 @@ local copal = {
   use_loop = loop.use,
   is_error = errors.is,
   is_message = message.is,
+  decode = message.decode,
   null = data.null,
   undefined = data.undefined,
 }

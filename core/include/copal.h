@@ -531,6 +531,13 @@ enum {                        /* copal_msg_set_flags */
 /* An empty message of that code, 0 to 255; NULL also for any other. */
 COPAL_API copal_msg *copal_msg_new(copal *c, int code);
 
+/* The message in a UDP datagram that did not come by an endpoint: of a capture,
+ * a test, another transport of one's own. It is as if received, so it cannot
+ * be changed, but from nobody: remote and local are "". *out is untouched on
+ * failure. EFORMAT: malformed (RFC 7252 3, RFC 8974 2), copal_why() says what
+ * and at which byte; ELIMIT: over 32768 options; EINVAL: out is NULL. */
+COPAL_API int copal_msg_decode(copal *c, copal_bytes datagram, copal_msg **out);
+
 /* Ref gives m back, for whoever keeps a message beyond its event; the last
  * unref, from any thread, frees it. */
 COPAL_API copal_msg *copal_msg_ref(const copal_msg *m);

@@ -32,6 +32,10 @@ int cp_header_read(copal_bytes datagram, struct cp_header *out);
 int cp_datagram_decode(struct cp_mem *mem, const struct cp_header *header,
                        copal_msg **out);
 
+/* What is wrong with a datagram that the two above refuse as malformed: one
+ * sentence, with the offset of the byte. Nothing: it is well-formed. */
+void cp_datagram_put_fault(struct cp_buf *out, copal_bytes datagram);
+
 /* Bytes that cp_datagram_encode() will write. */
 size_t cp_datagram_size(const copal_msg *m, copal_bytes token);
 

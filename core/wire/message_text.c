@@ -257,6 +257,15 @@ static void put_uri(struct cp_buf *b, const copal_msg *m)
         cp_put_u8(b, '/');
 }
 
+/* A datagram from nowhere (copal_msg_decode()) need not say where it went. */
+static bool has_place(const copal_msg *m)
+{
+    return m->path.local.family != CP_NO_ADDRESS ||
+           m->path.remote.family != CP_NO_ADDRESS ||
+           cp_msg_has(m, COPAL_OPT_URI_HOST) ||
+           cp_msg_has(m, COPAL_OPT_PROXY_URI);
+}
+
 const char *copal_msg_uri(const copal_msg *m)
 {
     const char *text;
@@ -269,7 +278,8 @@ const char *copal_msg_uri(const copal_msg *m)
     if (m->target != NULL)
         return m->target->uri;
     text = cp_msg_kept(m, CP_TEXT_URI);
-    if (text != NULL || !m->received || !cp_code_is_request(m->code))
+    if (text != NULL || !m->received || !cp_code_is_request(m->code) ||
+        !has_place(m))
         return text == NULL ? "" : text;
     b = cp_buf_new(m->mem);
     put_uri(&b, m);

@@ -36,6 +36,26 @@ function M.received(handle)
   return setmetatable({ handle = handle, received = true }, Message)
 end
 
+-- Where messages are made that no endpoint received: a simulated host, which
+-- has no sockets.
+local scratch
+
+-- The message in a UDP datagram that came by no endpoint: of a capture, a test,
+-- a transport of one's own. As if received, from nobody. nil, error: malformed,
+-- which the error says with the byte where.
+function M.decode(datagram)
+  if type(datagram) ~= "string" then
+    error("copal: decode: bytes expected, got " .. type(datagram), 2)
+  end
+  if not scratch then
+    local sim = core.sim(1)
+    scratch = { sim = sim, endpoint = core.sim_endpoint(sim, "scratch") }
+  end
+  local handle, text, name = core.msg_decode(scratch.endpoint, datagram)
+  if not handle then return nil, errors.new(name, text) end
+  return M.received(handle)
+end
+
 -- A request to be answered. Its message gets a handle when somebody looks at
 -- it: many a handler only answers.
 local Request = { __newindex = rawset }

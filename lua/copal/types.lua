@@ -439,6 +439,12 @@ function copal.is_error(e, name) end
 ---@param x any
 ---@return boolean
 function copal.is_message(x) end
+---The message in a UDP datagram that came by no endpoint: of a capture, a test,
+---a transport of one's own; as if received, from nobody. EFORMAT: malformed, and
+---the error says how and at which byte.
+---@param datagram string
+---@return copal.Message?, copal.Error?
+function copal.decode(datagram) end
 ---@param which "luv"|"own"
 ---@return true?, copal.Error?
 function copal.use_loop(which) end

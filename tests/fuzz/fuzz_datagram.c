@@ -63,16 +63,31 @@ static void change(struct cp_mem *mem, copal_msg *m)
     copal_msg_unref(copy);
 }
 
+/* A fault is told exactly of what is malformed. */
+static void tell_fault(struct cp_mem *mem, copal_bytes datagram, int err)
+{
+    struct cp_buf b = cp_buf_new(mem);
+
+    cp_datagram_put_fault(&b, datagram);
+    require(err == COPAL_ELIMIT ||
+            (b.len > 0) == (err == COPAL_EFORMAT || err == COPAL_ENOTSUP));
+    cp_buf_free(&b);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     copal_bytes datagram = cp_bytes(data, size);
     struct cp_mem *mem = cp_mem_new(NULL, NULL);
     struct cp_header header;
     copal_msg *m = NULL;
+    int err;
 
     require(mem != NULL);
-    if (cp_header_read(datagram, &header) == 0 &&
-        cp_datagram_decode(mem, &header, &m) == 0) {
+    err = cp_header_read(datagram, &header);
+    if (err == 0)
+        err = cp_datagram_decode(mem, &header, &m);
+    tell_fault(mem, datagram, err);
+    if (err == 0) {
         come_back(mem, m, datagram);
         look_at(m);
         change(mem, m);

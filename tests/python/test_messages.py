@@ -300,3 +300,20 @@ def test_what_is_no_problem_is_not_taken_for_one(pair):
     assert r.problem is None
     with pytest.raises(copal.ResponseError, match="4.00"):
         r.check()
+
+
+def test_a_datagram_becomes_a_message_as_if_received():
+    m = copal.decode(b"\x41\x01\x12\x34\xab\xb1t\xffx")
+    assert (m.type, m.code, m.mid, m.token, m.path, m.payload) == ("CON", copal.GET, 0x1234, b"\xab", ("t",), b"x")
+    assert not m.remote
+    with pytest.raises(copal.Error) as told:
+        m.add("ETag", b"x")
+    assert told.value.name == "ESTATE"
+
+
+def test_what_is_malformed_is_told_with_the_byte_where():
+    with pytest.raises(copal.Error, match="byte 4: a payload marker") as told:
+        copal.decode(b"\x40\x01\x00\x01\xff")
+    assert told.value.name == "EFORMAT"
+    with pytest.raises(TypeError):
+        copal.decode("text")  # type: ignore[arg-type]

@@ -40,7 +40,7 @@ from ._errors import (
 )
 from ._find import Device
 from ._links import Link, Links
-from ._message import Address, Message, Option, Options, Query
+from ._message import Address, Message, Option, Options, Query, decode
 from ._passenger import Timer
 from ._problem import Problem
 from ._serve import Chunks, Response, Value
@@ -227,7 +227,7 @@ __all__ = [
     "METHOD_NOT_ALLOWED", "NOT_ACCEPTABLE", "INCOMPLETE", "CONFLICT", "PRECONDITION_FAILED",
     "TOO_LARGE", "UNSUPPORTED_FORMAT", "UNPROCESSABLE", "TOO_MANY_REQUESTS", "INTERNAL_ERROR",
     "NOT_IMPLEMENTED", "BAD_GATEWAY", "UNAVAILABLE", "GATEWAY_TIMEOUT", "PROXYING_NOT_SUPPORTED",
-    "HOP_LIMIT_REACHED", "TEXT", "LINKS", "XML", "OCTETS", "JSON", "CBOR", "PROBLEM", "default", "delete",
+    "HOP_LIMIT_REACHED", "TEXT", "LINKS", "XML", "OCTETS", "JSON", "CBOR", "PROBLEM", "decode", "default", "delete",
     "fetch", "find", "get", "get_all", "interfaces", "ipatch", "observe", "patch", "ping", "post", "put",
     "request", "set_default", "sleep", "watch",
 ]  # fmt: skip

@@ -461,6 +461,18 @@ class Message(_copal.Message):
 _copal.set_classes(Message, failure)
 
 
+# ---- Decoding ----------------------------------------------------------------
+
+
+def decode(datagram: Buffer) -> Message:
+    """The message in a UDP datagram that came by no endpoint: of a capture, a
+    test, a transport of one's own. It is as if received, from nobody.
+
+    Error EFORMAT: it is malformed; the text says how and at which byte."""
+    message: Message = _copal.msg_decode(scratch(), datagram)  # type: ignore[assignment]
+    return message
+
+
 # ---- Building ----------------------------------------------------------------
 
 _local = threading.local()
@@ -649,4 +661,4 @@ def build(
     return m
 
 
-__all__ = ["Address", "Buffer", "Error", "Message", "Option", "Options", "Query", "build", "encode", "scratch"]
+__all__ = ["Address", "Buffer", "Error", "Message", "Option", "Options", "Query", "build", "decode", "encode", "scratch"]
