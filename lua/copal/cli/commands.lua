@@ -16,9 +16,10 @@ return {
   { "serve", "serve", "FILE.lua | --test", "offer resources" },
   { "run", "run", "FILE.lua [ARGS]", "a script with everything loaded" },
   { "codec", "codec", "FORMAT [--to FORMAT]", "convert stdin: cbor diag json senml link" },
+  { "trace", "trace", "FILE", "the exchange in a capture or recording, as a ladder" },
   { "completion", "completion", "bash|zsh|fish", "what a shell needs to complete commands and flags" },
   { "help", "help", "[COMMAND]", "this" },
   { "shell" }, { "ui" }, { "top" }, { "proxy" }, { "tap" },
-  { "trace" }, { "record" }, { "replay" }, { "bench" }, { "sim" }, { "fleet" },
+  { "record" }, { "replay" }, { "bench" }, { "sim" }, { "fleet" },
   { "check" }, { "creds" }, { "doctor" },
 }

@@ -28,7 +28,8 @@ function M.of(command)
         .. (row[4] or "not built in"))
       local help = row[2] and flags_table.help(command) or ""
       if help ~= "" then print("\nFlags:\n" .. help) end
-      if row[2] and command ~= "run" and command ~= "help" and command ~= "codec" then
+      if row[2] and command ~= "run" and command ~= "help" and command ~= "codec"
+        and command ~= "trace" then
         print("\nAny parameter, times like 500ms or 5s:\n" .. flags_table.help_params())
       end
       if row[2] == "request" then io.write("\n", items) end
