@@ -301,6 +301,26 @@ test("a stream never reads beyond its file", function()
   equal(s:read(0), "")
 end)
 
+test("whatever is damaged, no more than a sentence comes of it", function()
+  local whole = section "<" .. interface("<", 1, option("<", 9, "\9")) .. enhanced("<", 1, ethernet(p4))
+    .. section ">" .. interface(">", 101) .. enhanced(">", 9, p6, option(">", 1, "client to server:1"))
+  local seed = 1
+  local function random(n)
+    seed = (seed * 69069 + 1) % 2 ^ 32
+    return math.floor(seed / 65536) % n
+  end
+  for _ = 1, 400 do
+    local s, at = whole, random(#whole) + 1
+    if random(2) == 0 then s = s:sub(1, at - 1) .. s:sub(at + 1 + random(5)) end
+    for _ = 1, 1 + random(4) do
+      at = random(#s) + 1
+      s = s:sub(1, at - 1) .. string.char(random(3) == 0 and 255 or random(256)) .. s:sub(at + 1)
+    end
+    local ok, e = pcall(read, s)
+    equal(ok or type(e) == "table" and e.exit == 10, true)
+  end
+end)
+
 ---- Ports -----------------------------------------------------------------------
 
 local function messages(bytes, want)

@@ -34,8 +34,9 @@ function Model:find(kind, key)
 end
 
 function Model:put(kind, key, value)
-  self.new[kind][key] = value
-  self.size = self.size + 1
+  local of_kind = self.new[kind]
+  if of_kind[key] == nil then self.size = self.size + 1 end
+  of_kind[key] = value
 end
 
 local function close(self, generation)
