@@ -18,6 +18,7 @@ figure{margin:0;min-width:0}
 figure svg{display:block;width:100%;height:auto;margin:0 auto}
 figure svg:first-child{position:sticky;top:0;z-index:1;border-bottom:1px solid var(--line)}
 .m{cursor:pointer}.m:hover .a,.m.on .a{stroke-width:3}.m.on .hit,.m.on .halo{stroke:var(--on)}.m.off{opacity:.12}
+aside div{min-width:0}
 aside{border:1px solid var(--line);border-radius:10px;padding:14px 16px;background:var(--back);min-width:0}
 aside h2{font-size:15px;margin:0 0 2px;overflow-wrap:anywhere}
 aside .sub{color:var(--dim);font-size:13px;margin:0 0 10px}
@@ -41,7 +42,7 @@ tr.good .c{color:#15703a}tr.bad .c{color:#c11f2b}tr.request .c{color:#0b5cc4}tr.
 @media (prefers-color-scheme:dark){tr.good .c{color:#5fd184}tr.bad .c{color:#ff8780}tr.request .c{color:#79b8ff}tr.odd .c{color:#e0b040}}
 footer{padding:0 24px 28px;color:var(--dim);font-size:13px}
 aside{position:sticky;bottom:8px;z-index:2;max-height:44vh;overflow:auto;box-shadow:0 2px 14px #0003}
-@media (min-width:1000px){main:not(.pair) aside{columns:2;column-gap:32px}dl,.hex,pre{break-inside:avoid}}
+@media (min-width:1000px){main:not(.pair) aside{display:grid;grid-template-columns:1fr 1fr;gap:32px}}
 @media (min-width:1240px){main.pair{grid-template-columns:minmax(0,1fr) 530px}
 main.pair aside{top:16px;bottom:auto;align-self:start;max-height:calc(100vh - 32px);box-shadow:none}}
 @media (max-width:640px){header,main,section,footer{padding-left:12px;padding-right:12px}}
@@ -109,12 +110,14 @@ function show(i) {
     map.get(i)?.classList.add("on");
   }
   chosen = i;
-  panel.replaceChildren(make("h2", "", m.l), make("p", "sub", m.s));
-  if (m.w) panel.append(make("pre", "", m.w));
-  if (m.f.length) panel.append(fieldsOf(m));
-  if (m.p) panel.append(make("pre", "", m.p));
-  if (m.h) panel.append(bytesOf(m));
-  if (m.c) panel.append(make("p", "sub", m.c));
+  const left = make("div"), right = make("div");
+  left.append(make("h2", "", m.l), make("p", "sub", m.s));
+  if (m.w) left.append(make("pre", "", m.w));
+  if (m.f.length) left.append(fieldsOf(m));
+  if (m.p) right.append(make("pre", "", m.p));
+  if (m.h) right.append(bytesOf(m));
+  if (m.c) right.append(make("p", "sub", m.c));
+  panel.replaceChildren(left, right);
 }
 
 for (const [i, g] of arrows) g.addEventListener("click", () => show(i));
@@ -141,6 +144,6 @@ const first = /^#m(\d+)$/.exec(location.hash);
 show(first ? +first[1] : 1);
 ]=]
 
-M.HASH = "sha256-JNFPTjrr1LLirzbfKyGW3isku9WEsEVbMGOBaZm0GX4="
+M.HASH = "sha256-blWn7bNDrjaDmoZ3PkvJfntpxvpuTavP8V1j0MfFblw="
 
 return M
