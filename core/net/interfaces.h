@@ -15,13 +15,16 @@ struct cp_interface {
 };
 
 /* Those that are up and can multicast, in the system's order, and loopback,
- * which does within the host, last. *list is the caller's to free. 0, or
- * COPAL_ENOMEM. */
+ * which does within the host, last. *list is the caller's to free. 0, or an
+ * errno. */
 int cp_interfaces_get(struct cp_mem *mem, struct cp_interface **list,
                       size_t *count);
 
-/* The interface that has that address, of IPv4 or IPv6; 0: none, or several, as
- * of 0.0.0.0. */
-uint32_t cp_interfaces_with(const struct cp_address *a);
+/* The interface that has that address, of IPv4 or IPv6; *index 0: none, or this
+ * host does not tell. 0, or the errno of a shortage that may pass. */
+int cp_interfaces_with(const struct cp_address *a, uint32_t *index);
+
+/* The interface of that name. 0, or an errno, ENODEV if there is none. */
+int cp_interfaces_named(const char *name, uint32_t *index);
 
 #endif

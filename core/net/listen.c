@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include "net/interfaces.h"
 #include "net/resolve.h"
+#include "net/sockaddr.h"
 #include "net/udp.h"
 
 /* How often a free port of one family is tried on the other. */
@@ -28,11 +29,16 @@ int cp_listen_error(struct cp_mem *mem, const char *what, int error)
                       "port, 0 for any",
                       what);
     case EACCES:
-    case EPERM:
         return cp_why(mem, COPAL_EPERM,
                       "%s: the system does not permit it; ports below 1024 "
                       "need privileges, choose one above",
                       what);
+    case EPERM:
+        return cp_why(
+            mem, COPAL_EPERM,
+            "%s: the system does not permit it; see whether a sandbox "
+            "or a firewall forbids it",
+            what);
     case EADDRNOTAVAIL:
     case ENODEV:
     case EINVAL:
@@ -43,6 +49,23 @@ int cp_listen_error(struct cp_mem *mem, const char *what, int error)
     case EAFNOSUPPORT:
         return cp_why(mem, COPAL_EIO,
                       "%s: this host does not speak that version of IP", what);
+    case EMFILE:
+        return cp_why(mem, COPAL_ELIMIT,
+                      "%s: this program has too many files open; raise its "
+                      "limit (ulimit -n), or close some",
+                      what);
+    case ENFILE:
+        return cp_why(mem, COPAL_ELIMIT,
+                      "%s: this host has too many files open; close some",
+                      what);
+    case ENOSPC:
+        return cp_why(mem, COPAL_ELIMIT,
+                      "%s: this user's programs watch too many files; raise "
+                      "fs.epoll.max_user_watches",
+                      what);
+    case ENOBUFS:
+        return cp_why(mem, COPAL_EIO,
+                      "%s: the system is short of buffers; try again", what);
     case ENOMEM: return cp_why(mem, COPAL_ENOMEM, "%s: out of memory", what);
     default: return cp_why(mem, COPAL_EIO, "%s: %s", what, strerror(error));
     }
@@ -57,10 +80,13 @@ static void take_back(struct opened *all)
 static int open_one(struct cp_net *net, const struct cp_address *local,
                     unsigned flags, struct opened *all)
 {
-    int error = cp_udp_open(net, local, flags, &all->sockets[all->count]);
+    struct cp_udp *s;
+    int error = cp_udp_open(net, local, flags, &s);
 
     if (error == 0)
-        all->count++;
+        all->sockets[all->count++] = s;
+    if (error == 0 && !cp_sockaddr_is_any(&s->local))
+        error = cp_interfaces_with(&s->local, &s->if_index);
     if (error == EADDRINUSE && flags == 0)
         all->is_shared = cp_udp_is_shared(local);
     return error;
@@ -158,7 +184,6 @@ static void start_all(const struct opened *all)
 
         cp_address_print(&s->local, 0, address);
         snprintf(s->uri, sizeof(s->uri), "coap://%s", address);
-        s->if_index = cp_interfaces_with(&s->local);
         s->listens = true;
         cp_udp_start(s);
     }

@@ -66,7 +66,8 @@ static int read_group(struct cp_net *net, const struct cp_uri *uri,
 {
     struct cp_mem *mem = net->driver->mem;
     char host[HOST_TEXT];
-    int err;
+    uint32_t named;
+    int err, error;
 
     cp_uri_host_text(uri, host);
     err = find_group(net, uri, host, group);
@@ -80,11 +81,15 @@ static int read_group(struct cp_net *net, const struct cp_uri *uri,
     group->port = uri->port;
     if (if_name == NULL)
         return 0;
-    if (*if_index != 0 && if_nametoindex(if_name) != *if_index)
+    error = cp_interfaces_named(if_name, &named);
+    if (*if_index != 0 && named != *if_index && (error == 0 || error == ENODEV))
         return cp_why(mem, COPAL_EINVAL, "%s: names another interface than %s",
                       host, if_name);
-    *if_index = if_nametoindex(if_name);
-    return *if_index == 0 ? no_interface(mem, if_name) : 0;
+    if (error != 0)
+        return error == ENODEV ? no_interface(mem, if_name)
+                               : cp_listen_error(mem, if_name, error);
+    *if_index = named;
+    return 0;
 }
 
 /* ---- Sockets ---- */
@@ -161,7 +166,7 @@ static struct membership *find(struct cp_net *net,
     return NULL;
 }
 
-/* 0, or an errno: EEXIST, ENOMEM, ENETUNREACH, ... */
+/* 0, or an errno: EEXIST, ENOMEM, ENETUNREACH, EDQUOT, ... */
 static int join(struct cp_net *net, struct cp_udp *s,
                 const struct cp_address *group, uint32_t if_index)
 {
@@ -181,6 +186,12 @@ static int join(struct cp_net *net, struct cp_udp *s,
         .if_index = if_index,
     };
     error = set_option(m, false);
+    /* The socket never left, for that failed: it is a member again. */
+    if (error == EADDRINUSE)
+        error = 0;
+    /* Room is what sockets may lack, too; this is a number that is set. */
+    if (error == ENOBUFS)
+        error = EDQUOT;
     if (error != 0) {
         cp_free(net->driver->mem, m);
         return error;
@@ -196,10 +207,11 @@ static int join_every(struct cp_net *net, struct cp_udp *s,
     struct cp_mem *mem = net->driver->mem;
     struct cp_interface *list;
     size_t count, joined = 0;
-    int result = ENODEV;
+    int result = cp_interfaces_get(mem, &list, &count);
 
-    if (cp_interfaces_get(mem, &list, &count) != 0)
-        return ENOMEM;
+    if (result != 0)
+        return result;
+    result = ENODEV;
     for (size_t i = 0; i < count; i++) {
         int error = join(net, s, group, list[i].index);
 
@@ -231,7 +243,7 @@ static int explain(struct cp_mem *mem, const char *what, int error)
     case EADDRNOTAVAIL:
         return cp_why(mem, COPAL_EIO,
                       "%s: no interface of this host can hear the group", what);
-    case ENOBUFS:
+    case EDQUOT:
         return cp_why(mem, COPAL_ELIMIT,
                       "%s: the system takes no more memberships; raise "
                       "net.ipv4.igmp_max_memberships, or leave a group",

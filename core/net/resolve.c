@@ -1,5 +1,6 @@
 #include "net/resolve.h"
 
+#include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
@@ -23,7 +24,8 @@ struct lookup {
     pthread_mutex_t lock;
     struct cp_resolver *owner; /* NULL: abandoned */
     bool is_over;
-    int error; /* EAI_* */
+    int error;  /* EAI_* */
+    int system; /* errno, of EAI_SYSTEM */
     struct cp_found found;
     char host[];
 };
@@ -46,13 +48,14 @@ struct cp_resolver {
 
 /* ---- The look-up itself, in any thread ---- */
 
-static int look_up(const char *host, struct cp_found *out)
+static int look_up(const char *host, struct cp_found *out, int *system)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM};
     struct addrinfo *all = NULL;
     int error = getaddrinfo(host, NULL, &hints, &all);
 
     out->count = 0;
+    *system = errno;
     if (error != 0)
         return error;
     for (struct addrinfo *a = all; a != NULL; a = a->ai_next) {
@@ -68,7 +71,7 @@ static int look_up(const char *host, struct cp_found *out)
     return out->count == 0 ? EAI_NONAME : 0;
 }
 
-static int explain(struct cp_mem *mem, const char *host, int error)
+static int explain(struct cp_mem *mem, const char *host, int error, int system)
 {
     switch (error) {
 #ifdef EAI_NODATA
@@ -84,6 +87,11 @@ static int explain(struct cp_mem *mem, const char *host, int error)
                       "%s: name not found, its name server does not answer; "
                       "check the network's DNS",
                       host);
+    case EAI_MEMORY:
+    case EAI_SYSTEM:
+        return cp_why(mem, COPAL_ERESOLVE, "%s: could not be looked up: %s",
+                      host,
+                      error == EAI_MEMORY ? "out of memory" : strerror(system));
     default:
         return cp_why(mem, COPAL_ERESOLVE,
                       "%s: name not found (%s); check the network's DNS", host,
@@ -111,14 +119,14 @@ static void give_localhost(struct cp_found *out)
 
 int cp_resolve_now(struct cp_mem *mem, const char *host, struct cp_found *out)
 {
-    int error = 0;
+    int error = 0, system = 0;
 
     if (is_localhost(host))
         give_localhost(out);
     else
-        error = look_up(host, out);
+        error = look_up(host, out, &system);
 
-    return error == 0 ? 0 : explain(mem, host, error);
+    return error == 0 ? 0 : explain(mem, host, error, system);
 }
 
 /* ---- The thread ---- */
@@ -137,7 +145,7 @@ static void reap_lookup(struct cp_dead *dead)
 static void *look_up_in_thread(void *user)
 {
     struct lookup *l = user;
-    int error = look_up(l->host, &l->found);
+    int system, error = look_up(l->host, &l->found, &system);
     bool is_abandoned;
 
     pthread_mutex_lock(&l->lock);
@@ -146,6 +154,7 @@ static void *look_up_in_thread(void *user)
         struct cp_driver *driver = l->owner->driver;
 
         l->error = error;
+        l->system = system;
         l->is_over = true;
         atomic_store(&l->owner->has_news, true);
         /* Under the lock: the owner cannot go away meanwhile. */
@@ -194,7 +203,9 @@ static int start_lookup(struct cp_resolver *res, struct name *name)
     }
     if (start_thread(l) != 0) {
         free_lookup(l);
-        return cp_why(mem, COPAL_ENOMEM, "%s: no thread to look it up",
+        return cp_why(mem, COPAL_ELIMIT,
+                      "%s: the system gives no thread to look it up; try "
+                      "again, or raise the limit (ulimit -u)",
                       name->text);
     }
     name->lookup = l;
@@ -392,7 +403,7 @@ void cp_resolver_deliver(struct cp_resolver *res, uint64_t now,
         int status = 0;
 
         if (l->error != 0) {
-            status = explain(mem, name->text, l->error);
+            status = explain(mem, name->text, l->error, l->system);
             strncpy(why, cp_why_text(mem), sizeof(why) - 1);
         }
         name->lookup = NULL;

@@ -198,6 +198,11 @@ static int explain(struct cp_net *net, const struct cp_route *r, int error)
         return cp_why(mem, COPAL_EUNREACH,
                       "%s: this host does not speak that version of IP",
                       r->host);
+    if (error == EADDRINUSE)
+        return cp_why(mem, COPAL_ELIMIT,
+                      "%s: no port of this host is free to ask from; close "
+                      "some sockets",
+                      r->host);
     return cp_listen_error(mem, r->host, error);
 }
 
