@@ -128,7 +128,7 @@ static void hand_in(struct cp_udp *s, unsigned i, bool is_intact)
     cp_engine_datagram(link->engine, link, &path, cp_bytes(data, len));
 }
 
-bool cp_inbox_receive(struct cp_udp *s)
+int cp_inbox_receive(struct cp_udp *s)
 {
     struct cp_inbox *in = s->net->in;
     int last_large = -1;
@@ -141,7 +141,7 @@ bool cp_inbox_receive(struct cp_udp *s)
     /* Failures are those of earlier datagrams, which the error queue tells
      * better, or pass like a lack of buffers: what is there comes later. */
     if (n < 0)
-        return n != -EAGAIN;
+        return n == -EAGAIN ? 0 : n;
     in->used = (unsigned)n;
 
     /* Larger datagrams of one batch share the place for their rest, so only
@@ -201,10 +201,10 @@ static void tell_error(struct cp_udp *s, struct msghdr *head,
                           status_of(&error));
 }
 
-void cp_inbox_receive_errors(struct cp_udp *s)
+int cp_inbox_receive_errors(struct cp_udp *s)
 {
     struct cp_inbox *in = s->net->in;
-    int pending;
+    int pending, error = 0;
     socklen_t size = sizeof(pending);
 
     for (int i = 0; i < MAX_ERRORS; i++) {
@@ -215,24 +215,28 @@ void cp_inbox_receive_errors(struct cp_udp *s)
         if (in->used == 0)
             in->used = 1;
         n = recvmsg(s->fd, head, MSG_ERRQUEUE | MSG_DONTWAIT);
-        if (n < 0 && errno != EINTR)
+        if (n < 0 && errno != EINTR) {
+            error = errno == EWOULDBLOCK || errno == EAGAIN ? 0 : -errno;
             break;
+        }
         if (n >= 0)
             tell_error(s, head,
                        cp_bytes(in->slots[0], n > SLOT ? SLOT : (size_t)n));
     }
     /* Reading it clears it: left behind, it would fail the next call. */
     (void)getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &pending, &size);
+    return error;
 }
 
 #else
 
-void cp_inbox_receive_errors(struct cp_udp *s)
+int cp_inbox_receive_errors(struct cp_udp *s)
 {
     int pending;
     socklen_t size = sizeof(pending);
 
     (void)getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &pending, &size);
+    return 0;
 }
 
 #endif

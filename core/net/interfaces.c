@@ -22,6 +22,8 @@ int cp_interfaces_named(const char *name, uint32_t *index)
     *index = if_nametoindex(name);
     if (*index != 0)
         return 0;
+    if (errno == ENOENT) /* as glibc has it, which got no socket to ask by */
+        return EMFILE;
     return errno == 0 || errno == ENXIO ? ENODEV : errno;
 }
 

@@ -116,7 +116,7 @@ static int fd(const struct cp_driver *d)
 /* libuv counts from when it last ran; the deadline is counted from now. */
 static int until_deadline(const struct cp_loop *l)
 {
-    uint64_t deadline = cp_engine_deadline(l->driver.engine);
+    uint64_t deadline = cp_turn_deadline(l);
     uint64_t at = cp_turn_now();
 
     if (deadline == UINT64_MAX)
@@ -327,6 +327,7 @@ struct cp_driver *cp_loop_new(struct cp_mem *mem, struct uv_loop_s *shared)
     l->is_shared = shared != NULL;
     l->uv = l->is_shared ? shared : &l->own;
     l->armed = UINT64_MAX;
+    l->rest_until = UINT64_MAX;
     atomic_init(&l->thread, uv_thread_self());
     l->net = (struct cp_net){
         .driver = &l->driver,

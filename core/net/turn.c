@@ -4,10 +4,12 @@
 #include "net/listen.h"
 #include "net/outbox.h"
 #include "net/route.h"
+#include "net/udp.h"
 
 /* In a row, because datagrams could not be sent; then it is others' turn. */
 enum {
-    MAX_ROUNDS = 4
+    MAX_ROUNDS = 4,
+    REST_MS = 50
 };
 
 uint64_t cp_turn_now(void)
@@ -41,11 +43,33 @@ void cp_turn_update_reference(struct cp_loop *l)
         uv_unref((uv_handle_t *)&l->wake);
 }
 
+uint64_t cp_turn_deadline(const struct cp_loop *l)
+{
+    uint64_t deadline = cp_engine_deadline(l->driver.engine);
+
+    return deadline < l->rest_until ? deadline : l->rest_until;
+}
+
+void cp_turn_rest(struct cp_loop *l)
+{
+    if (l->rest_until == UINT64_MAX)
+        l->rest_until = cp_turn_now() + REST_MS;
+}
+
+static void end_rest(struct cp_loop *l)
+{
+    if (l->rest_until > cp_turn_now())
+        return;
+    l->rest_until = UINT64_MAX;
+    list_each (node, after, &l->net.sockets)
+        cp_udp_go_on(cp_container_of(node, struct cp_udp, node));
+}
+
 /* The engine's clock and libuv's are the same: what is due for one is due for
  * the other, whatever time libuv believes it is at the moment. */
 static void arm(struct cp_loop *l)
 {
-    uint64_t deadline = cp_engine_deadline(l->driver.engine);
+    uint64_t deadline = cp_turn_deadline(l);
     uint64_t cached = uv_now(l->uv);
 
     if (deadline == l->armed && deadline > cached)
@@ -76,6 +100,7 @@ bool cp_turn_enter(struct cp_loop *l)
     atomic_store_explicit(&l->thread, uv_thread_self(), memory_order_relaxed);
     cp_mem_adopt(l->driver.mem);
     l->is_inside = true;
+    end_rest(l);
     cp_engine_enter(l->driver.engine, cp_turn_now());
     return true;
 }

@@ -19,6 +19,7 @@ struct cp_loop {
     uv_async_t wake;
     uv_timer_t timer;     /* the engine's deadline */
     uint64_t armed;       /* for when; UINT64_MAX: not */
+    uint64_t rest_until;  /* sockets that cannot be read; UINT64_MAX: none */
     uv_prepare_t prepare; /* shared: a turn before the loop blocks */
     size_t handles;       /* opened and not yet closed */
 
@@ -42,6 +43,12 @@ bool cp_turn_end(struct cp_loop *l);
 /* A turn of its own, always or only if one is due. */
 void cp_turn_run(struct cp_loop *l);
 void cp_turn_run_due(struct cp_loop *l);
+
+/* The engine's deadline, or that of the sockets' rest. */
+uint64_t cp_turn_deadline(const struct cp_loop *l);
+
+/* In a moment each socket is to go on that rests now. */
+void cp_turn_rest(struct cp_loop *l);
 
 /* From any thread: a turn is due. */
 void cp_turn_wake(struct cp_loop *l);

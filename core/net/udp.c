@@ -47,14 +47,35 @@ static void watch(struct cp_udp *s)
 {
     int events = UV_READABLE | (s->is_blocked ? UV_WRITABLE : 0);
 
+    if (s->is_resting) {
+        (void)uv_poll_stop(&s->poll);
+        return;
+    }
     /* Fails only on a handle that is closing or not initialised. */
     (void)uv_poll_start(&s->poll, events, on_poll);
+}
+
+/* What waits in it cannot be read, and so would wake the loop at once again. */
+static void rest(struct cp_udp *s)
+{
+    s->is_resting = true;
+    watch(s);
+    cp_turn_rest(s->net->loop);
+}
+
+void cp_udp_go_on(struct cp_udp *s)
+{
+    if (!s->is_resting)
+        return;
+    s->is_resting = false;
+    watch(s);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct cp_udp *s = poll->data;
     struct cp_loop *loop = s->net->loop;
+    int failures = 0;
 
     if (!cp_turn_enter(loop))
         return;
@@ -62,18 +83,23 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         /* libuv reports EBADF and stops the handle when the socket has an
          * error waiting, which for UDP is one more kind of news. */
         s->is_blocked = false;
-        cp_inbox_receive_errors(s);
-        watch(s);
+        if (cp_inbox_receive_errors(s) == 0)
+            watch(s);
+        else
+            rest(s);
     } else if ((events & UV_WRITABLE) != 0) {
         s->is_blocked = false;
         watch(s);
     }
 
     for (int i = 0; i < MAX_BATCHES; i++) {
-        bool more = cp_inbox_receive(s);
+        int more = cp_inbox_receive(s);
 
+        failures += more < 0;
+        if (failures == MAX_BATCHES)
+            rest(s);
         /* The answers of one batch leave together before the next is read. */
-        if (!cp_turn_end(loop) || !more || !cp_turn_enter(loop))
+        if (!cp_turn_end(loop) || more == 0 || !cp_turn_enter(loop))
             return;
     }
     (void)cp_turn_end(loop);

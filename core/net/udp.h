@@ -20,6 +20,7 @@ struct cp_udp {
     bool is_group;   /* bound to a group's address: hears nothing else */
     bool is_shared;  /* others may hear what is sent to its port */
     bool is_blocked; /* the system takes nothing more until writable */
+    bool is_resting; /* it cannot be read: it is left alone for a moment */
     char uri[CP_ADDRESS_TEXT + 8]; /* of a listening one */
 };
 
@@ -37,6 +38,9 @@ void cp_udp_start(struct cp_udp *s);
 /* The engine is gone, or s was not started: closes the port now; s itself goes
  * with the loop's next turn. */
 void cp_udp_close(struct cp_udp *s);
+
+/* It has rested: is watched again. */
+void cp_udp_go_on(struct cp_udp *s);
 
 /* Nothing more fits: asks to be told when it does. */
 void cp_udp_block(struct cp_udp *s);
