@@ -346,8 +346,9 @@ static void note_running(const char *what, unsigned n)
 void for_each_failed_allocation(scenario *play)
 {
     bool failed = true;
+    unsigned n;
 
-    for (unsigned n = 1; failed; n++) {
+    for (n = 1; failed; n++) {
         struct world *w;
 
         note_running("failing allocation", n);
@@ -357,6 +358,7 @@ void for_each_failed_allocation(scenario *play)
         failed = w->heap.failed;
         free_world(w);
     }
+    print_message("%u allocations failed in turn\n", n - 2);
     running[0] = '\0';
 }
 
