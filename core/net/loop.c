@@ -25,8 +25,7 @@ static const struct cp_loop *loop_of_const(const struct cp_driver *d)
 
 static uint64_t now(struct cp_driver *d)
 {
-    (void)d;
-    return cp_turn_now();
+    return cp_turn_now(loop_of(d));
 }
 
 /* ---- Running ---- */
@@ -114,10 +113,10 @@ static int fd(const struct cp_driver *d)
 }
 
 /* libuv counts from when it last ran; the deadline is counted from now. */
-static int until_deadline(const struct cp_loop *l)
+static int until_deadline(struct cp_loop *l)
 {
     uint64_t deadline = cp_turn_deadline(l);
-    uint64_t at = cp_turn_now();
+    uint64_t at = cp_turn_now(l);
 
     if (deadline == UINT64_MAX)
         return -1;
@@ -138,7 +137,7 @@ static int timeout(const struct cp_driver *d)
     if (atomic_load(&l->is_due))
         return 0;
     theirs = uv_backend_timeout(l->uv);
-    ours = until_deadline(l);
+    ours = until_deadline((struct cp_loop *)l);
     if (theirs < 0 || ours < 0)
         return theirs < 0 ? ours : theirs;
     return ours < theirs ? ours : theirs;

@@ -82,7 +82,7 @@ static void on_connection(uv_poll_t *poll, int status, int events);
 static void wait_for(struct connection *n, enum state state, uint64_t ms)
 {
     n->state = state;
-    n->until = cp_turn_now() + ms;
+    n->until = cp_turn_now(n->net->loop) + ms;
     (void)uv_poll_start(&n->poll, state == WRITING ? UV_WRITABLE : UV_READABLE,
                         on_connection);
 }
@@ -281,10 +281,11 @@ static void on_tick(uv_timer_t *timer)
 {
     struct cp_metrics *m = timer->data;
     struct cp_loop *loop = m->net->loop;
-    uint64_t now = cp_turn_now();
+    uint64_t now;
 
     if (!cp_turn_enter(loop))
         return;
+    now = cp_turn_now(loop);
     list_each (node, after, &m->connections) {
         struct connection *n = cp_container_of(node, struct connection, node);
 

@@ -12,9 +12,20 @@ enum {
     REST_MS = 50
 };
 
-uint64_t cp_turn_now(void)
+uint64_t cp_turn_now(struct cp_loop *l)
 {
-    return uv_hrtime() / 1000000;
+    uint64_t now = uv_hrtime() / 1000000 + l->lost;
+
+    if (now < l->latest) {
+        l->lost += l->latest - now;
+        now = l->latest;
+        /* What libuv was told to wait for is that much later now. */
+        uv_update_time(l->uv);
+        l->armed = 0;
+        cp_turn_due(l);
+    }
+    l->latest = now;
+    return now;
 }
 
 static void on_timer(uv_timer_t *timer);
@@ -53,12 +64,12 @@ uint64_t cp_turn_deadline(const struct cp_loop *l)
 void cp_turn_rest(struct cp_loop *l)
 {
     if (l->rest_until == UINT64_MAX)
-        l->rest_until = cp_turn_now() + REST_MS;
+        l->rest_until = cp_turn_now(l) + REST_MS;
 }
 
 static void end_rest(struct cp_loop *l)
 {
-    if (l->rest_until > cp_turn_now())
+    if (l->rest_until > cp_turn_now(l))
         return;
     l->rest_until = UINT64_MAX;
     list_each (node, after, &l->net.sockets)
@@ -70,7 +81,7 @@ static void end_rest(struct cp_loop *l)
 static void arm(struct cp_loop *l)
 {
     uint64_t deadline = cp_turn_deadline(l);
-    uint64_t cached = uv_now(l->uv);
+    uint64_t cached = uv_now(l->uv) + l->lost;
 
     if (deadline == l->armed && deadline > cached)
         return;
@@ -101,7 +112,7 @@ bool cp_turn_enter(struct cp_loop *l)
     cp_mem_adopt(l->driver.mem);
     l->is_inside = true;
     end_rest(l);
-    cp_engine_enter(l->driver.engine, cp_turn_now());
+    cp_engine_enter(l->driver.engine, cp_turn_now(l));
     return true;
 }
 
@@ -112,13 +123,13 @@ bool cp_turn_end(struct cp_loop *l)
     atomic_store(&l->is_due, false);
     cp_route_deliver(&l->net);
     for (int round = 1;; round++) {
-        cp_engine_turn(engine, cp_turn_now());
+        cp_engine_turn(engine, cp_turn_now(l));
         if (cp_engine_is_condemned(engine))
             break;
         cp_outbox_flush(l->net.out);
         if (!cp_outbox_has_failures(l->net.out) || round == MAX_ROUNDS)
             break;
-        cp_engine_enter(engine, cp_turn_now());
+        cp_engine_enter(engine, cp_turn_now(l));
         cp_outbox_tell_failures(l->net.out);
     }
     l->is_inside = false;

@@ -18,7 +18,9 @@ struct cp_loop {
      * at all, and a host polling its descriptor would spin. */
     uv_async_t wake;
     uv_timer_t timer;     /* the engine's deadline */
-    uint64_t armed;       /* for when; UINT64_MAX: not */
+    uint64_t armed;       /* for when; UINT64_MAX: not; 0: anew */
+    uint64_t latest;      /* that it ever was */
+    uint64_t lost;        /* ms by which libuv's clock went back in all */
     uint64_t rest_until;  /* sockets that cannot be read; UINT64_MAX: none */
     uv_prepare_t prepare; /* shared: a turn before the loop blocks */
     size_t handles;       /* opened and not yet closed */
@@ -31,8 +33,9 @@ struct cp_loop {
     bool is_closing;
 };
 
-/* libuv's own clock in ms, without its cache, which is stale between runs. */
-uint64_t cp_turn_now(void);
+/* libuv's own clock in ms, without its cache, which is stale between runs; and
+ * should that go back, it goes on from where it was. */
+uint64_t cp_turn_now(struct cp_loop *l);
 
 /* Every callback of a libuv handle begins with enter and ends with end. False:
  * the endpoint is going away; the callback returns at once and touches

@@ -96,6 +96,15 @@ static void play_and_forget(struct world *w)
     forget_parties();
 }
 
+void bodies_once(scenario *scene)
+{
+    struct world *w = new_world(1, 0);
+
+    playing = scene;
+    play_and_forget(w);
+    free_world(w);
+}
+
 void bodies_in_bad_weather(scenario *scene, unsigned seeds)
 {
     playing = scene;

@@ -44,6 +44,9 @@ struct party {
 int build_bodies(void **state);
 int tear_down_bodies(void **state);
 
+/* A play with parties in a world of its own, where nothing fails. */
+void bodies_once(scenario *play);
+
 /* bad_weather() for plays with parties; loss and duplication as there. */
 void bodies_in_bad_weather(scenario *play, unsigned seeds);
 void bodies_with_failed_allocations(scenario *play);
