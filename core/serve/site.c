@@ -71,30 +71,44 @@ fail:
     return NULL;
 }
 
-static void free_method(struct cp_site *s, struct cp_method *m)
+/* Takes all methods, which go to gone, and all that was said of p away. */
+static void empty(struct cp_site *s, struct cp_place *p, struct cp_list *gone)
 {
-    cp_list_remove(&m->node);
-    if (m == &s->own)
-        return;
-    cp_handler_unref(m->handler);
-    cp_free(s->mem, m);
-}
-
-/* Takes all methods and all that was said of p away. */
-static void empty(struct cp_site *s, struct cp_place *p)
-{
-    list_each (node, after, &p->methods)
-        free_method(s, cp_container_of(node, struct cp_method, node));
+    list_each (node, after, &p->methods) {
+        cp_list_remove(node);
+        if (node != &s->own.node)
+            cp_list_append(gone, node);
+    }
     cp_wellknown_forget(s->mem, p);
     cp_list_remove(&p->listed);
 }
 
+/* Last of all: whoever is let go of may free the endpoint, and the site with
+ * it. Its memory lasts as long as there is something in it. */
+static void free_methods(struct cp_mem *mem, struct cp_list *gone)
+{
+    struct cp_list *node;
+
+    while ((node = cp_list_first(gone)) != NULL) {
+        struct cp_method *m = cp_container_of(node, struct cp_method, node);
+        struct cp_handler *handler = m->handler;
+
+        cp_list_remove(node);
+        cp_free(mem, m);
+        cp_handler_unref(handler);
+    }
+}
+
 void cp_site_free(struct cp_site *s)
 {
+    struct cp_list gone;
+
     if (s == NULL)
         return;
+    cp_list_init(&gone);
     list_each (node, after, &s->listed)
-        empty(s, cp_container_of(node, struct cp_place, listed));
+        empty(s, cp_container_of(node, struct cp_place, listed), &gone);
+    free_methods(s->mem, &gone);
     cp_handler_unref(s->own.handler);
     cp_tree_clear(&s->tree);
     cp_buf_free(&s->links);
@@ -215,22 +229,23 @@ static bool has_method(const struct cp_site *s, const struct cp_place *p,
     return false;
 }
 
-/* Takes cb in any case. */
+/* Takes cb, unless memory runs out. */
 static int add_method(struct cp_site *s, struct cp_place *p, int method,
                       unsigned flags, copal_cb cb)
 {
-    struct cp_handler *h = cp_handler_new(s->mem, flags, cb);
-    struct cp_method *m;
+    struct cp_method *m = cp_alloc(s->mem, sizeof(*m));
+    struct cp_handler *h = cp_handler_new(s->mem, flags, (copal_cb){0});
+    struct cp_list own;
 
-    if (h == NULL)
-        return COPAL_ENOMEM;
-    m = cp_alloc(s->mem, sizeof(*m));
-    if (m == NULL) {
+    if (m == NULL || h == NULL) {
+        cp_free(s->mem, m);
         cp_handler_unref(h);
         return COPAL_ENOMEM;
     }
+    h->cb = cb;
+    cp_list_init(&own);
     if (is_own(s, p))
-        empty(s, p);
+        empty(s, p, &own);
     m->method = method;
     m->handler = h;
     cp_list_append(&p->methods, &m->node);
@@ -267,10 +282,10 @@ int cp_site_serve(struct cp_site *s, int method, const char *path,
         err = refuse_method(s, p, method, path);
     if (err == 0)
         err = add_method(s, p, method, flags, cb);
-    else
-        cp_cb_drop(cb);
     if (err != 0 && p != NULL)
         cp_tree_prune(&s->tree, p);
+    if (err != 0)
+        cp_cb_drop(cb);
     return err;
 }
 
@@ -287,7 +302,9 @@ static int served_at(struct cp_site *s, const char *path, struct cp_place **out)
 
 int cp_site_unserve(struct cp_site *s, const char *path)
 {
+    struct cp_mem *mem = s->mem;
     struct cp_place *p;
+    struct cp_list gone;
     int err = served_at(s, path, &p);
 
     if (err != 0)
@@ -301,12 +318,14 @@ int cp_site_unserve(struct cp_site *s, const char *path)
         cp_observe_end(s->engine,
                        cp_container_of(node, struct cp_method, node)->handler,
                        COPAL_NOT_FOUND);
-    empty(s, p);
+    cp_list_init(&gone);
+    empty(s, p, &gone);
     forget_links(s);
     if (p == s->core)
         serve_own(s);
     else
         cp_tree_prune(&s->tree, p);
+    free_methods(mem, &gone);
     return 0;
 }
 

@@ -415,12 +415,46 @@ static void each_deed_in_each_drop_leaves_nothing(void **state)
     print_message("%u deeds\n", done);
 }
 
+/* Outside of a turn, amid the call that lets go of it. */
+static void unserving_may_free_the_endpoint(void **state)
+{
+    struct stage s = {
+        .w = new_world(1, 0), .role = STATE, .kind = DROPPED, .deed = FREE_OWN};
+    copal *c = s.w->server;
+
+    (void)state;
+    copal_serve(c, COPAL_GET, "/t", 0, hearing(&s, STATE));
+    copal_serve(c, COPAL_PUT, "/t", 0, hearing(&s, STATE));
+    copal_serve(c, COPAL_PUT, "/other", 0, hearing(&s, GIVEN));
+    assert_int_equal(copal_unserve(c, "/t"), 0);
+    assert_true(s.is_done);
+    check(&s);
+    free_world(s.w);
+}
+
+static void serving_in_vain_may_free_the_endpoint(void **state)
+{
+    struct stage s = {
+        .w = new_world(1, 0), .role = GIVEN, .kind = DROPPED, .deed = FREE_OWN};
+    copal *c = s.w->server;
+
+    (void)state;
+    copal_serve(c, COPAL_GET, "/t", 0, hearing(&s, STATE));
+    assert_int_equal(copal_serve(c, COPAL_GET, "/t", 0, hearing(&s, GIVEN)),
+                     COPAL_EEXIST);
+    assert_true(s.is_done);
+    check(&s);
+    free_world(s.w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_kind_is_heard),
         cmocka_unit_test(each_deed_in_each_callback_leaves_nothing),
         cmocka_unit_test(each_deed_in_each_drop_leaves_nothing),
+        cmocka_unit_test(unserving_may_free_the_endpoint),
+        cmocka_unit_test(serving_in_vain_may_free_the_endpoint),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
