@@ -86,8 +86,10 @@ function Sim:now()
   return core.sim_now(self.handle) / 1000
 end
 
-local function done(self, underway, text, name)
+-- Time stands still again, also when memory ran out on the way.
+local function done(self, ok, underway, text, name)
   self.running = false
+  if not ok then error(underway, 0) end
   if underway == nil then return nil, errors.new(name, text) end
   return underway
 end
@@ -97,14 +99,16 @@ function Sim:run(seconds)
   if self.running then
     error("copal: sim:run() inside the simulation; use sleep()", 2)
   end
+  local ms = value.ms(seconds)
   self.running = true
-  return done(self, core.sim_run(self.handle, value.ms(seconds), true))
+  return done(self, pcall(core.sim_run, self.handle, ms, true))
 end
 
 -- Up to seconds, until somebody is woken.
 function Sim:turn(seconds)
+  local ms = value.ms(seconds)
   self.running = true
-  local underway, err = done(self, core.sim_run(self.handle, value.ms(seconds)))
+  local underway, err = done(self, pcall(core.sim_run, self.handle, ms))
   return underway, err and err.message
 end
 
