@@ -295,6 +295,18 @@ static const char *why(lua_State *L)
 #include "lua_inspect.h"
 #include "lua_sim.h"
 
+/* ---- For other C in the same state -------------------------------------- */
+
+/* In the registry as "copal.lend", where scripts do not find it: of a message's
+ * box the message, as light userdata, and the other way round. */
+static int lend_message(lua_State *L)
+{
+    if (lua_islightuserdata(L, 1))
+        return push_shown(L, &message_type, lua_touserdata(L, 1));
+    lua_pushlightuserdata(L, check_box(L, 1, &message_type));
+    return 1;
+}
+
 /* ---- Opening ------------------------------------------------------------ */
 
 static void init_bridge(lua_State *L)
@@ -307,6 +319,8 @@ static void init_bridge(lua_State *L)
     make_type(L, &message_type, gc_message);
     make_type(L, &exchange_type, gc_exchange);
     make_type(L, &sim_type, gc_sim);
+    lua_pushcfunction(L, lend_message);
+    lua_setfield(L, LUA_REGISTRYINDEX, "copal.lend");
 
     lua_pushlightuserdata(L, &bridge_key);
     b = lua_newuserdata(L, sizeof(*b));

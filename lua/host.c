@@ -1,6 +1,7 @@
 /* The copal program: Lua, the core and their glue in one executable. It opens
  * Lua, makes the embedded modules loadable and hands the command line to
  * copal.cli.main, which returns the exit status. */
+#include "bench/bench.h"
 #include "embedded.h"
 #include "line/line.h"
 
@@ -94,6 +95,8 @@ static void preload(lua_State *L)
     lua_setfield(L, -2, "copal.host");
     lua_pushcfunction(L, copal_open_line);
     lua_setfield(L, -2, "copal.line");
+    lua_pushcfunction(L, copal_open_load);
+    lua_setfield(L, -2, "copal.load");
     for (const struct embedded *e = embedded_scripts; e->module != NULL; e++) {
         lua_pushlightuserdata(L, (void *)e);
         lua_pushcclosure(L, load_embedded, 1);

@@ -408,6 +408,72 @@ function Sim:run(seconds) end
 function Sim:now() end
 function Sim:close() end
 
+---What copal bench tells init() of the run.
+---@class copal.BenchRun
+---@field uri string
+---@field window integer requests outstanding at most
+---@field endpoints integer
+---@field rate number? requests a second
+---@field number integer? of requests
+---@field duration copal.Seconds?
+---@field non boolean
+
+---@class copal.BenchLatency in ms
+---@field count integer
+---@field min number
+---@field mean number
+---@field p50 number
+---@field p90 number
+---@field p99 number
+---@field p99_9 number
+---@field max number
+---@field bars { upto: number, count: integer }[]
+
+---What copal bench --json prints at the end, and done() gets. sent is the sum of
+---ok, client_errors, server_errors, timeouts, resets, failed and unanswered.
+---@class copal.BenchSummary
+---@field mode "requests"
+---@field uri string
+---@field elapsed copal.Seconds
+---@field rate number
+---@field target_rate number?
+---@field window integer
+---@field endpoints integer
+---@field sent integer
+---@field ok integer
+---@field client_errors integer
+---@field server_errors integer
+---@field timeouts integer
+---@field resets integer
+---@field failed integer
+---@field unanswered integer cut off when the run ended
+---@field unsent integer due and never begun
+---@field delayed integer begun over 1 ms late
+---@field retransmissions integer
+---@field retransmitted_percent number of the datagrams that left
+---@field duplicates integer
+---@field late integer came when nobody waited any more
+---@field strays integer
+---@field bytes_in integer
+---@field bytes_out integer
+---@field datagrams_in integer
+---@field datagrams_out integer
+---@field cpu number of this program, in cores
+---@field generator_bound boolean
+---@field reused_ids boolean
+---@field endpoints_needed integer
+---@field interrupted boolean
+---@field error string? "EREFUSED", what ended the run
+---@field reason string?
+---@field latency copal.BenchLatency
+
+---What the file of copal bench -s returns.
+---@class copal.BenchHooks
+---@field init? fun(run: copal.BenchRun)
+---@field request? fun(i: integer): (copal.CodeLike|false)?, string?, copal.Body?, copal.Options? the i-th: method, path or URI, payload, options (of which parameters do not count); nil: what the command line says; false: no more
+---@field response? fun(res: copal.Message?, ms: number, err: copal.Error?)
+---@field done? fun(summary: copal.BenchSummary): (boolean|integer)?, string? the exit status, or false and why the run failed; nothing: what it was
+
 ---@class copal : copal.Endpoint
 ---@field version string
 local copal = {}

@@ -7,7 +7,7 @@ out_has 'watch'
 check 0 --help
 check 0 --version
 check 2
-for command in get put observe watch ls ping serve run codec trace; do
+for command in get put observe watch ls ping serve run codec trace bench; do
     check 0 help $command
     out_has "copal $command"
     check 0 $command --help
@@ -58,7 +58,7 @@ err_has 'copal: q_block: 7 is out of range, 0 to 1'
 check 0 help get
 grep -q -e '--keepalive .*(not built in)' "$work/out" || fail "keepalive is not marked"
 grep -q -e '--q-block .*(not built in)' "$work/out" && fail "q-block is marked"
-for command in shell ui top proxy tap record replay bench sim \
+for command in shell ui top proxy tap record replay sim \
     fleet check creds doctor; do
     check 2 $command
     err_has 'not built in'

@@ -14,24 +14,26 @@ local NET = ALL .. " find"
 -- param: sets this parameter; absent: not built in; kind: of the argument.
 local rows = {
   { "f", "print", "FORMAT", SEE .. " ls", "auto json cbor senml link hex raw none; auto: pretty on a terminal, exact bytes on a pipe" },
-  { "p", "payload", "TEXT", SEE, "what to send" },
-  { "t", "format", "CF", SEE, "Content-Format of the payload, number or name" },
+  { "p", "payload", "TEXT", SEE .. " bench", "what to send" },
+  { "t", "format", "CF", SEE .. " bench", "Content-Format of the payload, number or name" },
   { "t", "tree", false, "ls", "as a tree" },
-  { "a", "accept", "CF", SEE .. " ls", "Content-Format wanted" },
-  { "O", "option", "NAME=VALUE", SEE .. " ls", "any option; VALUE as text, 0xHEX or =uint", list = true },
+  { "a", "accept", "CF", SEE .. " ls bench", "Content-Format wanted" },
+  { "O", "option", "NAME=VALUE", SEE .. " ls bench", "any option; VALUE as text, 0xHEX or =uint", list = true },
   { "X", "code", "0.NN", ASK, "any method code" },
-  { "N", "non", false, SEE .. " ls", "non-confirmable" },
-  { "T", "timeout", "TIME", ALL, "total deadline: 5s, 500ms, 2m", param = "timeout" },
-  { "i", "interface", "IFACE", ALL, "leave by this interface", kind = "interface" },
+  { "X", "code", "METHOD", "bench", "get (if not given) put post delete fetch patch ipatch, or 0.NN" },
+  { "N", "non", false, SEE .. " ls bench", "non-confirmable" },
+  { "T", "timeout", "TIME", ALL .. " bench", "total deadline: 5s, 500ms, 2m", param = "timeout" },
+  { "i", "interface", "IFACE", ALL .. " bench", "leave by this interface", kind = "interface" },
   { nil, "from", "ADDR:PORT", SEE .. " ls", "leave from this address" },
-  { nil, "hops", "N", NET, "IP hop limit", param = "hops" },
-  { nil, "ignore-icmp", false, ALL, "a refused port is no verdict", param = "ignore_icmp" },
+  { nil, "from", "ADDR", "bench", "leave from this address" },
+  { nil, "hops", "N", NET .. " bench", "IP hop limit", param = "hops" },
+  { nil, "ignore-icmp", false, ALL .. " bench", "a refused port is no verdict", param = "ignore_icmp" },
   { "C", "count", "N", "observe watch ping trace", "stop after so many", kind = "number" },
   { "W", "during", "TIME", "observe watch ping", "stop after so long", kind = "time" },
   { "W", "wait", "TIME", "find", "for answers so long; not given: the 5s that devices may take, and 3s", kind = "time" },
   { nil, "group", "URI", "find", "ask this group, not all CoAP nodes", list = true },
   { "F", "template", "FORMAT", SEE, "%t time %c code %p payload %r rtt %u uri %a who answered %o obs seq" },
-  { nil, "json", false, SEE .. " ls ping find trace", "one JSON object an event" },
+  { nil, "json", false, SEE .. " ls ping find trace bench", "one JSON object an event" },
   { nil, "expect", "WHAT", SEE, "2.05, or 'json .t > 20'; exit 9 when false", list = true },
   { "o", "output", "FILE", ASK .. " ls", "write the payload to a file" },
   { nil, "ladder", "KIND", "trace", "text svg html; not given: text" },
@@ -42,6 +44,17 @@ local rows = {
   { nil, "stats", false, "trace", "counts of codes, retransmissions, times; --json: as an object" },
   { "o", "output", "FILE", "trace", "write to a file" },
   { "v", "verbose", false, NET .. " serve", "messages on stderr; -vv options, -vvv bytes", count = true },
+  { "R", "rate", "N", "bench", "requests a second, whatever became of those before; not given: the next when one is answered", kind = "decimal" },
+  { "d", "duration", "TIME", "bench", "so long; 10s if -n is not given either", kind = "time" },
+  { "n", "number", "N", "bench", "so many requests (--observe: notifications)", kind = "number" },
+  { "W", "window", "N", "bench", "outstanding at most: 64, with -R 16384; --transfer: 4; --observe: how many observers", kind = "number" },
+  { "E", "endpoints", "N", "bench", "source endpoints, each with its port and message ids: 64, but no more than -W where each keeps its own", kind = "number" },
+  { nil, "observe", false, "bench", "observers, who are told of changes that others make" },
+  { nil, "transfer", false, "bench", "bodies: PUT and GET in turns, or what -X says" },
+  { nil, "size", "BYTES", "bench", "of a body that goes up: 64K, 1M; if no item is it", kind = "size" },
+  { "s", "script", "FILE", "bench", "hooks: what to ask, what came, what of it; see below" },
+  { nil, "interval", "TIME", "bench", "a line every so long", kind = "time" },
+  { nil, "grace", "TIME", "bench", "for answers when -d is over: 3s", kind = "time" },
   { nil, "listen", "URI", "serve", "accept here; port 0: any free one", list = true },
   { nil, "join", "GROUP", "serve", "hear a group: all (of all CoAP nodes, at the port listened at) or coap://224.0.1.187", list = true },
   { nil, "reload", false, "serve", "load FILE.lua again when it changes; observers stay" },
@@ -56,8 +69,8 @@ local rows = {
   { "t", "to", "FORMAT", "codec", "cbor diag json senml link text: what to write" },
   { "x", "hex", false, "codec", "CBOR is hexadecimal digits, read and written" },
   { nil, "no-color", false, NET .. " serve trace", "no colour; so does NO_COLOR" },
-  { "q", "quiet", false, NET .. " serve trace", "nothing on stderr but errors of usage" },
-  { "h", "help", false, NET .. " serve run codec trace", "this" },
+  { "q", "quiet", false, NET .. " serve trace bench", "nothing on stderr but errors of usage" },
+  { "h", "help", false, NET .. " serve run codec trace bench", "this" },
 }
 
 local function belongs(row, command)
@@ -79,6 +92,22 @@ local function number_of(flag, text)
   local n = text:match("^%d+$") and tonumber(text)
   if not n then exit.usage(flag .. " wants a number, got '" .. text .. "'") end
   return n
+end
+
+-- "0.5", "5000"
+local function decimal_of(flag, text)
+  local n = text:match("^%d*%.?%d+$") and tonumber(text)
+  if not n or n == 0 then exit.usage(flag .. " wants a number above 0, got '" .. text .. "'") end
+  return n + 0.0
+end
+
+local sizes = { [""] = 1, k = 1024, m = 1048576 }
+
+-- "64K", "1M", "1000": bytes.
+local function size_of(flag, text)
+  local n, unit = text:match("^(%d+)([kKmM]?)i?B?$")
+  if not n then exit.usage(flag .. " wants a size like 64K or 1M, got '" .. text .. "'") end
+  return tonumber(n) * sizes[unit:lower()]
 end
 
 local function interface_index(name)
@@ -141,6 +170,10 @@ local function set(out, row, flag, text)
     out.params.interface = interface_index(text)
   elseif row.kind == "number" then
     out[row[2]] = number_of(flag, text)
+  elseif row.kind == "decimal" then
+    out[row[2]] = decimal_of(flag, text)
+  elseif row.kind == "size" then
+    out[row[2]] = size_of(flag, text)
   elseif row.kind == "time" then
     out[row[2]] = M.seconds(text)
       or exit.usage(flag .. " wants a time like 5s, got '" .. text .. "'")
@@ -234,7 +267,7 @@ function M.of(command)
         help = row[5], list = row.list or row.count }
     end
   end
-  if (" " .. NET .. " serve "):find(" " .. command .. " ", 1, true) then
+  if (" " .. NET .. " serve bench "):find(" " .. command .. " ", 1, true) then
     for _, p in ipairs(params()) do
       local long = p.name:gsub("_", "-")
       if not p.is_missing and p.name ~= "timeout" and p.name ~= "hops" and p.name ~= "interface"

@@ -17,6 +17,54 @@ FILE.lua gets the endpoint, which listens at --listen or coap://*:
   coap:serve("/hello", function(req) return "hello" end)
 ]]
 
+local bench = [[
+Without -R a window of -W requests is kept full. With -R they begin at that rate,
+and an answer's time counts from when its request was due, so that a server
+which stands still is seen; beyond -W outstanding they begin late, but count so.
+Each endpoint (-E) has 65,536 message ids, good for 247 s: 265 requests/s, or 451
+with -N. A run in which one comes again sooner says how many endpoints would do:
+servers may take such requests for repeats of old ones.
+
+What is there to spare servers and networks does not hold it back (nstart,
+probing_rate, max_exchanges) unless it is set by its flag.
+
+--observe: gaps are states that other observers were told of and this one was not,
+told apart by their payloads. Where a payload has a time of today in it, seconds
+since 1970 or ms, us, ns, with or without a fraction, latency counts from then.
+
+Hooks: FILE.lua returns a table of functions, any of them:
+  init(run)           before; run has uri, window, endpoints, rate, number, ...
+  request(i)          the i-th: method, path or URI, payload, options as in
+                      coap:request; nil for what the command line says, false
+                      for no more
+  response(res, ms, err)   an answer, or nil and the error that took its place
+  done(summary)       after, with the fields of --json; returns the exit status,
+                      or false and why the run failed (9); nothing: as below
+A request that a hook makes costs more than one that is the same each time.
+
+--json: an object a line; times of latency in ms, elapsed and at in seconds
+  {"event":"interval", "at", "sent", "ok", "rate", "outstanding", "latency"}
+  {"event":"summary", "mode", "uri", "elapsed", "rate", "target_rate", "window",
+   "endpoints", "sent", "ok", "client_errors", "server_errors", "timeouts",
+   "resets", "failed", "unanswered", "unsent", "delayed", "retransmissions",
+   "retransmitted_percent", "duplicates", "late", "strays", "bytes_in",
+   "bytes_out", "datagrams_in", "datagrams_out", "cpu", "generator_bound",
+   "reused_ids", "endpoints_needed", "interrupted", "error", "reason",
+   "latency": {"count", "min", "mean", "p50", "p90", "p99", "p99_9", "max",
+     "bars": [{"upto", "count"}]},
+   "observe": {"notifications", "rate", "gaps"},
+   "transfer": {"down": {"transfers", "bytes", "blocks", "bytes_per_second",
+     "blocks_per_second", "latency"}, "up": ...}}
+sent is ok (2.xx), client_errors (4.xx), server_errors, timeouts, resets, failed
+(by any other error) and unanswered (cut off when the run ended) together.
+unsent were due and never begun, delayed began over 1 ms late: raise -W, if not
+the generator was the limit. late came when nobody waited for them any more.
+retransmitted_percent is of the datagrams that left. cpu is the generator's, in
+cores. Fields may be added.
+
+Exit: 0 when all were answered with 2.xx; else as below, of what went wrong first.
+]]
+
 local function commands()
   return require "copal.cli.commands"
 end
@@ -34,6 +82,7 @@ function M.of(command)
       end
       if row[2] == "request" then io.write("\n", items) end
       if command == "serve" then io.write("\n", script) end
+      if command == "bench" then io.write("\n", bench, "\n", items) end
       return exit.OK
     end
   end
