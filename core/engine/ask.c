@@ -61,7 +61,10 @@ void cp_ask_finish(copal_exchange *x, int status, const char *sentence)
         cp_trace_state(e, "member_lost", copal_errname(status));
     if (a->source.over != NULL)
         a->source.over(a->source.user);
-    snprintf(a->why, sizeof(a->why), "%s", sentence);
+    if (*sentence == '\0')
+        a->why[0] = '\0'; /* as nearly always: not worth a printf */
+    else
+        snprintf(a->why, sizeof(a->why), "%s", sentence);
     a->end.kind = COPAL_END;
     a->end.status = status;
     a->end.text = a->why;
