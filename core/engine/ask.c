@@ -369,6 +369,7 @@ static int find_route(struct cp_ask *a)
     cp_list_init(&r->node);
     r->scheme = to->scheme;
     r->host = to->host;
+    r->address = to->address;
     r->port = to->port;
     r->from = a->x.request->from;
     r->if_index = (uint32_t)cp_exchange_param(&a->x, COPAL_P_INTERFACE);

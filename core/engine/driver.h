@@ -28,7 +28,8 @@ struct cp_route {
     void *work_user;     /* the asker's */
 
     int scheme;
-    const char *host; /* name or literal, "%zone" allowed */
+    const char *host;          /* name or literal, "%zone" allowed */
+    struct cp_address address; /* what host says, where that is known */
     uint16_t port;
     struct cp_address from; /* family 0: any */
     uint32_t if_index;      /* 0: any */

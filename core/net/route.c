@@ -255,10 +255,10 @@ int cp_route_udp(struct cp_net *net, struct cp_route *r)
 {
     struct cp_mem *mem = net->driver->mem;
     struct cp_found found;
-    struct cp_address remote;
+    struct cp_address remote = r->address;
     int err;
 
-    if (cp_address_read(r->host, &remote))
+    if (remote.family != 0 || cp_address_read(r->host, &remote))
         return route_literal(net, r, &remote);
     if (strchr(r->host, ':') != NULL)
         return cp_why(mem, COPAL_EUNREACH,

@@ -36,6 +36,8 @@ struct cp_target {
     int scheme; /* enum cp_scheme */
     uint16_t port;
     bool is_literal;
+    struct cp_address address; /* of a literal without a zone, which may come
+                                * and go; else family 0 */
     int error; /* 0, or what was wrong with uri; then why says it */
     char *why;
 };

@@ -43,9 +43,10 @@ static int add_uri_options(copal_msg *m, const struct cp_uri *uri)
     return err;
 }
 
-/* A zone may name an interface that comes only later: it does not matter to
- * what kind of address this is. */
-static bool is_group(const struct cp_target *t)
+/* Reads a literal once for all requests that m will be. A zone may name an
+ * interface that comes only later: it is read anew each time, and does not
+ * matter to what kind of address this is. Gives whether that is a group's. */
+static bool read_literal(struct cp_target *t)
 {
     struct cp_address a;
     char host[320];
@@ -54,7 +55,11 @@ static bool is_group(const struct cp_target *t)
         return false;
     strcpy(host, t->host);
     host[strcspn(host, "%")] = '\0';
-    return cp_address_read(host, &a) && cp_address_is_multicast(&a);
+    if (!cp_address_read(host, &a))
+        return false;
+    if (strchr(t->host, '%') == NULL)
+        t->address = a;
+    return cp_address_is_multicast(&a);
 }
 
 /* A bad URI stays with the message, to be told by END. */
@@ -95,7 +100,7 @@ int copal_msg_set_uri(copal_msg *m, const char *uri)
         return COPAL_ENOMEM;
     former = m->target;
     m->target = target;
-    m->is_multicast = is_group(target);
+    m->is_multicast = read_literal(target);
     remove_uri_options(m);
     err = add_uri_options(m, &parts);
     cp_target_free(m->mem, former); /* last: text may be its */
