@@ -105,6 +105,7 @@ void cp_event_post_part(struct cp_engine *e, struct cp_event *ev,
 {
     ev->is_part = true;
     ev->x = cp_exchange_hold(x);
+    x->queued++;
     ev->msg = copal_msg_ref(msg);
     cp_list_append(&e->events.queue, &ev->node);
     cp_engine_wake(e);
@@ -119,6 +120,8 @@ struct cp_event *cp_event_post(struct cp_engine *e, int kind, copal_exchange *x,
         return NULL;
     ev->kind = (uint8_t)kind;
     ev->x = x == NULL ? NULL : cp_exchange_hold(x);
+    if (x != NULL)
+        x->queued++;
     ev->msg = copal_msg_ref(msg);
     cp_list_append(&e->events.queue, &ev->node);
     cp_engine_wake(e);
@@ -137,12 +140,17 @@ static void event_done(struct cp_engine *e, struct cp_event *ev)
     if (!ev->is_part)
         cp_free(e->mem, ev);
     copal_msg_unref(msg);
-    if (x != NULL)
-        cp_exchange_let_go(x);
+    if (x == NULL)
+        return;
+    x->queued--;
+    cp_exchange_let_go(x);
 }
 
+/* Mostly there are none, and the queue is long where many are cancelled. */
 void cp_event_forget(struct cp_engine *e, const copal_exchange *x)
 {
+    if (x->queued == 0)
+        return;
     list_each (node, after, &e->events.queue) {
         struct cp_event *ev = cp_container_of(node, struct cp_event, node);
 

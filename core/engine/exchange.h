@@ -19,6 +19,7 @@ struct copal_exchange {
     bool is_live;    /* the engine still holds its reference */
     bool delivering; /* inside the user's callback */
     bool paused;
+    uint32_t queued; /* events that are yet to be delivered */
     struct cp_mem *mem;
     struct cp_engine *engine;     /* NULL: a husk, the endpoint is gone */
     struct cp_list node;          /* in engine->exchanges while it has memory */
