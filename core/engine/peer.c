@@ -46,6 +46,16 @@ struct cp_peer *cp_peer_find(struct cp_engine *e, struct cp_link *link,
     return find(e, link, path, hash_of(e, link, path));
 }
 
+/* A counter for each remote would outlive what we owe it by minutes. Remotes
+ * share counters by hash instead: ids toward one of them still only count
+ * upward, and the table never grows. */
+static uint16_t *counter_of(struct cp_engine *e, const struct cp_address *to)
+{
+    uint64_t hash = cp_map_hash(&e->peers, to, sizeof(*to));
+
+    return &e->mids[hash % CP_MID_COUNTERS];
+}
+
 struct cp_peer *cp_peer_get(struct cp_engine *e, struct cp_link *link,
                             const struct cp_path *path)
 {
@@ -66,6 +76,7 @@ struct cp_peer *cp_peer_get(struct cp_engine *e, struct cp_link *link,
         cp_list_init(&p->flying);
         cp_list_init(&p->waits);
         p->rate = cp_rate_get(e, link, &path->remote, false);
+        p->next_mid = counter_of(e, &path->remote);
         cp_map_put(&e->peers, &p->node, hash);
     }
     p->users++;
@@ -90,12 +101,7 @@ struct cp_rate *cp_peer_rate(struct cp_engine *e, struct cp_peer *p)
     return p->rate;
 }
 
-/* A counter for each remote would outlive what we owe it by minutes. Remotes
- * share counters by hash instead: ids toward one of them still only count
- * upward, and the table never grows. */
 uint16_t cp_peer_next_mid(struct cp_engine *e, const struct cp_address *to)
 {
-    uint64_t hash = cp_map_hash(&e->peers, to, sizeof(*to));
-
-    return e->mids[hash % CP_MID_COUNTERS]++;
+    return (*counter_of(e, to))++;
 }

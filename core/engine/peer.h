@@ -23,6 +23,7 @@ struct cp_peer {
     struct cp_list flying; /* flights on their way */
     struct cp_rate *rate;  /* NULL: nothing is known of how it answers */
     struct cp_list waits;  /* in rate->waiting: some of queue may not go yet */
+    uint16_t *next_mid;    /* the counter that cp_peer_next_mid() uses for it */
     bool was_missed;       /* acknowledged or rejected what was not sent */
 };
 

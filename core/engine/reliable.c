@@ -293,9 +293,7 @@ int cp_flight_renew(struct cp_flight *f, const copal_msg *m, copal_bytes token,
                     bool is_new)
 {
     struct cp_engine *e = f->engine;
-    uint16_t mid = is_new && f->sent > 0
-                       ? cp_peer_next_mid(e, &f->peer->path.remote)
-                       : f->mid;
+    uint16_t mid = is_new && f->sent > 0 ? (*f->peer->next_mid)++ : f->mid;
     int err = encode(f, token, mid, m);
 
     if (err != 0 || mid == f->mid)
@@ -327,7 +325,7 @@ static void begin(struct cp_flight *f, const struct cp_flight_plan *plan)
     f->state = CP_QUEUED;
     cp_list_append(&f->peer->queue, &f->place);
     f->peer->queued++;
-    enter_by_mid(f, cp_peer_next_mid(f->engine, &plan->path->remote));
+    enter_by_mid(f, (*f->peer->next_mid)++);
 }
 
 /* Leaves at once, or waits in its peer's queue. */
