@@ -239,6 +239,7 @@ int cp_event_from_thread(struct cp_engine *e, copal_cb cb)
     p->cb = cb;
     pthread_mutex_lock(&e->events.lock);
     cp_list_append(&e->events.posted, &p->node);
+    atomic_fetch_add(&e->events.posted_count, 1);
     pthread_mutex_unlock(&e->events.lock);
     e->driver->ops->wake(e->driver);
     return 0;
@@ -246,24 +247,22 @@ int cp_event_from_thread(struct cp_engine *e, copal_cb cb)
 
 bool cp_event_is_waiting(struct cp_engine *e)
 {
-    bool posted;
-
-    if (!cp_list_empty(&e->events.queue))
-        return true;
-    pthread_mutex_lock(&e->events.lock);
-    posted = !cp_list_empty(&e->events.posted);
-    pthread_mutex_unlock(&e->events.lock);
-    return posted;
+    return !cp_list_empty(&e->events.queue) ||
+           atomic_load(&e->events.posted_count) > 0;
 }
 
 static struct post *take_post(struct cp_engine *e)
 {
     struct cp_list *first;
 
+    if (atomic_load(&e->events.posted_count) == 0)
+        return NULL; /* who posts now wakes us for one more turn */
     pthread_mutex_lock(&e->events.lock);
     first = cp_list_first(&e->events.posted);
-    if (first != NULL)
+    if (first != NULL) {
         cp_list_remove(first);
+        atomic_fetch_sub(&e->events.posted_count, 1);
+    }
     pthread_mutex_unlock(&e->events.lock);
     return first == NULL ? NULL : cp_container_of(first, struct post, node);
 }

@@ -3,6 +3,7 @@
 #define CP_ENGINE_EVENT_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/map.h"
@@ -33,6 +34,7 @@ struct cp_events {
     int64_t last_id;
     pthread_mutex_t lock;
     struct cp_list posted; /* under lock */
+    _Atomic size_t posted_count;
 };
 
 int cp_events_init(struct cp_engine *e);
