@@ -77,13 +77,16 @@ static void end_rest(struct cp_loop *l)
 }
 
 /* The engine's clock and libuv's are the same: what is due for one is due for
- * the other, whatever time libuv believes it is at the moment. */
+ * the other, whatever time libuv believes it is at the moment. One that was set
+ * for earlier stays: with each answer the next deadline moves away by a little,
+ * and to come round once in vain costs less than to set it each time. */
 static void arm(struct cp_loop *l)
 {
     uint64_t deadline = cp_turn_deadline(l);
     uint64_t cached = uv_now(l->uv) + l->lost;
 
-    if (deadline == l->armed && deadline > cached)
+    if (l->armed > cached && (l->armed == deadline ||
+                              (l->armed < deadline && deadline != UINT64_MAX)))
         return;
     l->armed = deadline;
     if (deadline == UINT64_MAX)
