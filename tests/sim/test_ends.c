@@ -193,6 +193,28 @@ static void an_exchange_may_be_cancelled_by_its_callback(void **state)
     assert_int_equal(r->events, 2);
 }
 
+/* The first block of a stream is two events, which wait together. */
+static void what_waits_of_a_cancelled_exchange_is_not_told(void **state)
+{
+    struct world *w = *state;
+    struct record *r = next_record(w);
+    copal_msg *m = copal_msg_new(w->client, COPAL_GET);
+    char body[3001];
+
+    memset(body, 'x', sizeof(body));
+    body[sizeof(body) - 1] = '\0';
+    serve_text(w, w->server, "/t", 0, body);
+    assert_int_equal(copal_msg_set_uri(m, SERVER "/t"), 0);
+    assert_int_equal(copal_msg_set_flags(m, COPAL_STREAM_IN), 0);
+    r->is_asked = r->is_begun = true;
+    copal_request(w->client, m, COPAL_CB_OWN(cancel_in_callback, r, note_drop));
+    copal_msg_unref(m);
+    copal_sim_run(w->sim, 10000);
+    assert_ended(r, COPAL_ECANCEL);
+    assert_int_equal(r->responses, 1);
+    assert_int_equal(r->events, 2); /* no CHUNK */
+}
+
 static void a_handle_kept_beyond_its_end_is_a_husk(void **state)
 {
     struct world *w = *state;
@@ -417,6 +439,7 @@ int main(void)
         TEST(the_endpoint_may_be_freed_at_the_end),
         TEST(a_server_may_be_freed_by_its_handler),
         TEST(an_exchange_may_be_cancelled_by_its_callback),
+        TEST(what_waits_of_a_cancelled_exchange_is_not_told),
         TEST(a_handle_kept_beyond_its_end_is_a_husk),
         TEST(a_request_kept_beyond_its_server_is_a_husk),
         TEST(a_free_ends_what_is_pending_everywhere),
