@@ -212,6 +212,7 @@ void cp_answer_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
         return;
     }
     a->link = link;
+    cp_connection_join(&a->x, link);
     cp_answer_wire_set(a, *m, seen);
     cp_exchange_hold(&a->x);
     verdict = cp_pass_in(e->stages, &a->x, m);

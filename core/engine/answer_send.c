@@ -20,6 +20,8 @@ int cp_answer_send_now(struct cp_answer *a, const copal_msg *m, uint8_t type,
     copal_bytes datagram;
     int err;
 
+    if (a->link->connection != NULL)
+        return cp_connection_send(a->link, m, a->wire->token);
     if (size > CP_FRESH_FREE && !cp_fresh_allows(a, size))
         return CP_FRESH_TOO_LONG;
     err = cp_datagram_encode(m, type, mid, a->wire->token, &out);

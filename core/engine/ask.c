@@ -39,6 +39,7 @@ void cp_ask_stop(struct cp_ask *a)
 
     drop_route(a);
     hope_no_limit(a);
+    cp_connection_part(&a->x);
     cp_token_off(e, &a->main);
     cp_token_off(e, &a->sub);
     cp_pass_end(e->stages, &a->x);
@@ -205,6 +206,29 @@ static struct cp_flight_plan plan_of(struct cp_ask *a, struct cp_token *t)
     return plan;
 }
 
+/* Nothing is lost by a connection: an answer comes, or the connection ends. */
+static int send_by_connection(struct cp_ask *a, struct cp_token *t,
+                              const copal_msg *m)
+{
+    struct cp_engine *e = a->x.engine;
+    copal_bytes token = cp_bytes(t->bytes, CP_TOKEN_LEN);
+    int err;
+
+    cp_connection_join(&a->x, a->way.link);
+    cp_engine_wake(e);
+    if (a->is_ping) {
+        cp_ask_hope(a, cp_reliable_max_wait(e));
+        return cp_signal_ping(a->way.link->connection, token);
+    }
+    err = cp_connection_send(a->way.link, m, token);
+    a->heard = true;
+    if (err == 0 && cp_ask_wants_nothing(m))
+        cp_ask_finish(&a->x, 0, "");
+    else
+        cp_ask_hope(a, cp_reliable_lifetime(e));
+    return err;
+}
+
 int cp_ask_send(copal_exchange *x, copal_msg *m)
 {
     struct cp_ask *a = cp_ask_of(x);
@@ -213,6 +237,8 @@ int cp_ask_send(copal_exchange *x, copal_msg *m)
     struct cp_flight_plan plan;
     int err;
 
+    if (a->way.link == NULL)
+        return COPAL_ECLOSED;
     cp_engine_tell_time(e);
     if (!a->keeps_token) {
         cp_token_off(e, t);
@@ -223,8 +249,10 @@ int cp_ask_send(copal_exchange *x, copal_msg *m)
     }
     copal_msg_unref(t->sent);
     t->sent = m == a->x.request ? NULL : copal_msg_ref(m);
-    if (!t->is_on && !a->is_ping)
+    if (!t->is_on && (!a->is_ping || a->way.link->connection != NULL))
         cp_token_on(e, t);
+    if (a->way.link->connection != NULL)
+        return send_by_connection(a, t, m);
     plan = plan_of(a, t);
     if (plan.is_con)
         hope_no_limit(a);
@@ -259,7 +287,12 @@ void cp_ask_restart(copal_exchange *x)
     if (verdict == CP_PASS)
         verdict = cp_ask_send(x, m);
     copal_msg_unref(m);
-    if (verdict == COPAL_ELIMIT)
+    if (verdict == COPAL_ELIMIT && x->connection != NULL)
+        cp_exchange_fail(x, verdict,
+                         "%s: not sent, it is longer than the server takes; "
+                         "send less",
+                         uri_of(x));
+    else if (verdict == COPAL_ELIMIT)
         cp_exchange_fail(x, verdict,
                          "%s: not sent, a limit of this endpoint was reached "
                          "(max_peers)",

@@ -7,8 +7,7 @@
  * of the observation is one. */
 static bool fits_one_message(const copal_exchange *x, const copal_msg *m)
 {
-    return m->payload.len <= cp_transfer_own_size(x) &&
-           (m->flags & COPAL_STREAM_OUT) == 0;
+    return cp_transfer_fits(x, m) && (m->flags & COPAL_STREAM_OUT) == 0;
 }
 
 int cp_ask_again(copal_exchange *x, copal_msg *m)

@@ -18,11 +18,12 @@ static bool is_amid(const copal_msg *m)
     if (cp_msg_has(m, COPAL_OPT_Q_BLOCK1))
         return true;
     if (o != NULL &&
-        (cp_block_decode(cp_msg_option_value(m, o), &b) != 0 || b.more))
+        (cp_block_decode_bert(cp_msg_option_value(m, o), &b) != 0 || b.more))
         return true;
     o = cp_msg_find(m, COPAL_OPT_BLOCK2);
     return o != NULL &&
-           (cp_block_decode(cp_msg_option_value(m, o), &b) != 0 || b.num > 0);
+           (cp_block_decode_bert(cp_msg_option_value(m, o), &b) != 0 ||
+            b.num > 0);
 }
 
 bool cp_ask_wants_nothing(const copal_msg *m)

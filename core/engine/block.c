@@ -1,16 +1,5 @@
 #include "engine/transfer.h"
 
-/* Reads Block1 or Block2 into *b. 0: not there; 1: read; COPAL_EFORMAT. */
-static int read_block(const copal_msg *m, unsigned option, struct cp_block *b)
-{
-    const struct cp_option *o = cp_msg_find(m, option);
-
-    if (o == NULL)
-        return 0;
-    return cp_block_decode(cp_msg_option_value(m, o), b) == 0 ? 1
-                                                              : COPAL_EFORMAT;
-}
-
 /* GET and DELETE have no body; with all others an empty one is one, too. */
 static bool may_have_body(const copal_msg *m)
 {
@@ -22,8 +11,8 @@ static int request_in(copal_exchange *x, copal_msg **m)
 {
     struct cp_answer *a = cp_answer_of(x);
     struct cp_engine *e = x->engine;
-    int has1 = read_block(*m, COPAL_OPT_BLOCK1, &a->echo);
-    int has2 = read_block(*m, COPAL_OPT_BLOCK2, &a->want);
+    int has1 = cp_transfer_read_block(*m, COPAL_OPT_BLOCK1, &a->echo);
+    int has2 = cp_transfer_read_block(*m, COPAL_OPT_BLOCK2, &a->want);
     int flags = 0;
 
     if (has1 < 0 || has2 < 0) /* SZX 7: RFC 7959 2.2 */

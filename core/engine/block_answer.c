@@ -22,16 +22,18 @@ static uint64_t key_of(copal_exchange *x, const copal_msg *request)
                          &request->path.remote, request);
 }
 
-static struct cp_block block_wanted(const copal_exchange *x)
+/* whole: the answer of which it is to be a part. */
+static struct cp_block block_wanted(const copal_exchange *x,
+                                    const copal_msg *whole)
 {
     const struct cp_answer *a = cp_container_of(x, struct cp_answer, x);
-    struct cp_block b = {0, cp_transfer_own_size(x), false};
+    struct cp_block b = cp_transfer_first(x, whole);
 
     if (a->most_block != 0 && a->most_block < b.size)
         b.size = a->most_block;
     if (a->wants_block && a->want.size <= b.size)
         b = a->want;
-    else if (a->wants_block) /* ours is smaller: the same place, recounted */
+    else if (a->wants_block && b.size > 0) /* ours is smaller: recounted */
         b.num = (uint32_t)(cp_block_offset(a->want) / b.size);
     return b;
 }
@@ -47,14 +49,15 @@ static bool asks_size(const copal_exchange *x)
 static copal_msg *answer_block(copal_exchange *x, const copal_msg *whole,
                                bool *more)
 {
-    struct cp_block b = block_wanted(x);
+    struct cp_block b = block_wanted(x, whole);
     uint64_t offset = cp_block_offset(b);
+    uint16_t span = cp_transfer_span(x, whole, b);
     copal_msg *m;
 
     *more = false;
     if (offset > 0 && offset >= whole->payload.len)
         return cp_msg_new(x->mem, COPAL_BAD_REQUEST, 0);
-    *more = b.more = offset + b.size < whole->payload.len;
+    *more = b.more = offset + span < whole->payload.len;
     m = cp_transfer_block_of(whole, COPAL_OPT_BLOCK2, b);
     if (m == NULL)
         return NULL;
@@ -65,7 +68,7 @@ static copal_msg *answer_block(copal_exchange *x, const copal_msg *whole,
         return NULL;
     }
     cp_msg_borrow_payload(m, whole,
-                          cp_transfer_part_of(whole->payload, offset, b.size));
+                          cp_transfer_part_of(whole->payload, offset, span));
     return m;
 }
 
@@ -96,7 +99,7 @@ copal_msg *cp_block_answer_first(copal_msg *m, uint16_t size)
     }
     whole->frozen = true;
     first = cp_transfer_block_of(whole, COPAL_OPT_BLOCK2,
-                                 (struct cp_block){0, size, true});
+                                 (struct cp_block){.size = size, .more = true});
     if (first != NULL)
         cp_msg_borrow_payload(first, whole,
                               cp_transfer_part_of(whole->payload, 0, size));
@@ -131,15 +134,18 @@ int cp_block_answer_echo(copal_exchange *x, copal_msg **m)
 static int start_stream(copal_exchange *x, copal_msg *m)
 {
     struct cp_answer *a = cp_answer_of(x);
-    struct cp_block b = block_wanted(x);
+    struct cp_block b = block_wanted(x, m);
     struct cp_transfer *t = cp_transfer_get(x);
 
+    if (b.size == 0)
+        return COPAL_ELIMIT;
     if (t == NULL || (a->link != NULL &&
                       cp_block_kept_new(x, key_of(x, a->wire), NULL) == NULL))
         return COPAL_ENOMEM;
     t->sending = copal_msg_ref(m);
     t->pulls = true;
     t->size = b.size;
+    t->is_bert = b.is_bert;
     t->sent = cp_block_offset(b);
     t->total = cp_msg_uint_or(m, COPAL_OPT_SIZE2, 0);
     return cp_block_stream_out_pull(x);
@@ -165,6 +171,10 @@ static int cut(copal_exchange *x, copal_msg **m)
         copal_msg_unref(whole);
         return COPAL_ENOMEM;
     }
+    if (block_wanted(x, whole).size == 0) { /* too long, and no blocks known */
+        copal_msg_unref(whole);
+        return COPAL_ELIMIT;
+    }
     whole->frozen = true; /* so that its blocks share the payload */
     block = answer_block(x, whole, &more);
     if (more && block != NULL && keeps_rest(a))
@@ -177,6 +187,16 @@ static int cut(copal_exchange *x, copal_msg **m)
     return CP_PASS;
 }
 
+/* In one piece, if no smaller one is asked for. */
+static bool fits(const copal_exchange *x, const copal_msg *m)
+{
+    const struct cp_answer *a = cp_container_of(x, struct cp_answer, x);
+
+    if (x->connection == NULL || a->wants_block)
+        return m->payload.len <= block_wanted(x, m).size;
+    return cp_transfer_fits(x, m);
+}
+
 int cp_block_answer_out(copal_exchange *x, copal_msg **m)
 {
     struct cp_answer *a = cp_answer_of(x);
@@ -186,7 +206,7 @@ int cp_block_answer_out(copal_exchange *x, copal_msg **m)
     if (cp_msg_has(*m, COPAL_OPT_BLOCK2))
         return CP_PASS;
     cp_fresh_limit_blocks(a, *m);
-    is_short = (*m)->payload.len <= block_wanted(x).size;
+    is_short = fits(x, *m);
     if (x->transfer != NULL && x->transfer->streams_in)
         cp_transfer_free(x); /* answered: nothing more is listened to */
     if (((*m)->flags & COPAL_STREAM_OUT) != 0)
@@ -212,8 +232,10 @@ static int next_of_stream(copal_exchange *x, struct cp_block_kept *o)
     cp_block_kept_touch(o);
     cp_answer_wire_adopt(stream, x);
     cp_fresh_limit_blocks(cp_answer_of(stream), t->sending);
-    b = block_wanted(stream); /* a PULL under way may have been for another */
+    /* A PULL under way may have been for another. */
+    b = block_wanted(stream, t->sending);
     t->size = b.size;
+    t->is_bert = b.is_bert;
     t->sent = cp_block_offset(b);
     if (!t->awaits_write && cp_block_stream_out_pull(stream) < 0)
         cp_exchange_fail(stream, COPAL_ENOMEM, NULL);

@@ -57,9 +57,13 @@ int cp_block_in_ask_next(copal_exchange *x)
     int err = m == NULL ? COPAL_ENOMEM : 0;
     struct cp_block b;
 
-    if (t->in_size > cp_transfer_own_size(x)) /* RFC 7959 2.4 */
+    if (t->in_size > cp_transfer_own_size(x)) { /* RFC 7959 2.4 */
         t->in_size = cp_transfer_own_size(x);
-    b = (struct cp_block){(uint32_t)(t->got / t->in_size), t->in_size, false};
+        t->in_bert = false;
+    }
+    b = (struct cp_block){.num = (uint32_t)(t->got / t->in_size),
+                          .size = t->in_size,
+                          .is_bert = t->in_bert};
     if (t->got / t->in_size > CP_BLOCK_MAX_NUM)
         err = COPAL_ELIMIT;
     if (err == 0) {
@@ -114,8 +118,7 @@ static int complete(copal_exchange *x, copal_msg **m)
 /* What is to be fetched stands in a body that no single message holds. */
 static bool is_long_fetch(const copal_exchange *x)
 {
-    return x->request->code == COPAL_FETCH &&
-           x->request->payload.len > cp_transfer_own_size(x);
+    return x->request->code == COPAL_FETCH && !cp_transfer_fits(x, x->request);
 }
 
 /* The whole body goes once more, and the answer comes from its beginning: a
@@ -198,14 +201,14 @@ static int take_block(copal_exchange *x, copal_msg **m, struct cp_block b)
     struct cp_transfer *t = x->transfer;
     uint64_t total = cp_msg_uint_or(*m, COPAL_OPT_SIZE2, 0);
 
-    if (cp_block_offset(b) != t->got ||
-        (b.more && (*m)->payload.len != b.size) || (*m)->payload.len > b.size)
+    if (cp_block_offset(b) != t->got || !cp_block_holds(b, (*m)->payload.len))
         return COPAL_EFORMAT;
     if (cp_block_resume_skip(x, m) != 0)
         return COPAL_ENOMEM;
     if (is_too_long(x, *m))
         return refuse_body(x);
     t->in_size = b.size;
+    t->in_bert = b.is_bert;
     if (total > 0)
         t->total = total;
     if (b.more && (*m)->payload.len == 0) /* the user has all of it already */
@@ -316,24 +319,22 @@ static bool asked_for(const copal_msg *request, struct cp_block b)
 
 int cp_block_in_response(copal_exchange *x, copal_msg **m)
 {
-    const struct cp_option *o = cp_msg_find(*m, COPAL_OPT_BLOCK2);
     bool streams = (x->request->flags & COPAL_STREAM_IN) != 0 &&
                    cp_code_class((*m)->code) == 2;
-    struct cp_block b = {0, 1024, false};
+    struct cp_block b = {.size = 1024, .is_bert = true}; /* of any length */
+    int has = cp_transfer_read_block(*m, COPAL_OPT_BLOCK2, &b);
 
-    if (o != NULL && cp_block_decode(cp_msg_option_value(*m, o), &b) != 0)
+    if (has < 0)
         return COPAL_EFORMAT;
     if (cp_ask_of(x)->came_by == &cp_ask_of(x)->sub &&
         (x->transfer == NULL || !x->transfer->asks))
         return CP_KEPT; /* of a state that is history by now */
     if (!is_notification(x) && ends_body(x, *m))
         return refused_amid(x, *m);
-    if (o == NULL)
-        b.size = (uint16_t)((*m)->payload.len <= 1024 ? 1024 : UINT16_MAX);
     if (x->transfer != NULL && x->transfer->is_rest &&
         x->transfer->head == NULL)
-        return begin_rest(x, m, b, o != NULL, streams);
-    if (o == NULL && !streams) { /* whole as it is */
+        return begin_rest(x, m, b, has > 0, streams);
+    if (has == 0 && !streams) { /* whole as it is */
         abandon(x);
         return CP_PASS;
     }

@@ -23,7 +23,7 @@ static int wish_with_last(copal_exchange *x, copal_msg *m, bool more)
     if (more || !wishes_size(m, size))
         return 0;
     return cp_msg_add_uint(m, COPAL_OPT_BLOCK2,
-                           cp_block_encode((struct cp_block){0, size, false}));
+                           cp_block_encode((struct cp_block){.size = size}));
 }
 
 copal_msg *cp_block_out_piece(copal_exchange *x, copal_bytes part, bool more)
@@ -35,7 +35,10 @@ copal_msg *cp_block_out_piece(copal_exchange *x, copal_bytes part, bool more)
     if (num > CP_BLOCK_MAX_NUM)
         return NULL;
     m = cp_transfer_block_of(t->sending, COPAL_OPT_BLOCK1,
-                             (struct cp_block){(uint32_t)num, t->size, more});
+                             (struct cp_block){.num = (uint32_t)num,
+                                               .size = t->size,
+                                               .more = more,
+                                               .is_bert = t->is_bert});
     if (m == NULL)
         return NULL;
     if (num > 0) {
@@ -59,9 +62,12 @@ static copal_msg *next_request_block(copal_exchange *x)
 {
     struct cp_transfer *t = x->transfer;
     copal_bytes body = t->sending->payload;
+    uint16_t span = cp_transfer_span(
+        x, t->sending,
+        (struct cp_block){.size = t->size, .is_bert = t->is_bert});
 
-    return cp_block_out_piece(x, cp_transfer_part_of(body, t->sent, t->size),
-                              t->sent + t->size < body.len);
+    return cp_block_out_piece(x, cp_transfer_part_of(body, t->sent, span),
+                              t->sent + span < body.len);
 }
 
 static int prefer_size(copal_msg **m, uint16_t size)
@@ -74,7 +80,7 @@ static int prefer_size(copal_msg **m, uint16_t size)
     if (asking == NULL)
         return COPAL_ENOMEM;
     if (cp_msg_add_uint(asking, COPAL_OPT_BLOCK2,
-                        cp_block_encode((struct cp_block){0, size, false}))) {
+                        cp_block_encode((struct cp_block){.size = size}))) {
         copal_msg_unref(asking);
         return COPAL_ENOMEM;
     }
@@ -84,16 +90,20 @@ static int prefer_size(copal_msg **m, uint16_t size)
 }
 
 /* x's body leaves in blocks, from its beginning or where it broke off. */
-static int begin(copal_exchange *x, copal_msg **m, bool pulls, uint16_t size)
+static int begin(copal_exchange *x, copal_msg **m, bool pulls,
+                 struct cp_block b)
 {
     struct cp_transfer *t = cp_transfer_get(x);
     copal_msg *first;
     int err = t == NULL ? COPAL_ENOMEM : cp_block_tag_begin(x, m);
 
+    if (err == 0 && b.size == 0)
+        err = COPAL_ELIMIT;
     if (err != 0)
         return err;
     t->sending = copal_msg_ref(*m);
-    t->size = cp_block_resume_size(x->request, size);
+    t->size = cp_block_resume_size(x->request, b.size);
+    t->is_bert = b.is_bert && t->size == b.size;
     t->sent = cp_block_resume_is_upload(x->request) ? x->request->resume_at : 0;
     t->pulls = pulls;
     t->total =
@@ -110,7 +120,6 @@ static int begin(copal_exchange *x, copal_msg **m, bool pulls, uint16_t size)
 
 int cp_block_out_request(copal_exchange *x, copal_msg **m)
 {
-    uint16_t size = cp_transfer_own_size(x);
     bool pulls = ((*m)->flags & COPAL_STREAM_OUT) != 0;
     bool goes_on = cp_block_resume_is_upload(x->request);
 
@@ -118,15 +127,14 @@ int cp_block_out_request(copal_exchange *x, copal_msg **m)
         return cp_block_resume_ask(x, m);
     if (!pulls && goes_on && x->request->resume_at >= (*m)->payload.len)
         return COPAL_EINVAL;
-    if (!pulls && !goes_on && (*m)->payload.len <= size)
-        return prefer_size(m, size);
-    return begin(x, m, pulls, size);
+    if (!pulls && !goes_on && cp_transfer_fits(x, *m))
+        return prefer_size(m, cp_transfer_own_size(x));
+    return begin(x, m, pulls, cp_transfer_first(x, *m));
 }
 
 int cp_block_out_again(copal_exchange *x)
 {
     copal_msg *m = cp_msg_derive(x->request);
-    uint16_t size = cp_transfer_own_size(x);
     int verdict;
 
     if (m == NULL)
@@ -134,7 +142,7 @@ int cp_block_out_again(copal_exchange *x)
     cp_msg_remove(m, COPAL_OPT_OBSERVE); /* it is registered by now */
     m->frozen = true;
     cp_block_tag_end(x);
-    verdict = begin(x, &m, false, size);
+    verdict = begin(x, &m, false, cp_transfer_first(x, m));
     if (verdict == CP_PASS)
         verdict = cp_block_out_send(x, m);
     copal_msg_unref(m);
@@ -157,7 +165,7 @@ static int try_in_blocks(copal_exchange *x, copal_msg *refusal, uint16_t size)
     while (size >= len)
         size /= 2;
     m = copal_msg_ref(x->request);
-    verdict = begin(x, &m, false, size);
+    verdict = begin(x, &m, false, (struct cp_block){.size = size});
     if (verdict == CP_PASS)
         verdict = cp_exchange_send_below(&cp_block, x, m);
     copal_msg_unref(m);
@@ -228,11 +236,9 @@ int cp_block_out_response(copal_exchange *x, copal_msg **m)
 {
     struct cp_transfer *t = x->transfer;
     bool is_success = cp_code_class((*m)->code) == 2;
-    const struct cp_option *o;
     struct cp_block b;
 
-    o = cp_msg_find(*m, COPAL_OPT_BLOCK1);
-    if (o == NULL || cp_block_decode(cp_msg_option_value(*m, o), &b) != 0)
+    if (cp_transfer_read_block(*m, COPAL_OPT_BLOCK1, &b) <= 0)
         b.size = 0;
     if (t == NULL && (*m)->code == COPAL_TOO_LARGE)
         return try_in_blocks(x, *m, b.size);
@@ -243,6 +249,7 @@ int cp_block_out_response(copal_exchange *x, copal_msg **m)
     t->awaits_answer = false;
     if (is_success && b.size != 0 && has_more_to_send(t)) {
         t->sent += t->last_len;
+        t->is_bert = t->is_bert && b.is_bert;
         if (b.size < t->size)
             t->size = b.size;
         cp_transfer_tell_progress(x, t->sent, t->total);
@@ -250,6 +257,7 @@ int cp_block_out_response(copal_exchange *x, copal_msg **m)
     }
     if ((*m)->code == COPAL_TOO_LARGE && b.size != 0 && t->sent == 0 &&
         b.size < t->size) {
+        t->is_bert = false;
         t->size = b.size;
         return send_next(x);
     }

@@ -218,3 +218,25 @@ void cp_block_partial_clear(struct cp_engine *e)
         cp_block_partial_free(
             cp_container_of(node, struct cp_block_partial, node));
 }
+
+static struct cp_block_partial *first_by(struct cp_engine *e,
+                                         const struct cp_link *link,
+                                         const struct cp_address *remote)
+{
+    uint64_t hash = cp_map_hash(&e->bodies.by_peer, remote, sizeof(*remote));
+    struct cp_map_node *n = cp_map_first(&e->bodies.by_peer, hash);
+
+    for (; n != NULL; n = cp_map_next(n))
+        if (cp_container_of(n, struct cp_block_partial, of_peer)->link == link)
+            return cp_container_of(n, struct cp_block_partial, of_peer);
+    return NULL;
+}
+
+void cp_block_partial_link_gone(struct cp_engine *e, const struct cp_link *link,
+                                const struct cp_address *remote)
+{
+    struct cp_block_partial *in;
+
+    while ((in = first_by(e, link, remote)) != NULL)
+        cp_block_partial_give_up(in, COPAL_ECLOSED, "the connection ended");
+}

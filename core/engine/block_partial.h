@@ -57,6 +57,10 @@ void cp_block_partial_give_up(struct cp_block_partial *in, int status,
                               const char *why);
 void cp_block_partial_free(struct cp_block_partial *in);
 
+/* The connection is over by which they came. */
+void cp_block_partial_link_gone(struct cp_engine *e, const struct cp_link *link,
+                                const struct cp_address *remote);
+
 /* The endpoint ends. */
 void cp_block_partial_clear(struct cp_engine *e);
 

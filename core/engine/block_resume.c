@@ -39,7 +39,7 @@ int cp_block_resume_ask(copal_exchange *x, copal_msg **m)
     cp_msg_remove(asking, COPAL_OPT_BLOCK2);
     err = cp_msg_add_uint(
         asking, COPAL_OPT_BLOCK2,
-        cp_block_encode((struct cp_block){(uint32_t)num, size, false}));
+        cp_block_encode((struct cp_block){.num = (uint32_t)num, .size = size}));
     if (err == 0 && (x->request->flags & COPAL_TELL_PROGRESS) != 0 &&
         !cp_msg_has(asking, COPAL_OPT_SIZE2)) /* asks for it: RFC 7959 4 */
         err = cp_msg_add_uint(asking, COPAL_OPT_SIZE2, 0);

@@ -11,8 +11,10 @@ int cp_block_stream_out_pull(copal_exchange *x)
         return COPAL_ENOMEM;
     t->awaits_write = true;
     t->pull_at = ev->offset = t->sent;
-    t->pull_size = t->size;
-    ev->want = t->size;
+    t->pull_size = cp_transfer_span(
+        x, t->sending,
+        (struct cp_block){.size = t->size, .is_bert = t->is_bert});
+    ev->want = t->pull_size;
     return CP_KEPT;
 }
 
@@ -40,12 +42,19 @@ static int write_answer(copal_exchange *x, copal_bytes piece, bool last)
     copal_msg *m;
     int err;
 
-    if (t->sent != t->pull_at || t->size != t->pull_size)
+    if (t->sent != t->pull_at ||
+        cp_transfer_span(
+            x, t->sending,
+            (struct cp_block){.size = t->size, .is_bert = t->is_bert}) !=
+            t->pull_size)
         return cp_block_stream_out_pull(x) < 0 ? COPAL_ENOMEM
                                                : 0; /* another is wanted */
     m = cp_transfer_block_of(
         t->sending, COPAL_OPT_BLOCK2,
-        (struct cp_block){(uint32_t)(t->sent / t->size), t->size, !last});
+        (struct cp_block){.num = (uint32_t)(t->sent / t->size),
+                          .size = t->size,
+                          .more = !last,
+                          .is_bert = t->is_bert});
     err = m == NULL ? COPAL_ENOMEM : cp_msg_copy_payload(m, piece);
     if (err == 0)
         err = cp_block_answer_echo(x, &m);
@@ -77,11 +86,11 @@ static int check_piece(const copal_exchange *x, copal_bytes piece, int last)
                       piece.len, t->pull_size);
     if (piece.data == NULL && piece.len > 0)
         return cp_why(x->mem, COPAL_EINVAL, "write: no bytes but a length");
-    if (t->pull_at / t->pull_size > CP_BLOCK_MAX_NUM)
+    if (t->pull_at / t->size > CP_BLOCK_MAX_NUM)
         return cp_why(x->mem, COPAL_ELIMIT,
                       "write: a body has at most 1048576 blocks, these are of "
                       "%u bytes; raise block_size",
-                      t->pull_size);
+                      t->size);
     return 0;
 }
 

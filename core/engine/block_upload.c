@@ -11,8 +11,10 @@ int cp_block_upload_continue(copal_exchange *x)
     int err = m == NULL ? COPAL_ENOMEM : 0;
 
     b.more = true;
-    if (b.size > own)
+    if (b.size > own) {
         b.size = own;
+        b.is_bert = false;
+    }
     if (err == 0)
         err = cp_msg_add_uint(m, COPAL_OPT_BLOCK1, cp_block_encode(b));
     if (err == 0)
@@ -147,7 +149,7 @@ int cp_block_upload_in(copal_exchange *x, copal_msg **m, int flags)
 
     if (!a->echoes_block)
         return cp_block_stream_in_request(x, m, NULL, true);
-    if ((b.more && (*m)->payload.len != b.size) || (*m)->payload.len > b.size)
+    if (!cp_block_holds(b, (*m)->payload.len))
         return cp_block_upload_refuse(x, NULL, COPAL_BAD_REQUEST,
                                       "payload and block differ");
     key = cp_bodies_key(e, a->link, &(*m)->path.remote, *m);

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "engine/block.h"
 #include "engine/cache.h"
+#include "engine/connection.h"
 #include "engine/counts.h"
 #include "engine/dedup.h"
 #include "engine/engine.h"
@@ -53,6 +54,7 @@ struct cp_engine {
         shared; /* struct cp_observe_share: leaders, by what they observe */
     struct cp_map peers;
     struct cp_rates rates;
+    struct cp_connections connections;
     uint16_t mids[CP_MID_COUNTERS];
     uint64_t group_next[CP_GROUP_COUNTERS]; /* us: answer_late.c */
     struct cp_dedup dedup;
@@ -85,6 +87,11 @@ void cp_engine_tell_time(struct cp_engine *e);
 int cp_engine_send(struct cp_engine *e, struct cp_link *link,
                    const struct cp_path *path, copal_bytes datagram,
                    bool again);
+
+/* A request that can be read. *m is the caller's reference and may be replaced;
+ * seen: its place in the dedup store, or NULL. */
+void cp_engine_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
+                       struct cp_seen *seen);
 
 /* A limit was hit: a counter and a trace line. */
 void cp_engine_limited(struct cp_engine *e, const char *limit);

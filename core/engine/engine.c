@@ -38,6 +38,7 @@ struct cp_engine *cp_engine_new(struct cp_driver *driver, uint64_t seed,
     cp_map_init(&e->shared, mem, &e->random);
     cp_map_init(&e->peers, mem, &e->random);
     cp_rates_init(e);
+    cp_connections_init(e);
     cp_dedup_init(&e->dedup, e);
     cp_observing_init(e);
     cp_bodies_init(e);
@@ -77,6 +78,7 @@ void cp_engine_end(struct cp_engine *e)
     cp_raw_clear(e);
     cp_observing_clear(e);
     end_all(e);
+    cp_connections_clear(e);
     cp_bodies_clear(e);
     end_all(e); /* what callbacks began meanwhile */
     cp_events_clear(e);
@@ -308,7 +310,7 @@ static bool has_bad_hop_limit(const copal_msg *m)
            (o->len != 1 || cp_bytes_uint(cp_msg_option_value(m, o)) == 0);
 }
 
-static void on_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
+void cp_engine_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
                        struct cp_seen *seen)
 {
     bool bad_hop_limit = has_bad_hop_limit(*m); /* which the check takes out */
@@ -353,7 +355,7 @@ static void on_message(struct cp_engine *e, struct cp_link *link,
     m->path = *path;
     m->scheme = (uint8_t)link->scheme;
     if (cp_code_is_request(h->code))
-        on_request(e, link, &m, seen);
+        cp_engine_request(e, link, &m, seen);
     else
         cp_ask_hear(e, link, &m, seen);
     copal_msg_unref(m);

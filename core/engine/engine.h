@@ -7,6 +7,7 @@
 #include "engine/driver.h"
 #include "engine/link.h"
 #include "engine/stage.h"
+#include "wire/stream.h"
 
 struct cp_engine;
 
@@ -62,6 +63,26 @@ void cp_engine_datagram(struct cp_engine *e, struct cp_link *link,
 void cp_engine_undelivered(struct cp_engine *e, struct cp_link *link,
                            const struct cp_path *path, copal_bytes quoted,
                            int status);
+
+/* A connection to path->remote is open, also its TLS and WebSocket; link, whose
+ * engine is e, is for it alone. The engine's first message is sent. Not 0:
+ * close it, and say nothing more of it. COPAL_ELIMIT: too many came
+ * (MAX_CONNECTIONS, ADDR_CONNECTIONS); COPAL_ECLOSED: e is closing;
+ * COPAL_ENOMEM. */
+int cp_engine_connected(struct cp_engine *e, struct cp_link *link,
+                        const struct cp_path *path, enum cp_framing framing,
+                        bool is_ours);
+
+/* Bytes came by link: any part of the stream, or one frame. */
+void cp_engine_bytes(struct cp_engine *e, struct cp_link *link,
+                     copal_bytes bytes);
+
+/* Room again, after is_blocked() was true. */
+void cp_engine_drained(struct cp_engine *e, struct cp_link *link);
+
+/* The connection is over; once for each that was connected. The link is not
+ * used any more. status: 0, or why. */
+void cp_engine_closed(struct cp_engine *e, struct cp_link *link, int status);
 
 /* A parameter of the endpoint (COPAL_P_SOCKET_BUFFER, ...). */
 int64_t cp_engine_param(const struct cp_engine *e, int param);

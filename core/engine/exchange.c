@@ -36,6 +36,7 @@ void cp_exchange_init(copal_exchange *x, struct cp_engine *e, bool is_ask,
     x->mem = e->mem;
     x->engine = e;
     x->request = copal_msg_ref(request);
+    cp_list_init(&x->of_connection);
     cp_list_append(&e->exchanges, &x->node);
     e->exchange_count++;
     e->stats.exchanges++;
@@ -82,6 +83,7 @@ void cp_exchange_retire(copal_exchange *x)
     x->is_live = false;
     x->over = true;
     e->exchange_count--;
+    cp_connection_part(x);
     cp_exchange_let_go(x);
 }
 

@@ -8,6 +8,7 @@
 #include "engine/stage.h"
 #include "wire/message.h"
 
+struct cp_connection;
 struct cp_transfer;
 
 struct copal_exchange {
@@ -21,10 +22,12 @@ struct copal_exchange {
     bool paused;
     uint32_t queued; /* events that are yet to be delivered */
     struct cp_mem *mem;
-    struct cp_engine *engine;     /* NULL: a husk, the endpoint is gone */
-    struct cp_list node;          /* in engine->exchanges while it has memory */
-    copal_msg *request;           /* as the user sees it */
-    struct cp_transfer *transfer; /* the block stage's; NULL: none */
+    struct cp_engine *engine; /* NULL: a husk, the endpoint is gone */
+    struct cp_list node;      /* in engine->exchanges while it has memory */
+    struct cp_connection *connection; /* what it goes by; NULL: datagrams */
+    struct cp_list of_connection;     /* in its exchanges */
+    copal_msg *request;               /* as the user sees it */
+    struct cp_transfer *transfer;     /* the block stage's; NULL: none */
 };
 
 /* Shared beginnings and ends. */

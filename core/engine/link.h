@@ -6,6 +6,7 @@
 #include "base/address.h"
 
 struct cp_link;
+struct cp_connection;
 struct cp_engine;
 
 struct cp_link_ops {
@@ -14,6 +15,11 @@ struct cp_link_ops {
                 copal_bytes data); /* copied now */
     /* Would what is sent now be lost here already? NULL: never. */
     bool (*is_blocked)(const struct cp_link *l);
+    /* Of connections, else NULL. What was sent leaves first, then it closes, and
+     * cp_engine_closed() is called later. */
+    void (*close)(struct cp_link *l);
+    /* Of connections, may be NULL: the peer's CSM came. */
+    void (*agreed)(struct cp_link *l);
 };
 
 struct cp_link {
@@ -21,6 +27,7 @@ struct cp_link {
     struct cp_engine *engine; /* hears what comes: cp_engine_datagram() */
     int scheme;               /* enum cp_scheme */
     bool is_simulated;        /* whom it reaches is as good as on loopback */
+    struct cp_connection *connection; /* the engine's; NULL: datagrams */
 };
 
 static inline bool cp_link_is_blocked(const struct cp_link *l)

@@ -18,6 +18,7 @@ bool cp_observe_ask_is_stale(const struct cp_ask *a, const copal_msg *m)
     uint64_t number = cp_msg_uint_or(m, COPAL_OPT_OBSERVE, UINT64_MAX);
 
     return a->is_observed && number != UINT64_MAX &&
+           a->x.connection == NULL && /* in order: RFC 8323 7.1 */
            cp_code_class(m->code) == 2 &&
            !is_fresher(a, (uint32_t)number, a->x.engine->now);
 }

@@ -100,6 +100,15 @@ struct cp_observer *cp_observer_add(struct cp_answer *a,
                                     const copal_msg *first);
 void cp_observer_free(struct cp_observer *o);
 
+/* A connection is over, or to be: who observes by it observes no more. RFC 8323
+ * 7.3. */
+void cp_observer_link_gone(struct cp_engine *e, const struct cp_link *link,
+                           const struct cp_address *remote);
+
+/* Does anybody observe by that connection? */
+bool cp_observer_of_link(struct cp_engine *e, const struct cp_link *link,
+                         const struct cp_address *remote);
+
 /* An error ends an observation. RFC 7641 4.2. */
 bool cp_observer_is_last(const copal_msg *m);
 
@@ -118,6 +127,9 @@ void cp_observer_tell(struct cp_observer *o, copal_msg *m);
 
 /* Sends m, now if nothing is under way. */
 void cp_observer_send(struct cp_observer *o, copal_msg *m);
+
+/* By a connection that can take more: what waits goes. */
+void cp_observer_drained(struct cp_observer *o);
 
 /* Its flight is over. */
 void cp_observer_flight_over(struct cp_flight *f, int status);

@@ -16,7 +16,7 @@ struct cp_telling {
 
 static size_t index_of_size(uint16_t size)
 {
-    return cp_block_encode((struct cp_block){0, size, false});
+    return cp_block_encode((struct cp_block){.size = size});
 }
 
 static copal_msg *first_of(struct cp_telling *t, uint16_t size)
@@ -46,7 +46,12 @@ static copal_msg *qfirst_of(struct cp_telling *t, uint16_t size)
 static copal_msg *part_of(struct cp_telling *t, struct cp_observer *o)
 {
     struct cp_engine *e = o->interest->engine;
-    copal_msg *m = qfirst_of(t, cp_qblock_notify_size(e, o->link, o->request));
+    copal_msg *m;
+
+    if (o->link->connection != NULL &&
+        cp_connection_takes(o->link, t->whole, o->request->token.len))
+        return t->whole;
+    m = qfirst_of(t, cp_qblock_notify_size(e, o->link, o->request));
 
     return m != NULL ? m : first_of(t, cp_observer_block_size(o, t->whole));
 }

@@ -51,7 +51,8 @@ void cp_observe_register_in(copal_exchange *x, const copal_msg *m)
     uint64_t value;
 
     if (block != NULL &&
-        cp_block_decode(cp_msg_option_value(m, block), &b) == 0 && b.num > 0)
+        cp_block_decode_bert(cp_msg_option_value(m, block), &b) == 0 &&
+        b.num > 0)
         return; /* only a whole state can be registered for: RFC 7959 2.6 */
     if (!cp_code_is_safe(m->code))
         return;

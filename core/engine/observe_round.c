@@ -28,7 +28,7 @@ static void tell_some(struct cp_interest *i)
         struct cp_observer *o = cp_container_of(cp_list_first(&i->untold),
                                                 struct cp_observer, place);
 
-        if (cp_link_is_blocked(o->link)) {
+        if (o->link->connection == NULL && cp_link_is_blocked(o->link)) {
             all->resume_at = i->engine->now + 1;
             return;
         }

@@ -140,3 +140,55 @@ struct cp_observer *cp_observer_add(struct cp_answer *a, const copal_msg *first)
     cp_map_put(&e->observing.by_peer, &o->of_peer, peer_hash);
     return o;
 }
+
+/* ---- By a connection ---- */
+
+static struct cp_observer *next_by(struct cp_map_node *n,
+                                   const struct cp_link *link)
+{
+    for (; n != NULL; n = cp_map_next(n)) {
+        struct cp_observer *o = cp_container_of(n, struct cp_observer, of_peer);
+
+        if (o->link == link)
+            return o;
+    }
+    return NULL;
+}
+
+static struct cp_observer *first_by(struct cp_engine *e,
+                                    const struct cp_link *link,
+                                    const struct cp_address *remote)
+{
+    return next_by(cp_map_first(&e->observing.by_peer,
+                                cp_map_hash(&e->observing.by_peer, remote,
+                                            sizeof(*remote))),
+                   link);
+}
+
+bool cp_observer_of_link(struct cp_engine *e, const struct cp_link *link,
+                         const struct cp_address *remote)
+{
+    return first_by(e, link, remote) != NULL;
+}
+
+void cp_observer_link_gone(struct cp_engine *e, const struct cp_link *link,
+                           const struct cp_address *remote)
+{
+    struct cp_observer *o;
+
+    while ((o = first_by(e, link, remote)) != NULL)
+        cp_observer_free(o);
+}
+
+void cp_engine_drained(struct cp_engine *e, struct cp_link *link)
+{
+    struct cp_observer *o, *after;
+
+    if (link->connection == NULL)
+        return;
+    o = first_by(e, link, &link->connection->path.remote);
+    for (; o != NULL; o = after) {
+        after = next_by(cp_map_next(&o->of_peer), link);
+        cp_observer_drained(o);
+    }
+}

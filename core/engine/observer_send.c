@@ -153,6 +153,31 @@ static void send_next(struct cp_observer *o, bool confirms)
         cp_qblock_notify_rest(e, o->link, o->request, o->state, plan.is_con);
 }
 
+/* What left by a connection arrives, so nothing of it is kept; and nothing is
+ * confirmed: RFC 8323 7.1. */
+static void send_by_connection(struct cp_observer *o)
+{
+    copal_msg *m;
+    int err = COPAL_ENOMEM;
+
+    if (o->next == NULL || cp_link_is_blocked(o->link))
+        return; /* of those that come meanwhile the newest waits */
+    m = as_of_now(o, o->next, o->next_at);
+    take_next(o);
+    if (m != NULL)
+        err = cp_connection_send(o->link, m, o->request->token);
+    copal_msg_unref(m);
+    copal_msg_unref(o->state);
+    o->state = NULL;
+    if (err != 0 || o->ends)
+        cp_observer_free(o);
+}
+
+void cp_observer_drained(struct cp_observer *o)
+{
+    send_by_connection(o);
+}
+
 /* One notification is under way to an observer, which of a non-confirmable one
  * is so for a round trip; of those that come meanwhile the newest waits. RFC
  * 7641 4.5.1, 4.5.2. */
@@ -163,7 +188,9 @@ void cp_observer_send(struct cp_observer *o, copal_msg *m)
     copal_msg_unref(o->next);
     o->next = copal_msg_ref(m);
     o->next_at = o->interest->engine->now;
-    if (o->flight.state == CP_IDLE || o->flight.state == CP_SENT)
+    if (o->link->connection != NULL)
+        send_by_connection(o);
+    else if (o->flight.state == CP_IDLE || o->flight.state == CP_SENT)
         send_next(o, false);
 }
 

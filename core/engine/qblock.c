@@ -1,4 +1,5 @@
 #include "engine/qblock_core.h"
+#include "wire/uri.h"
 #include "engine/transfer.h"
 #include "wire/missing.h"
 
@@ -27,7 +28,7 @@ unsigned cp_qblock_refused(struct cp_engine *e, const copal_msg *request)
 
     if (!has_qblock(request))
         return 0;
-    return has_block(request) ||
+    return has_block(request) || cp_scheme_is_stream(request->scheme) ||
                    cp_params_get(p, NULL, cp_params_uri_back(p, request),
                                  COPAL_P_Q_BLOCK) == 0
                ? first_of(request)
@@ -196,6 +197,7 @@ static bool is_offered(const copal_exchange *x, const copal_msg *m)
 
     return !a->qblock_off && !a->is_farewell && (m->flags & otherwise) == 0 &&
            a->group == NULL && a->member_of == NULL && !has_block(m) &&
+           a->way.link->connection == NULL && /* RFC 9177 3.1 */
            !m->resumed && !has_qblock(m) && m->code != COPAL_DELETE &&
            cp_exchange_param(x, COPAL_P_Q_BLOCK) != 0 &&
            cp_qblock_peer_support(x->engine, &a->way) != CP_QBLOCK_REFUSED;
@@ -217,7 +219,7 @@ static int probe(copal_exchange *x)
         err = cp_msg_add(m, COPAL_OPT_URI_PATH, cp_bytes_of_text("core"));
     if (err == 0)
         err = cp_msg_add_uint(m, COPAL_OPT_Q_BLOCK2,
-                              cp_block_encode((struct cp_block){0, 16, false}));
+                              cp_block_encode((struct cp_block){.size = 16}));
     q->probes = true;
     if (err == 0)
         err = cp_qblock_ask_send(q, m, 0);
@@ -227,7 +229,7 @@ static int probe(copal_exchange *x)
 
 static int ask_for_whole(copal_exchange *x, copal_msg **m)
 {
-    struct cp_block b = {0, cp_transfer_own_size(x), true};
+    struct cp_block b = {.size = cp_transfer_own_size(x), .more = true};
     copal_msg *asking = cp_transfer_block_of(*m, COPAL_OPT_Q_BLOCK2, b);
 
     if (asking == NULL)

@@ -113,7 +113,8 @@ static int keep(struct cp_qblock_answer *q, const copal_msg *request)
 
 static copal_msg *part_of(const struct cp_qblock_answer *q, uint32_t num)
 {
-    struct cp_block b = {num, q->size, num + 1 < q->count};
+    struct cp_block b = {
+        .num = num, .size = q->size, .more = num + 1 < q->count};
     copal_msg *m = cp_transfer_block_of(q->whole, COPAL_OPT_Q_BLOCK2, b);
 
     if (m == NULL)
@@ -491,8 +492,9 @@ copal_msg *cp_qblock_notify_first(const copal_msg *m, uint16_t size)
     copal_msg *whole = make_whole(m), *first = NULL;
 
     if (whole != NULL)
-        first = cp_transfer_block_of(whole, COPAL_OPT_Q_BLOCK2,
-                                     (struct cp_block){0, size, true});
+        first =
+            cp_transfer_block_of(whole, COPAL_OPT_Q_BLOCK2,
+                                 (struct cp_block){.size = size, .more = true});
     if (first != NULL) {
         cp_msg_borrow_payload(first, whole,
                               cp_transfer_part_of(whole->payload, 0, size));

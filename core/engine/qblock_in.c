@@ -55,7 +55,8 @@ static int add_wish(copal_msg *m, const struct cp_qblock_ask *q, uint32_t num,
 {
     return cp_msg_add_uint(
         m, COPAL_OPT_Q_BLOCK2,
-        cp_block_encode((struct cp_block){num, q->body.size, and_more}));
+        cp_block_encode((struct cp_block){
+            .num = num, .size = q->body.size, .more = and_more}));
 }
 
 /* All blocks from the first one to the end of its set are named by that one and

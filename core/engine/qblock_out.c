@@ -22,7 +22,8 @@ void cp_qblock_out_stop(struct cp_qblock_ask *q)
 static copal_msg *block_of(struct cp_qblock_ask *q, uint32_t num)
 {
     copal_bytes body = q->sending->payload;
-    struct cp_block b = {num, q->size, num + 1 < q->count};
+    struct cp_block b = {
+        .num = num, .size = q->size, .more = num + 1 < q->count};
     copal_msg *m = cp_transfer_block_of(q->sending, COPAL_OPT_Q_BLOCK1, b);
 
     if (m == NULL)

@@ -67,7 +67,8 @@ static void tell(struct cp_qblock_upload *q, copal_msg *m, int err)
 
 static void tell_to_continue(struct cp_qblock_upload *q)
 {
-    struct cp_block b = {q->body.end - 1, q->body.size, true};
+    struct cp_block b = {
+        .num = q->body.end - 1, .size = q->body.size, .more = true};
     copal_msg *m = cp_msg_new(q->in->engine->mem, COPAL_CONTINUE, 0);
 
     tell(q, m,

@@ -37,8 +37,14 @@ static int send_by(struct raw *r)
             "non=true, --non)",
             r->host);
     }
-    way->path.hops = (uint8_t)param(r, COPAL_P_HOPS);
     cp_random_bytes(&e->random, token, sizeof(token));
+    if (way->link->connection != NULL) {
+        cp_buf_free(&out);
+        cp_engine_wake(e);
+        return cp_connection_send(way->link, m,
+                                  cp_bytes(token, m->code == 0 ? 0 : 8));
+    }
+    way->path.hops = (uint8_t)param(r, COPAL_P_HOPS);
     err = cp_datagram_encode(m, is_con ? CP_CON : CP_NON,
                              cp_peer_next_mid(e, &way->path.remote),
                              cp_bytes(token, m->code == 0 ? 0 : 8), &out);

@@ -75,6 +75,39 @@ static void put_message(struct cp_buf *b, const copal_msg *m)
     cp_put_text(b, "\"");
 }
 
+static void put_head(struct cp_buf *b, const struct cp_engine *e,
+                     enum cp_trace_way way, const struct cp_link *link,
+                     const struct cp_path *path)
+{
+    cp_put_format(b, "{\"t\":%llu,\"ev\":\"%s\",", (unsigned long long)e->now,
+                  ways[way]);
+    put_peer(b, link, path);
+}
+
+/* m NULL: it could not be read; h NULL: it was no datagram. */
+static void put_body(struct cp_buf *b, const struct cp_header *h,
+                     const copal_msg *m, copal_bytes bytes)
+{
+    if (m == NULL) {
+        cp_put_format(b, "\"malformed\":true,\"len\":%zu,\"hex\":\"",
+                      bytes.len);
+        cp_put_hex(b, bytes);
+        cp_put_text(b, "\"}");
+        return;
+    }
+    if (h != NULL)
+        cp_put_format(b, "\"type\":\"%s\",", types[h->type]);
+    cp_put_format(b, "\"code\":\"%u.%02u\",", cp_code_class(m->code),
+                  cp_code_detail(m->code));
+    if (h != NULL)
+        cp_put_format(b, "\"mid\":%u,", h->mid);
+    cp_put_text(b, "\"token\":\"");
+    cp_put_hex(b, m->token);
+    cp_put_format(b, "\",\"len\":%zu", bytes.len);
+    put_message(b, m);
+    cp_put_text(b, "}");
+}
+
 void cp_trace_datagram(struct cp_engine *e, enum cp_trace_way way,
                        struct cp_link *link, const struct cp_path *path,
                        copal_bytes datagram)
@@ -87,28 +120,49 @@ void cp_trace_datagram(struct cp_engine *e, enum cp_trace_way way,
         e->tap.fn(e->tap.user, path, datagram, way != CP_TRACE_IN);
     if ((e->trace & COPAL_TRACE_WIRE) == 0)
         return;
+    if (cp_header_read(datagram, &h) == 0)
+        (void)cp_datagram_decode(e->mem, &h, &m);
     b = cp_buf_new(e->mem);
-    cp_put_format(&b, "{\"t\":%llu,\"ev\":\"%s\",", (unsigned long long)e->now,
-                  ways[way]);
-    put_peer(&b, link, path);
-    if (cp_header_read(datagram, &h) == 0 &&
-        cp_datagram_decode(e->mem, &h, &m) == 0) {
-        cp_put_format(&b, "\"type\":\"%s\",\"code\":\"%u.%02u\",\"mid\":%u,",
-                      types[h.type], cp_code_class(h.code),
-                      cp_code_detail(h.code), h.mid);
-        cp_put_text(&b, "\"token\":\"");
-        cp_put_hex(&b, h.token);
-        cp_put_format(&b, "\",\"len\":%zu", datagram.len);
-        put_message(&b, m);
-        copal_msg_unref(m);
-    } else {
-        cp_put_format(&b, "\"malformed\":true,\"len\":%zu,\"hex\":\"",
-                      datagram.len);
-        cp_put_hex(&b, datagram);
-        cp_put_text(&b, "\"");
-    }
-    cp_put_text(&b, "}");
+    put_head(&b, e, way, link, path);
+    put_body(&b, &h, m, datagram);
     tell(e, &b);
+    copal_msg_unref(m);
+}
+
+/* As a datagram, which is what captures are made of. */
+static void tap(struct cp_engine *e, enum cp_trace_way way,
+                const struct cp_connection *c, const copal_msg *m)
+{
+    struct cp_buf b = cp_buf_new(e->mem);
+    copal_bytes datagram;
+
+    if (cp_datagram_encode(m, CP_NON, 0, m->token, &b) == 0 &&
+        cp_buf_finish(&b, &datagram) == 0)
+        e->tap.fn(e->tap.user, &c->path, datagram, way != CP_TRACE_IN);
+    cp_buf_free(&b);
+}
+
+void cp_trace_message(struct cp_engine *e, enum cp_trace_way way,
+                      const struct cp_connection *c, copal_bytes bytes)
+{
+    bool is_traced = (e->trace & COPAL_TRACE_WIRE) != 0;
+    struct cp_frame f;
+    copal_msg *m = NULL;
+    struct cp_buf b;
+
+    if (e->tap.fn == NULL && !is_traced)
+        return;
+    if (cp_frame_read(bytes, c->framing, &f) == 0)
+        (void)cp_frame_decode(e->mem, &f, &m);
+    if (e->tap.fn != NULL && m != NULL)
+        tap(e, way, c, m);
+    if (is_traced) {
+        b = cp_buf_new(e->mem);
+        put_head(&b, e, way, c->link, &c->path);
+        put_body(&b, NULL, m, bytes);
+        tell(e, &b);
+    }
+    copal_msg_unref(m);
 }
 
 void cp_trace_state(struct cp_engine *e, const char *ev, const char *what)

@@ -19,6 +19,10 @@ void cp_trace_datagram(struct cp_engine *e, enum cp_trace_way way,
                        struct cp_link *link, const struct cp_path *path,
                        copal_bytes datagram);
 
+/* A message crossed a connection: the same without type and message id. */
+void cp_trace_message(struct cp_engine *e, enum cp_trace_way way,
+                      const struct cp_connection *c, copal_bytes bytes);
+
 /* Something changed within: {"t":12,"ev":"limit","what":"max_peers"}. */
 void cp_trace_state(struct cp_engine *e, const char *ev, const char *what);
 

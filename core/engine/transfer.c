@@ -1,4 +1,5 @@
 #include "engine/transfer.h"
+#include "wire/uri.h"
 
 struct cp_transfer *cp_transfer_get(copal_exchange *x)
 {
@@ -28,6 +29,68 @@ void cp_transfer_free(copal_exchange *x)
 uint16_t cp_transfer_own_size(const copal_exchange *x)
 {
     return cp_block_fit((uint64_t)cp_exchange_param(x, COPAL_P_BLOCK_SIZE));
+}
+
+struct cp_link *cp_transfer_link(const copal_exchange *x)
+{
+    return x->is_ask ? cp_container_of(x, struct cp_ask, x)->way.link
+                     : cp_container_of(x, struct cp_answer, x)->link;
+}
+
+static bool is_connected(const struct cp_link *link)
+{
+    return link != NULL && link->connection != NULL;
+}
+
+bool cp_transfer_fits(const copal_exchange *x, const copal_msg *m)
+{
+    const struct cp_link *link = cp_transfer_link(x);
+
+    if (!is_connected(link))
+        return m->payload.len <= cp_transfer_own_size(x);
+    return cp_connection_takes(
+        link, m, x->is_ask ? CP_TOKEN_LEN : x->request->token.len);
+}
+
+struct cp_block cp_transfer_first(const copal_exchange *x, const copal_msg *m)
+{
+    const struct cp_link *link = cp_transfer_link(x);
+    struct cp_block b = {.size = cp_transfer_own_size(x)};
+    uint16_t most;
+
+    if (!is_connected(link))
+        return b;
+    most = cp_connection_block(link, m);
+    b.is_bert = b.size == CP_BLOCK_MAX_SIZE && most > CP_BLOCK_MAX_SIZE;
+    if (most < b.size)
+        b.size = most;
+    return b;
+}
+
+uint16_t cp_transfer_span(const copal_exchange *x, const copal_msg *m,
+                          struct cp_block b)
+{
+    uint16_t most;
+
+    if (!b.is_bert)
+        return b.size;
+    most = cp_connection_block(cp_transfer_link(x), m);
+    return most > b.size ? most : b.size;
+}
+
+int cp_transfer_read_block(const copal_msg *m, unsigned option,
+                           struct cp_block *b)
+{
+    const struct cp_option *o = cp_msg_find(m, option);
+    copal_bytes value;
+    int err;
+
+    if (o == NULL)
+        return 0;
+    value = cp_msg_option_value(m, o);
+    err = cp_scheme_is_stream(m->scheme) ? cp_block_decode_bert(value, b)
+                                         : cp_block_decode(value, b);
+    return err == 0 ? 1 : err;
 }
 
 void cp_transfer_tell_progress(copal_exchange *x, uint64_t offset,

@@ -20,6 +20,7 @@ struct cp_transfer {
     uint64_t sent;      /* bytes acknowledged, or where to pull from */
     uint64_t total;     /* of the whole body; 0: unknown */
     uint16_t size;      /* of blocks out */
+    bool is_bert;       /* several of them at once */
     uint32_t last_len;  /* bytes of the block under way */
     bool pulls;         /* the body comes by copal_write() */
     bool awaits_write;
@@ -39,6 +40,7 @@ struct cp_transfer {
     uint64_t from; /* what is before this the user has already */
     bool is_rest;  /* the whole begins elsewhere: copal_msg_resume() */
     uint16_t in_size;
+    bool in_bert;
     bool streams_in;
     bool asks;      /* a later block was asked for */
     bool owes_next; /* the block before was handed to the user */
@@ -57,6 +59,26 @@ void cp_transfer_free(copal_exchange *x);
 
 /* The size of x's blocks as it prefers them. */
 uint16_t cp_transfer_own_size(const copal_exchange *x);
+
+/* What x goes by; NULL: nothing yet, or it was asked from within. */
+struct cp_link *cp_transfer_link(const copal_exchange *x);
+
+/* Would m go in one piece: as long as a block, or as any message that the other
+ * end of a connection takes? */
+bool cp_transfer_fits(const copal_exchange *x, const copal_msg *m);
+
+/* The first block of m as x prefers it; by a connection BERT, where it helps.
+ * size 0: the other end takes none. */
+struct cp_block cp_transfer_first(const copal_exchange *x, const copal_msg *m);
+
+/* Bytes of m's body that go with b. */
+uint16_t cp_transfer_span(const copal_exchange *x, const copal_msg *m,
+                          struct cp_block b);
+
+/* Block1 or Block2 of a message that came. 0: it has none; 1: read;
+ * COPAL_EFORMAT: no block, or BERT in a datagram (RFC 7959 2.2). */
+int cp_transfer_read_block(const copal_msg *m, unsigned option,
+                           struct cp_block *b);
 
 void cp_transfer_tell_progress(copal_exchange *x, uint64_t offset,
                                uint64_t total);

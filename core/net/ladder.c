@@ -165,6 +165,13 @@ static void put_target(struct cp_buf *b, const copal_msg *m)
         }
 }
 
+static int read_block(const copal_msg *m, copal_bytes value,
+                      struct cp_block *block)
+{
+    return cp_scheme_is_stream(m->scheme) ? cp_block_decode_bert(value, block)
+                                          : cp_block_decode(value, block);
+}
+
 static void put_block(struct cp_buf *b, const copal_msg *m, unsigned option,
                       const char *name)
 {
@@ -173,10 +180,10 @@ static void put_block(struct cp_buf *b, const copal_msg *m, unsigned option,
     for (size_t i = 0; i < m->option_count; i++) {
         if (m->options[i].number != option)
             continue;
-        if (cp_block_decode(cp_msg_option_value(m, &m->options[i]), &block) ==
-            0)
-            cp_put_format(b, " %s:%u/%d/%u", name, (unsigned)block.num,
-                          block.more, (unsigned)block.size);
+        if (read_block(m, cp_msg_option_value(m, &m->options[i]), &block) == 0)
+            cp_put_format(b, " %s:%u/%d/%u%s", name, (unsigned)block.num,
+                          block.more, (unsigned)block.size,
+                          block.is_bert ? "+" : "");
         else
             cp_put_format(b, " %s:?", name);
     }

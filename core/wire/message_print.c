@@ -104,9 +104,11 @@ static bool put_block(struct cp_buf *b, unsigned option, copal_bytes value)
     if (option != COPAL_OPT_BLOCK1 && option != COPAL_OPT_BLOCK2 &&
         option != COPAL_OPT_Q_BLOCK1 && option != COPAL_OPT_Q_BLOCK2)
         return false;
-    if (cp_block_decode(value, &block) != 0)
+    if (cp_block_decode_bert(value, &block) != 0)
         return false;
     cp_put_format(b, "%u/%d/%u", (unsigned)block.num, block.more, block.size);
+    if (block.is_bert)
+        cp_put_text(b, "+"); /* and as many more as the message holds */
     return true;
 }
 

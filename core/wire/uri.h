@@ -19,6 +19,12 @@ enum cp_scheme {
 const char *cp_scheme_name(int scheme);
 uint16_t cp_scheme_port(int scheme);
 
+/* By a connection, which loses and doubles nothing. RFC 8323. */
+static inline bool cp_scheme_is_stream(int scheme)
+{
+    return scheme >= CP_COAP_TCP;
+}
+
 /* Views into the text, still percent-encoded. */
 struct cp_uri {
     int scheme;        /* enum cp_scheme */

@@ -396,9 +396,10 @@ static void add_block(copal_msg *m, int option, const char *text)
     unsigned num, more, size;
 
     assert_int_equal(sscanf(text, "%u/%u/%u", &num, &more, &size), 3);
-    copal_msg_add_uint(
-        m, option,
-        cp_block_encode((struct cp_block){num, (uint16_t)size, more != 0}));
+    copal_msg_add_uint(m, option,
+                       cp_block_encode((struct cp_block){.num = num,
+                                                         .size = (uint16_t)size,
+                                                         .more = more != 0}));
 }
 
 static void add_hex(copal_msg *m, int option, const char *hex)

@@ -107,12 +107,18 @@ static void a_block_fits_its_place_or_not(void **state)
 
     (void)state;
     assert_int_equal(cp_qblock_body_open(&b, mem, 100, 64), 0);
-    assert_true(cp_qblock_body_fits(&b, (struct cp_block){0, 64, true}, 64));
-    assert_true(cp_qblock_body_fits(&b, (struct cp_block){1, 64, false}, 36));
-    assert_false(cp_qblock_body_fits(&b, (struct cp_block){0, 64, false}, 64));
-    assert_false(cp_qblock_body_fits(&b, (struct cp_block){1, 64, false}, 37));
-    assert_false(cp_qblock_body_fits(&b, (struct cp_block){2, 64, false}, 0));
-    assert_false(cp_qblock_body_fits(&b, (struct cp_block){0, 32, true}, 32));
+    assert_true(cp_qblock_body_fits(
+        &b, (struct cp_block){.num = 0, .size = 64, .more = true}, 64));
+    assert_true(cp_qblock_body_fits(
+        &b, (struct cp_block){.num = 1, .size = 64, .more = false}, 36));
+    assert_false(cp_qblock_body_fits(
+        &b, (struct cp_block){.num = 0, .size = 64, .more = false}, 64));
+    assert_false(cp_qblock_body_fits(
+        &b, (struct cp_block){.num = 1, .size = 64, .more = false}, 37));
+    assert_false(cp_qblock_body_fits(
+        &b, (struct cp_block){.num = 2, .size = 64, .more = false}, 0));
+    assert_false(cp_qblock_body_fits(
+        &b, (struct cp_block){.num = 0, .size = 32, .more = true}, 32));
     cp_qblock_body_free(&b);
     assert_int_equal(cp_qblock_body_open(&b, mem, UINT64_C(1) << 31, 1024),
                      COPAL_EFORMAT);

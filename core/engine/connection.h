@@ -1,0 +1,102 @@
+/* One reliable connection: TCP, or WebSocket over it, with or without TLS
+ * below. Messages need no ids, no repeats and no acknowledgements there; what
+ * the two ends have to tell each other instead goes by signals. RFC 8323. */
+#ifndef CP_ENGINE_CONNECTION_H
+#define CP_ENGINE_CONNECTION_H
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "engine/link.h"
+#include "wire/message.h"
+#include "wire/stream.h"
+
+struct cp_engine;
+
+/* What one end says that it takes. RFC 8323 5.3, RFC 8974 2.2.1. */
+struct cp_capabilities {
+    uint64_t max_message; /* bytes of a whole message */
+    uint32_t max_token;   /* bytes */
+    bool block_wise;
+};
+
+struct cp_connection {
+    struct cp_engine *engine;
+    struct cp_link *link;
+    struct cp_path path;
+    struct cp_list node; /* in connections.all */
+    struct cp_map_node
+        of_address;           /* in connections.by_address: accepted ones */
+    struct cp_list exchanges; /* of both roles, that go by it */
+    struct cp_timer timer;
+    struct cp_buf in; /* the beginning of a message that is not all there */
+    enum cp_framing framing;
+    struct cp_capabilities peer;
+    uint64_t opened_at, heard_at, begun_at; /* begun: the first byte of in */
+    uint64_t pinged_at;    /* ms; 0: no Ping of our own is unanswered */
+    uint64_t signals_paid; /* ms: the flood of signals is over then */
+    uint8_t custody[8];    /* token of a Ping that waits for its Pong */
+    uint8_t custody_len;
+    bool owes_custody;
+    bool is_ours;     /* we opened it */
+    bool heard_csm;   /* the peer's first */
+    bool is_released; /* one of the ends begins nothing new by it */
+    bool is_closing;  /* the link was told to close */
+};
+
+struct cp_connections {
+    struct cp_list all;
+    struct cp_map by_address; /* the peer's, its port aside */
+    size_t accepted;
+};
+
+void cp_connections_init(struct cp_engine *e);
+void cp_connections_clear(struct cp_engine *e);
+
+/* Sends m under token. COPAL_ECLOSED: it is closing; COPAL_ELIMIT: longer than
+ * the peer takes; COPAL_ENOMEM; or that of the link. */
+int cp_connection_send(struct cp_link *link, const copal_msg *m,
+                       copal_bytes token);
+
+/* Would m, under a token of that length, be taken in one piece? */
+bool cp_connection_takes(const struct cp_link *link, const copal_msg *m,
+                         size_t token_len);
+
+/* Bytes of the largest block under m's options: 1024, or a multiple of it where
+ * the peer takes more (BERT, RFC 8323 6); 0: it takes no blocks at all. */
+uint16_t cp_connection_block(const struct cp_link *link, const copal_msg *m);
+
+/* x goes by link from now on, if that is a connection: it ends with it. */
+void cp_connection_join(copal_exchange *x, struct cp_link *link);
+/* It does not any more, or is over. */
+void cp_connection_part(copal_exchange *x);
+
+/* The link is closed once what was sent has left. Nothing more is heard. */
+void cp_connection_close(struct cp_connection *c);
+
+/* What is due now, and when something will be next. */
+void cp_connection_schedule(struct cp_connection *c);
+
+/* ---- signal.c ---- */
+
+/* Our first message. RFC 8323 5.3. */
+int cp_signal_csm(struct cp_connection *c);
+
+/* m, of class 7, came. RFC 8323 5. */
+void cp_signal_hear(struct cp_connection *c, copal_msg *m);
+
+/* A Ping with that token. RFC 8323 5.4. */
+int cp_signal_ping(struct cp_connection *c, copal_bytes token);
+
+/* Nothing new will be begun; the peer closes when it has what it waits for. RFC
+ * 8323 5.5. */
+void cp_signal_release(struct cp_connection *c);
+
+/* Says why, and closes. bad_csm: the option of a CSM, or 0. RFC 8323 5.6. */
+void cp_signal_abort(struct cp_connection *c, unsigned bad_csm,
+                     const char *why);
+
+/* Everything that came before a Ping with Custody is dealt with. */
+void cp_signal_settle(struct cp_connection *c);
+
+#endif
