@@ -139,6 +139,7 @@ int copal_close(copal *c, uint64_t ms)
         if (observes(x))
             copal_cancel(x);
     }
+    cp_connections_release(e);
     cp_timer_start(&e->timers, &c->close_timer, e->now + ms, on_close_timer);
     cp_engine_wake(e);
     return 0;

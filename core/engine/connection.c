@@ -34,7 +34,7 @@ static uint64_t address_hash(struct cp_engine *e, const struct cp_address *from)
 }
 
 /* The chain is as long as the limit at most. */
-static bool has_room(struct cp_engine *e, const struct cp_address *from)
+bool cp_engine_may_accept(struct cp_engine *e, const struct cp_address *from)
 {
     const int64_t *p = e->params.value;
     struct cp_map_node *n =
@@ -63,7 +63,7 @@ int cp_engine_connected(struct cp_engine *e, struct cp_link *link,
 
     if (e->ending || (e->closing && !is_ours))
         return COPAL_ECLOSED;
-    if (!is_ours && !has_room(e, &path->remote))
+    if (!is_ours && !cp_engine_may_accept(e, &path->remote))
         return COPAL_ELIMIT;
     c = cp_zalloc(e->mem, sizeof(*c));
     if (c == NULL)
@@ -145,6 +145,24 @@ void cp_engine_closed(struct cp_engine *e, struct cp_link *link, int status)
     }
     link->connection = NULL;
     cp_free(e->mem, c);
+}
+
+bool cp_engine_may_ask(const struct cp_link *link)
+{
+    return link->connection != NULL && !link->connection->is_released;
+}
+
+void cp_connections_release(struct cp_engine *e)
+{
+    list_each (node, after, &e->connections.all) {
+        struct cp_connection *c =
+            cp_container_of(node, struct cp_connection, node);
+
+        if (!c->is_released)
+            cp_signal_release(c);
+        if (cp_list_empty(&c->exchanges))
+            cp_connection_close(c);
+    }
 }
 
 void cp_connections_clear(struct cp_engine *e)

@@ -53,6 +53,10 @@ struct cp_connections {
 void cp_connections_init(struct cp_engine *e);
 void cp_connections_clear(struct cp_engine *e);
 
+/* Nothing new is begun by any; each closes when nothing is left to answer. RFC
+ * 8323 5.5. */
+void cp_connections_release(struct cp_engine *e);
+
 /* Sends m under token. COPAL_ECLOSED: it is closing; COPAL_ELIMIT: longer than
  * the peer takes; COPAL_ENOMEM; or that of the link. */
 int cp_connection_send(struct cp_link *link, const copal_msg *m,

@@ -64,6 +64,10 @@ void cp_engine_undelivered(struct cp_engine *e, struct cp_link *link,
                            const struct cp_path *path, copal_bytes quoted,
                            int status);
 
+/* Is there room for one more connection from there? (MAX_CONNECTIONS,
+ * ADDR_CONNECTIONS) */
+bool cp_engine_may_accept(struct cp_engine *e, const struct cp_address *from);
+
 /* A connection to path->remote is open, also its TLS and WebSocket; link, whose
  * engine is e, is for it alone. The engine's first message is sent. Not 0:
  * close it, and say nothing more of it. COPAL_ELIMIT: too many came
@@ -79,6 +83,10 @@ void cp_engine_bytes(struct cp_engine *e, struct cp_link *link,
 
 /* Room again, after is_blocked() was true. */
 void cp_engine_drained(struct cp_engine *e, struct cp_link *link);
+
+/* May a request of ours go by the connection: neither end is about to close it.
+ * RFC 8323 5.5. */
+bool cp_engine_may_ask(const struct cp_link *link);
 
 /* The connection is over; once for each that was connected. The link is not
  * used any more. status: 0, or why. */

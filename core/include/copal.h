@@ -351,10 +351,16 @@ COPAL_API int copal_number(copal_registry r, const char *name);
  * answers to the requests of one group are not sent (RFC 7252 11.3).
  *
  * LOG_BURST, LOG_RATE: copal_log_due().
+ * Connections (RFC 8323): MAX_MESSAGE is what one of the other end's may have
+ * with its header, and what is said in the CSM. Those that others open count
+ * against MAX_CONNECTIONS and ADDR_CONNECTIONS; one is cut off without a CSM
+ * within 10 s, when a message takes more than 30 s, after more than ten signals
+ * a second for long, and when more than 256 KiB wait to be sent; it is released
+ * when nothing came for 600 s and nobody observes by it. After KEEPALIVE ms of
+ * silence either end is asked by a Ping, and given up 30 s later.
  *
  * Not built in yet, so that any value but the default gives ENOTSUP:
- * KEEPALIVE, RECORD_MEMORY, MAX_MESSAGE, MAX_CONNECTIONS, ADDR_CONNECTIONS,
- * MAX_HANDSHAKES.
+ * RECORD_MEMORY.
  *
  * X(name, number, default, where, what) */
 /* clang-format off */
@@ -372,7 +378,7 @@ COPAL_API int copal_number(copal_registry r, const char *name);
     X(CONGESTION,      11,       0, "ES",  "0: RFC 7252; 1: CoCoA")           \
     X(SILENCE,         12,       0, "ESM", "ms; of a watch; 0: by Max-Age")   \
     X(IGNORE_ICMP,     13,       0, "ESM", "1: a refused port is no verdict") \
-    X(KEEPALIVE,       14,       0, "ES",  "ms between pings; 0: none")       \
+    X(KEEPALIVE,       14,       0, "E",   "ms of silence, then Ping; 0: none")\
     X(HOPS,            15,       0, "ESM", "IP hop limit; 0: the system's")   \
     X(INTERFACE,       16,       0, "EM",  "its index; 0: the system's")      \
     X(SOCKET_BUFFER,   17, 4194304, "E",   "bytes asked for, each way")       \

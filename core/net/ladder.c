@@ -271,6 +271,15 @@ static void put_payload(struct cp_buf *b, const copal_msg *m)
     cp_put_text(b, shown.len < payload.len ? "\"..." : "\"");
 }
 
+static void put_rest(struct cp_buf *b, const copal_msg *m)
+{
+    if (cp_code_is_request(m->code))
+        put_target(b, m);
+    if (cp_code_class(m->code) < 7) /* signals have options of their own */
+        put_options(b, m);
+    put_payload(b, m);
+}
+
 static void put_message(struct cp_ladder *l, const struct cp_address *from,
                         const struct cp_address *to, const struct cp_header *h,
                         const copal_msg *m)
@@ -282,12 +291,8 @@ static void put_message(struct cp_ladder *l, const struct cp_address *from,
     cp_put_u8(b, ' ');
     put_code(b, h->code);
     cp_put_format(b, " %04x", number_of(l, from, to, h));
-    if (h->code == 0)
-        return;
-    if (cp_code_is_request(h->code))
-        put_target(b, m);
-    put_options(b, m);
-    put_payload(b, m);
+    if (h->code != 0)
+        put_rest(b, m);
 }
 
 static void put_fate(struct cp_buf *b, enum cp_fate fate,
@@ -340,5 +345,40 @@ void cp_ladder_add(struct cp_ladder *l, uint64_t now,
     copal_msg_unref(m);
     /* Half as much again may pile up, so that cutting costs little a line. */
     if (l->text.len > l->keep + l->keep / 2)
+        trim(l);
+}
+
+void cp_ladder_add_stream(struct cp_ladder *l, uint64_t now,
+                          const struct cp_address *from,
+                          const struct cp_address *to, copal_bytes bytes,
+                          enum cp_framing framing)
+{
+    char sender[CP_ADDRESS_TEXT], receiver[CP_ADDRESS_TEXT];
+    size_t before = l->text.len;
+    copal_msg *m = NULL;
+    struct cp_frame f;
+
+    if (l->keep == 0)
+        return;
+    if (cp_frame_read(bytes, framing, &f) == 0 && f.size == bytes.len)
+        (void)cp_frame_decode(l->mem, &f, &m);
+    cp_address_print(from, cp_scheme_port(CP_COAP), sender);
+    cp_address_print(to, cp_scheme_port(CP_COAP), receiver);
+    cp_put_format(&l->text, "%4llu %s > %s ", (unsigned long long)now, sender,
+                  receiver);
+    if (m != NULL) {
+        m->scheme = CP_COAP_TCP;
+        put_code(&l->text, m->code);
+        put_rest(&l->text, m);
+    } else {
+        cp_put_format(&l->text, "(%zu bytes)", bytes.len);
+    }
+    cp_put_u8(&l->text, '\n');
+    copal_msg_unref(m);
+    if (l->text.failed) { /* the line is missing */
+        l->text.failed = false;
+        l->text.len = before;
+    }
+    if (l->text.len > 2 * l->keep)
         trim(l);
 }

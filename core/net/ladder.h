@@ -27,6 +27,9 @@
  *               characters, its first 32 characters, nothing escaped
  *             / " (" bytes " bytes)"           all else, and a block of more
  *                                              than 32 bytes
+ *             By a connection there is neither type nor id: method target ... or
+ *             dotted ...; BERT is shown as "2:0/1/1024+". What is no whole
+ *             message is "(" bytes " bytes)".
  *   fate      = " (lost)"     the network lost it
  *             / " (copy)"     the network made it, of the line above
  *             / " (nobody)"   no host that is up has that address
@@ -41,6 +44,7 @@
 #include "base/address.h"
 #include "base/buf.h"
 #include "base/map.h"
+#include "wire/stream.h"
 
 enum cp_fate {
     CP_SENT,
@@ -72,6 +76,14 @@ void cp_ladder_add(struct cp_ladder *l, uint64_t now,
                    const struct cp_address *from, const struct cp_address *to,
                    copal_bytes datagram, enum cp_fate fate,
                    const struct cp_address *member);
+
+/* A line of what one end of a connection sent: messages, which have no type and
+ * no id there, "client > server GET /t"; bytes that are not one whole message
+ * each are "(7 bytes)". */
+void cp_ladder_add_stream(struct cp_ladder *l, uint64_t now,
+                          const struct cp_address *from,
+                          const struct cp_address *to, copal_bytes bytes,
+                          enum cp_framing framing);
 
 /* The host of that name (port aside) came up: its ids count anew. */
 void cp_ladder_forget(struct cp_ladder *l, const struct cp_address *host);

@@ -5,6 +5,7 @@
 #include "net/interfaces.h"
 #include "net/resolve.h"
 #include "net/sockaddr.h"
+#include "net/tcp.h"
 #include "net/udp.h"
 
 /* How often a free port of one family is tried on the other. */
@@ -13,12 +14,93 @@ enum {
     HOST_TEXT = 320
 };
 
+/* What is opened, by its transport. */
+struct opener {
+    int (*open)(struct cp_net *net, const struct cp_address *local,
+                unsigned flags, void **out);
+    void (*close)(void *socket);
+    const struct cp_address *(*local)(const void *socket);
+    void (*start)(void *socket, int scheme);
+};
+
 /* What one call opens: nothing is listened to unless all of it worked. */
 struct opened {
-    struct cp_udp *sockets[CP_MAX_WAYS];
+    const struct opener *by;
+    void *sockets[CP_MAX_WAYS];
     size_t count;
     bool is_shared; /* whoever has the port shares it, as for a group */
 };
+
+/* ---- By UDP ---- */
+
+static int open_udp(struct cp_net *net, const struct cp_address *local,
+                    unsigned flags, void **out)
+{
+    struct cp_udp *s = NULL;
+    int error = cp_udp_open(net, local, flags, &s);
+
+    if (error == 0 && !cp_sockaddr_is_any(&s->local))
+        error = cp_interfaces_with(&s->local, &s->if_index);
+    if (error != 0 && s != NULL)
+        cp_udp_close(s);
+    *out = s;
+    return error;
+}
+
+static void close_udp(void *socket)
+{
+    cp_udp_close(socket);
+}
+
+static const struct cp_address *local_udp(const void *socket)
+{
+    return &((const struct cp_udp *)socket)->local;
+}
+
+static void start_udp(void *socket, int scheme)
+{
+    struct cp_udp *s = socket;
+    char address[CP_ADDRESS_TEXT];
+
+    cp_address_print(&s->local, 0, address);
+    snprintf(s->uri, sizeof(s->uri), "%s://%s", cp_scheme_name(scheme),
+             address);
+    s->listens = true;
+    cp_udp_start(s);
+}
+
+static const struct opener by_udp = {open_udp, close_udp, local_udp, start_udp};
+
+/* ---- By TCP ---- */
+
+static int open_tcp(struct cp_net *net, const struct cp_address *local,
+                    unsigned flags, void **out)
+{
+    struct cp_tcp_listener *l = NULL;
+    int error = cp_tcp_listen(net, local, flags, &l);
+
+    *out = l;
+    return error;
+}
+
+static void close_tcp(void *socket)
+{
+    cp_tcp_close(socket);
+}
+
+static const struct cp_address *local_tcp(const void *socket)
+{
+    return cp_tcp_local(socket);
+}
+
+static void start_tcp(void *socket, int scheme)
+{
+    cp_tcp_start(socket, scheme);
+}
+
+static const struct opener by_tcp = {open_tcp, close_tcp, local_tcp, start_tcp};
+
+/* ---- Opening ---- */
 
 int cp_listen_error(struct cp_mem *mem, const char *what, int error)
 {
@@ -71,23 +153,25 @@ int cp_listen_error(struct cp_mem *mem, const char *what, int error)
     }
 }
 
+static uint16_t first_port(const struct opened *all)
+{
+    return all->by->local(all->sockets[0])->port;
+}
+
 static void take_back(struct opened *all)
 {
     while (all->count > 0)
-        cp_udp_close(all->sockets[--all->count]);
+        all->by->close(all->sockets[--all->count]);
 }
 
 static int open_one(struct cp_net *net, const struct cp_address *local,
                     unsigned flags, struct opened *all)
 {
-    struct cp_udp *s;
-    int error = cp_udp_open(net, local, flags, &s);
+    int error = all->by->open(net, local, flags, &all->sockets[all->count]);
 
     if (error == 0)
-        all->sockets[all->count++] = s;
-    if (error == 0 && !cp_sockaddr_is_any(&s->local))
-        error = cp_interfaces_with(&s->local, &s->if_index);
-    if (error == EADDRINUSE && flags == 0)
+        all->count++;
+    if (error == EADDRINUSE && flags == 0 && all->by == &by_udp)
         all->is_shared = cp_udp_is_shared(local);
     return error;
 }
@@ -110,7 +194,7 @@ static int open_both(struct cp_net *net, uint16_t port, unsigned flags,
         return error6;
     any.family = CP_IPV4;
     if (error6 == 0)
-        any.port = all->sockets[0]->local.port;
+        any.port = first_port(all);
     error4 = open_one(net, &any, flags, all);
     if (error4 == 0 || (error6 == 0 && is_missing_family(error4)))
         return 0;
@@ -143,7 +227,7 @@ static int open_found(struct cp_net *net, const struct cp_found *found,
 
         local.port = port;
         if (port == 0 && all->count > 0)
-            local.port = all->sockets[0]->local.port;
+            local.port = first_port(all);
         error = open_one(net, &local, flags, all);
         if (error == EADDRINUSE && port == 0) {
             local.port = 0;
@@ -176,23 +260,11 @@ static int find_host(struct cp_net *net, const struct cp_uri *base,
     return cp_resolve_now(mem, host, out);
 }
 
-static void start_all(const struct opened *all)
+static int listen_by(const struct opener *by, struct cp_net *net,
+                     const struct cp_uri *base, const char *text,
+                     unsigned flags)
 {
-    for (size_t i = 0; i < all->count; i++) {
-        struct cp_udp *s = all->sockets[i];
-        char address[CP_ADDRESS_TEXT];
-
-        cp_address_print(&s->local, 0, address);
-        snprintf(s->uri, sizeof(s->uri), "coap://%s", address);
-        s->listens = true;
-        cp_udp_start(s);
-    }
-}
-
-int cp_listen_udp(struct cp_net *net, const struct cp_uri *base,
-                  const char *text, unsigned flags)
-{
-    struct opened all = {.count = 0};
+    struct opened all = {.by = by};
     int error;
 
     if (cp_bytes_is_text(base->host, "*")) {
@@ -213,8 +285,21 @@ int cp_listen_udp(struct cp_net *net, const struct cp_uri *base,
                       text);
     if (error != 0)
         return cp_listen_error(net->driver->mem, text, error);
-    start_all(&all);
+    for (size_t i = 0; i < all.count; i++)
+        by->start(all.sockets[i], base->scheme);
     return 0;
+}
+
+int cp_listen_udp(struct cp_net *net, const struct cp_uri *base,
+                  const char *text, unsigned flags)
+{
+    return listen_by(&by_udp, net, base, text, flags);
+}
+
+int cp_listen_tcp(struct cp_net *net, const struct cp_uri *base,
+                  const char *text, unsigned flags)
+{
+    return listen_by(&by_tcp, net, base, text, flags);
 }
 
 const char *cp_listen_uri(const struct cp_net *net, size_t i)
@@ -225,5 +310,5 @@ const char *cp_listen_uri(const struct cp_net *net, size_t i)
         if (s->listens && i-- == 0)
             return s->uri;
     }
-    return NULL;
+    return cp_tcp_uri(net, i);
 }

@@ -5,8 +5,10 @@
 #include "net/net.h"
 #include "wire/uri.h"
 
-/* "coap://...": see copal_listen(). */
+/* As the driver's listen(), for datagrams and for connections. */
 int cp_listen_udp(struct cp_net *net, const struct cp_uri *base,
+                  const char *text, unsigned flags);
+int cp_listen_tcp(struct cp_net *net, const struct cp_uri *base,
                   const char *text, unsigned flags);
 
 /* The i-th URI listened at; NULL past the last. */

@@ -10,8 +10,11 @@
 #include "net/resolve.h"
 #include "net/route.h"
 #include "net/scheme.h"
+#include "net/stream.h"
+#include "net/tcp.h"
 #include "net/turn.h"
 #include "net/udp.h"
+#include "wire/uri.h"
 
 static struct cp_loop *loop_of(struct cp_driver *d)
 {
@@ -190,6 +193,10 @@ static int join(struct cp_driver *d, const struct cp_uri *group,
 
     if (cp_scheme_transport(d->mem, group->scheme, "group") == NULL)
         return COPAL_ENOTSUP;
+    if (cp_scheme_is_stream(group->scheme))
+        return cp_why(d->mem, COPAL_EINVAL,
+                      "%s: nobody connects to a group; use coap://",
+                      cp_scheme_name(group->scheme));
     err = cp_membership_change(&l->net, group, if_name, leave);
     cp_turn_update_reference(l);
     return err;
@@ -213,6 +220,7 @@ static void finish(struct cp_loop *l)
 
     cp_free(mem, l->net.in);
     cp_free(mem, l->net.out);
+    cp_free(mem, l->net.read_buffer);
     cp_free(mem, l);
 }
 
@@ -246,6 +254,8 @@ static void close_loop(struct cp_driver *d)
     cp_resolver_free(l->net.names);
     cp_membership_clear(&l->net);
     cp_metrics_close(&l->net);
+    cp_tcp_close_all(&l->net);
+    cp_streams_close(&l->net);
     list_each (node, after, &l->net.sockets) {
         cp_udp_close(cp_container_of(node, struct cp_udp, node));
     }
@@ -334,6 +344,8 @@ struct cp_driver *cp_loop_new(struct cp_mem *mem, struct uv_loop_s *shared)
         .uv = l->uv,
     };
     cp_list_init(&l->net.sockets);
+    cp_list_init(&l->net.listeners);
+    cp_list_init(&l->net.streams);
     cp_list_init(&l->net.memberships);
     l->net.names = cp_resolver_new(&l->driver);
     if (l->net.names == NULL)

@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include "net/listen.h"
 #include "net/resolve.h"
+#include "net/stream.h"
 #include "net/sockaddr.h"
 #include "net/udp.h"
 #include "wire/uri.h"
@@ -237,37 +238,45 @@ static struct cp_address reachable(const struct cp_address *a)
     return here;
 }
 
-static int route_literal(struct cp_net *net, struct cp_route *r,
-                         const struct cp_address *remote)
+static int take_literal(struct cp_net *net, struct cp_route *r,
+                        const struct cp_address *remote, struct cp_found *out)
 {
-    struct cp_found found = {.list = {reachable(remote)}, .count = 1};
-
+    *out = (struct cp_found){.list = {reachable(remote)}, .count = 1};
     if (cp_sockaddr_is_link_local(remote) && remote->scope == 0 &&
         r->if_index == 0)
         return cp_why(net->driver->mem, COPAL_EUNREACH,
                       "%s: a link-local address needs an interface; write "
                       "%s%%eth0",
                       r->host, r->host);
-    return add_ways(net, r, &found);
+    if (out->list[0].scope == 0 && cp_sockaddr_is_link_local(remote))
+        out->list[0].scope = r->if_index;
+    return 0;
 }
 
-int cp_route_udp(struct cp_net *net, struct cp_route *r)
+int cp_route_find(struct cp_net *net, struct cp_route *r, struct cp_found *out)
 {
     struct cp_mem *mem = net->driver->mem;
-    struct cp_found found;
     struct cp_address remote = r->address;
     int err;
 
     if (remote.family != 0 || cp_address_read(r->host, &remote))
-        return route_literal(net, r, &remote);
+        return take_literal(net, r, &remote, out);
     if (strchr(r->host, ':') != NULL)
         return cp_why(mem, COPAL_EUNREACH,
                       "%s: this host has no such network interface", r->host);
 
-    err = cp_resolver_ask(net->names, r, net->driver->ops->now(net->driver),
-                          &found);
+    err =
+        cp_resolver_ask(net->names, r, net->driver->ops->now(net->driver), out);
     if (err == COPAL_ENOMEM)
         return cp_why(mem, err, "%s: out of memory", r->host);
+    return err;
+}
+
+int cp_route_udp(struct cp_net *net, struct cp_route *r)
+{
+    struct cp_found found;
+    int err = cp_route_find(net, r, &found);
+
     return err == 0 ? add_ways(net, r, &found) : err;
 }
 
@@ -275,6 +284,7 @@ void cp_route_forget(struct cp_net *net, struct cp_route *r)
 {
     (void)net;
     cp_resolver_forget(r);
+    cp_list_remove(&r->node); /* of those that wait for a connection */
 }
 
 /* ---- Names that were found ---- */
@@ -286,7 +296,11 @@ static void tell(void *user, struct cp_route *r, const struct cp_found *found,
     char copy[384] = "";
 
     if (status == 0) {
-        status = add_ways(net, r, found);
+        status = cp_scheme_is_stream(r->scheme)
+                     ? cp_stream_route_to(net, r, found)
+                     : add_ways(net, r, found);
+        if (status == 1) /* it connects, and is told then */
+            return;
         strncpy(copy, cp_why_text(net->driver->mem), sizeof(copy) - 1);
         why = status == 0 ? NULL : copy;
     }

@@ -227,6 +227,7 @@ struct copal_sim *cp_sim_new(uint64_t seed)
     cp_map_init(&s->by_name, mem, &s->random);
     cp_list_init(&s->hosts);
     cp_list_init(&s->underway);
+    cp_list_init(&s->streams);
     return s;
 }
 
@@ -236,6 +237,7 @@ void cp_sim_free(struct copal_sim *s)
 
     list_each (node, after, &s->underway)
         forget_datagram(cp_container_of(node, struct datagram, node));
+    cp_sim_streams_clear(s);
     cp_map_clear(&s->by_name);
     list_each (node, after, &s->hosts)
         cp_free(mem, cp_container_of(node, struct cp_host, node));

@@ -105,7 +105,7 @@ void cp_host_schedule(struct cp_host *h)
         cp_timer_start(&s->heap, &h->timer, at, on_deadline);
 }
 
-static void turn(struct cp_host *h)
+void cp_host_turn(struct cp_host *h)
 {
     cp_engine_turn(h->driver.engine, h->sim->now);
     if (cp_engine_is_condemned(h->driver.engine))
@@ -119,7 +119,7 @@ static void on_deadline(struct cp_timer *t)
     struct cp_host *h = cp_container_of(t, struct cp_host, timer);
 
     cp_engine_enter(h->driver.engine, h->sim->now);
-    turn(h);
+    cp_host_turn(h);
 }
 
 void cp_host_receive(struct cp_host *h, const struct cp_path *path,
@@ -128,7 +128,7 @@ void cp_host_receive(struct cp_host *h, const struct cp_path *path,
     cp_engine_enter(h->driver.engine, h->sim->now);
     cp_engine_count_datagram(h->driver.engine, false, datagram.len);
     cp_engine_datagram(h->driver.engine, &h->link, path, datagram);
-    turn(h);
+    cp_host_turn(h);
 }
 
 void cp_host_refused(struct cp_host *h, const struct cp_path *path,
@@ -137,7 +137,7 @@ void cp_host_refused(struct cp_host *h, const struct cp_path *path,
     cp_engine_enter(h->driver.engine, h->sim->now);
     cp_engine_undelivered(h->driver.engine, &h->link, path, datagram,
                           COPAL_EREFUSED);
-    turn(h);
+    cp_host_turn(h);
 }
 
 /* ---- The link ---- */
@@ -186,15 +186,30 @@ static bool read_literal(const char *host, struct cp_address *out)
     return cp_address_read(text, out);
 }
 
+static bool is_simulated(int scheme)
+{
+    return scheme == CP_COAP || scheme == CP_COAP_TCP || scheme == CP_COAP_WS;
+}
+
+static int not_simulated(const struct cp_driver *d, int scheme,
+                         const char *host)
+{
+    return cp_why(d->mem, COPAL_ENOTSUP,
+                  "%s://%s: simulated hosts are reached by coap, coap+tcp and "
+                  "coap+ws only",
+                  cp_scheme_name(scheme), host);
+}
+
 static int route(struct cp_driver *d, struct cp_route *r)
 {
     struct cp_host *h = host_of(d), *peer = cp_host_named(h->sim, r->host);
     struct cp_way *way = &r->ways[0];
 
-    if (r->scheme != CP_COAP)
-        return cp_why(d->mem, COPAL_ENOTSUP,
-                      "%s://%s: simulated hosts are reached by coap:// only",
-                      cp_scheme_name(r->scheme), r->host);
+    cp_list_init(&r->node);
+    if (!is_simulated(r->scheme))
+        return not_simulated(d, r->scheme, r->host);
+    if (cp_scheme_is_stream(r->scheme) && peer != NULL)
+        return cp_sim_stream_route(h, r, peer);
     *way = (struct cp_way){.link = &h->link};
     if (peer != NULL)
         way->path.remote = peer->address;
@@ -202,6 +217,11 @@ static int route(struct cp_driver *d, struct cp_route *r)
         return cp_why(d->mem, COPAL_ERESOLVE,
                       "%s: no such host in this simulation; make it with "
                       "copal_sim_endpoint()",
+                      r->host);
+    if (cp_scheme_is_stream(r->scheme))
+        return cp_why(d->mem, COPAL_EUNREACH,
+                      "%s: no host of this simulation is connected to by its "
+                      "address; use its name",
                       r->host);
     /* The name leads to where its host is now; a port of one's own choice is
      * an address, maybe an old one. */
@@ -213,26 +233,34 @@ static int route(struct cp_driver *d, struct cp_route *r)
 
 static void unroute(struct cp_driver *d, struct cp_route *r)
 {
-    (void)d; /* route() never leaves one open */
-    (void)r;
+    (void)d;
+    cp_list_remove(&r->node);
 }
 
 static int listen_at(struct cp_driver *d, const struct cp_uri *base,
                      const char *text, unsigned flags)
 {
     (void)flags;
-    if (base->scheme != CP_COAP)
+    if (!is_simulated(base->scheme))
         return cp_why(d->mem, COPAL_ENOTSUP,
-                      "%s: simulated hosts are reached by coap:// only", text);
-    host_of(d)->listens = true;
+                      "%s: simulated hosts are reached by coap, coap+tcp and "
+                      "coap+ws only",
+                      text);
+    host_of(d)->listens |= 1u << base->scheme;
     return 0;
 }
 
 static const char *local(const struct cp_driver *d, size_t i)
 {
-    const struct cp_host *h = host_of(d);
+    struct cp_host *h = host_of(d);
 
-    return h->listens && i == 0 ? h->local : NULL;
+    for (int scheme = 0; scheme < CP_SCHEME_COUNT; scheme++)
+        if ((h->listens >> scheme & 1) != 0 && i-- == 0) {
+            snprintf(h->local, sizeof(h->local), "%s://%.16s",
+                     cp_scheme_name(scheme), (const char *)h->address.ip);
+            return h->local;
+        }
+    return NULL;
 }
 
 static void leave_group(struct cp_host *h, struct cp_sim_member *m)
@@ -264,7 +292,7 @@ static int join(struct cp_driver *d, const struct cp_uri *group,
     (void)if_name;
     if (group->scheme != CP_COAP)
         return cp_why(d->mem, COPAL_ENOTSUP,
-                      "%s: simulated hosts are reached by coap:// only",
+                      "%s: groups are reached by coap only",
                       cp_scheme_name(group->scheme));
     cp_uri_host_text(group, host);
     if (!read_literal(host, &a) || !cp_address_is_multicast(&a))
@@ -318,6 +346,7 @@ static void close_host(struct cp_driver *d)
     list_each (node, after, &h->groups)
         leave_group(h, cp_container_of(node, struct cp_sim_member, node));
     h->is_up = false;
+    cp_sim_streams_break(h);
     d->engine = NULL;
     d->owner = NULL;
     d->mem = NULL;
@@ -395,7 +424,7 @@ int cp_sim_host(struct copal_sim *s, const char *name, struct cp_mem *mem,
     h->driver = (struct cp_driver){.ops = &driver_ops, .mem = mem};
     h->link = (struct cp_link){
         .ops = &link_ops, .scheme = CP_COAP, .is_simulated = true};
-    h->listens = false;
+    h->listens = 0;
     h->boots++;
     *out = &h->driver;
     *seed = engine_seed(h);
@@ -452,6 +481,7 @@ int cp_sim_move(struct copal_sim *s, const char *name)
     if (h->next_port == CP_SIM_PORT || h->next_port < FIRST_MOVED_PORT)
         h->next_port =
             h->next_port == CP_SIM_PORT ? CP_SIM_PORT + 1 : FIRST_MOVED_PORT;
+    cp_sim_streams_break(h);
     h->address.port = h->next_port++;
     return 0;
 }

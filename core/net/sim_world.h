@@ -32,6 +32,7 @@ struct copal_sim {
     struct cp_list hosts;    /* struct cp_host.node, the eldest first */
     struct cp_list underway; /* struct datagram.node */
     int underway_count;
+    struct cp_list streams; /* sim_stream.c */
 };
 
 /* A host's place in a group. */
@@ -55,10 +56,11 @@ struct cp_host {
     const char *losses; /* after those: cp_sim_lose_some() */
     uint16_t next_port;
     struct cp_list groups; /* struct cp_sim_member */
-    bool is_up, listens;
+    bool is_up;
+    unsigned listens;     /* bits by enum cp_scheme */
     bool refuses;         /* while it is down */
     atomic_bool is_woken; /* the deadline may have changed outside its turn */
-    char local[32];       /* "coap://name" */
+    char local[32];       /* "coap://name", as last asked for */
 };
 
 /* The host of that name, up or down; NULL: there never was one. */
@@ -78,6 +80,9 @@ struct cp_address cp_host_name_address(const struct cp_host_name *name);
 /* Takes the next turn of h when its engine wants it. */
 void cp_host_schedule(struct cp_host *h);
 
+/* After its engine was entered and told something: its turn. */
+void cp_host_turn(struct cp_host *h);
+
 /* A datagram for h: in, and a turn. */
 void cp_host_receive(struct cp_host *h, const struct cp_path *path,
                      copal_bytes datagram);
@@ -85,6 +90,17 @@ void cp_host_receive(struct cp_host *h, const struct cp_path *path,
 /* What h sent by path was refused. */
 void cp_host_refused(struct cp_host *h, const struct cp_path *path,
                      copal_bytes datagram);
+
+/* ---- sim_stream.c: connections ---- */
+
+/* As the driver's route(), for schemes that connect; unroute() of one that
+ * waits for its connection. */
+int cp_sim_stream_route(struct cp_host *h, struct cp_route *r,
+                        struct cp_host *peer);
+
+/* All connections of h break: its endpoint is gone, or it moved. */
+void cp_sim_streams_break(struct cp_host *h);
+void cp_sim_streams_clear(struct copal_sim *s);
 
 /* Sends a datagram; sender: NULL for a stranger. */
 void cp_sim_transmit(struct copal_sim *s, struct cp_host *sender,

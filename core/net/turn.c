@@ -4,6 +4,7 @@
 #include "net/listen.h"
 #include "net/outbox.h"
 #include "net/route.h"
+#include "net/stream.h"
 #include "net/udp.h"
 
 /* In a row, because datagrams could not be sent; then it is others' turn. */
@@ -40,7 +41,7 @@ bool cp_turn_is_alive(const struct cp_loop *l)
 
     return (listens && !cp_engine_is_closing(engine)) ||
            cp_engine_is_busy(engine) || cp_outbox_is_waiting(l->net.out) ||
-           atomic_load(&l->is_due);
+           cp_streams_are_waiting(&l->net) || atomic_load(&l->is_due);
 }
 
 /* A shared loop goes on as long as there is something to wait for here. */

@@ -123,6 +123,7 @@ static void on_last(struct cp_watch *w, const copal_msg *msg)
         cp_watch_fail(w, COPAL_ENOTOBS, wait, text);
 }
 
+/* ECLOSED is of a connection: an endpoint that ends ends the watch first. */
 static bool heals(int status)
 {
     switch (status) {
@@ -131,7 +132,6 @@ static bool heals(int status)
     case COPAL_EURI:
     case COPAL_ESTATE:
     case COPAL_ECANCEL:
-    case COPAL_ECLOSED:
     case COPAL_ENOTSUP: return false;
     default: return true;
     }

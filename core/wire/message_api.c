@@ -1,5 +1,6 @@
 /* Reading and writing messages: what copal.h promises of them. Setters check
  * before they change anything: a failure leaves the message as it was. */
+#include "wire/uri.h"
 #include "wire/message.h"
 #include "wire/block.h"
 #include "wire/datagram.h"
@@ -99,7 +100,7 @@ int copal_msg_wire(const copal_msg *m, copal_wire *out)
     if (out == NULL || out->size < begin)
         return cp_why(m->mem, COPAL_EINVAL,
                       "copal_msg_wire: set size to sizeof(copal_wire)");
-    if (m->received && m->type <= CP_RST) {
+    if (m->received && m->type <= CP_RST && !cp_scheme_is_stream(m->scheme)) {
         wire.type = m->type;
         wire.mid = m->mid;
     }

@@ -107,6 +107,53 @@ int64_t cp_engine_param(const struct cp_engine *e, int param)
     return param == COPAL_P_SOCKET_BUFFER ? 4194304 : 0;
 }
 
+/* None of these endpoints listens for connections. */
+int cp_engine_connected(struct cp_engine *e, struct cp_link *link,
+                        const struct cp_path *path, enum cp_framing framing,
+                        bool is_ours)
+{
+    (void)e;
+    (void)link;
+    (void)path;
+    (void)framing;
+    (void)is_ours;
+    return COPAL_ECLOSED;
+}
+
+bool cp_engine_may_accept(struct cp_engine *e, const struct cp_address *from)
+{
+    (void)e;
+    (void)from;
+    return false;
+}
+
+bool cp_engine_may_ask(const struct cp_link *link)
+{
+    (void)link;
+    return false;
+}
+
+void cp_engine_bytes(struct cp_engine *e, struct cp_link *link,
+                     copal_bytes bytes)
+{
+    (void)e;
+    (void)link;
+    (void)bytes;
+}
+
+void cp_engine_drained(struct cp_engine *e, struct cp_link *link)
+{
+    (void)e;
+    (void)link;
+}
+
+void cp_engine_closed(struct cp_engine *e, struct cp_link *link, int status)
+{
+    (void)e;
+    (void)link;
+    (void)status;
+}
+
 void cp_engine_count_datagram(struct cp_engine *e, bool out, size_t bytes)
 {
     (void)bytes;

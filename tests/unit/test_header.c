@@ -88,7 +88,7 @@ static void what_is_not_built_in_says_so(void **state)
     assert_missing(w, copal_via(c, "coap://", "coap://proxy"));
     assert_missing(w, copal_log_to(c, COPAL_LOG_KEYS, NULL));
     assert_missing(w, copal_log_to(c, COPAL_LOG_RECORDING, NULL));
-    assert_missing(w, copal_tune(c, NULL, COPAL_P_KEEPALIVE, 1));
+    assert_missing(w, copal_tune(c, NULL, COPAL_P_RECORD_MEMORY, 1));
     assert_refused(w, copal_join(c, "coaps://[ff02::fd]", NULL), COPAL_ENOTSUP,
                    "coaps");
     assert_refused(w, copal_leave(c, "coaps://[ff02::fd]", NULL), COPAL_ENOTSUP,
@@ -104,9 +104,7 @@ static void what_is_not_built_in_says_so(void **state)
 static void a_parameter_without_effect_keeps_its_default(void **state)
 {
     static const copal_param missing[] = {
-        COPAL_P_KEEPALIVE,        COPAL_P_RECORD_MEMORY,
-        COPAL_P_MAX_MESSAGE,      COPAL_P_MAX_CONNECTIONS,
-        COPAL_P_ADDR_CONNECTIONS, COPAL_P_MAX_HANDSHAKES,
+        COPAL_P_RECORD_MEMORY,
     };
     static const struct {
         copal_param p;

@@ -8,7 +8,8 @@ local text = require "copal.cli.text"
 local M = {}
 
 local methods = { ["0.01"] = "GET", ["0.02"] = "POST", ["0.03"] = "PUT",
-  ["0.04"] = "DELETE", ["0.05"] = "FETCH", ["0.06"] = "PATCH", ["0.07"] = "iPATCH" }
+  ["0.04"] = "DELETE", ["0.05"] = "FETCH", ["0.06"] = "PATCH", ["0.07"] = "iPATCH",
+  ["7.01"] = "CSM", ["7.02"] = "Ping", ["7.03"] = "Pong", ["7.04"] = "Release", ["7.05"] = "Abort" }
 
 local function payload_of(ev)
   if ev.payload_hex then return text.from_hex(ev.payload_hex) end
@@ -41,8 +42,9 @@ local function line_of(ev)
     return string.format("%s malformed, %d B  %s", arrow, ev.len, ev.peer)
   end
   local what = methods[ev.code] or ev.code == "0.00" and "(empty)" or ev.code
-  local line = string.format("%s %s %-4s %-30s mid %04x", arrow, ev.type or "",
-    what, essence(ev), ev.mid or 0)
+  local line = ev.type and string.format("%s %s %-4s %-30s mid %04x", arrow,
+    ev.type, what, essence(ev), ev.mid)
+    or string.format("%s %-7s %-30s", arrow, what, essence(ev)) -- by a connection
   if (ev.token or "") ~= "" then line = line .. " tok " .. ev.token end
   return line .. string.format("  %d B", ev.len or 0)
 end
@@ -54,7 +56,7 @@ local function tell(ev, level, state, paint)
       "  ...  no answer in %.1f s, retransmission %d",
       (ev.t - (state.sent[ev.mid] or ev.t)) / 1000, state.again[ev.mid])), "\n")
   elseif ev.ev == "out" then
-    state.sent[ev.mid or 0] = ev.t
+    if ev.mid then state.sent[ev.mid] = ev.t end
   end
   local line = line_of(ev)
   local sent = ev.ev == "in" and ev.type == "ACK" and state.sent[ev.mid]

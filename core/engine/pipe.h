@@ -1,0 +1,42 @@
+/* A stream of bytes to one peer, in layers: TCP, TLS over it, WebSocket over
+ * that. Each knows the one below, to which it hands bytes, and the one above,
+ * which hears what came. Who is on top hands messages to the engine
+ * (net/stream.c); who is at the bottom owns a socket (net/tcp.c). */
+#ifndef CP_ENGINE_PIPE_H
+#define CP_ENGINE_PIPE_H
+
+#include "base/bytes.h"
+
+struct cp_pipe;
+
+struct cp_pipe_ops {
+    /* From below; each may end in close() of the pipes below. */
+    void (*opened)(struct cp_pipe *p); /* bytes may go */
+    void (*bytes)(struct cp_pipe *p, copal_bytes bytes);
+    void (*drained)(struct cp_pipe *p); /* what was queued is less again */
+    /* The last call: it hands that on, and frees itself. status: 0, or
+     * COPAL_E*; why: a sentence, good for the call. */
+    void (*closed)(struct cp_pipe *p, int status, const char *why);
+
+    /* From above. send copies; COPAL_ECLOSED, COPAL_ELIMIT: too much waits
+     * already; COPAL_ENOMEM. close lets what was sent leave first; closed()
+     * follows, never from inside. */
+    int (*send)(struct cp_pipe *p, copal_bytes bytes);
+    void (*close)(struct cp_pipe *p);
+    void (*cut)(struct cp_pipe *p);            /* as close(), at once */
+    size_t (*queued)(const struct cp_pipe *p); /* bytes that have not left */
+};
+
+struct cp_pipe {
+    const struct cp_pipe_ops *ops;
+    struct cp_pipe *below, *above;
+};
+
+/* Puts above on top of below. */
+static inline void cp_pipe_join(struct cp_pipe *above, struct cp_pipe *below)
+{
+    above->below = below;
+    below->above = above;
+}
+
+#endif

@@ -1,0 +1,477 @@
+/* Connections over real sockets: what the simulator cannot show. RFC 8323 3. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include <copal.h>
+
+enum {
+    LIMIT_MS = 10000,
+    LONG_BODY = 1000000
+};
+
+/* Two endpoints, each with a loop of its own. */
+struct world {
+    copal *client, *server;
+    int responses, ends, requests, drops;
+    int status, code;
+    size_t body;
+    char text[256], local[128];
+};
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void note(const copal_event *ev, void *user)
+{
+    struct world *w = user;
+
+    if (ev->kind == COPAL_RESPONSE) {
+        w->responses++;
+        w->code = copal_msg_code(ev->msg);
+        w->body = copal_msg_payload(ev->msg).len;
+    } else if (ev->kind == COPAL_END) {
+        w->ends++;
+        w->status = ev->status;
+        snprintf(w->text, sizeof(w->text), "%s", ev->text);
+    }
+}
+
+static void answer(const copal_event *ev, void *user)
+{
+    struct world *w = user;
+
+    if (ev->kind != COPAL_REQUEST)
+        return;
+    w->requests++;
+    copal_reply(ev->exchange, COPAL_CONTENT, COPAL_NO_FORMAT,
+                copal_msg_payload(ev->msg));
+}
+
+static int build(void **state)
+{
+    struct world *w = calloc(1, sizeof(*w));
+
+    if (w == NULL)
+        return -1;
+    w->client = copal_new(NULL);
+    w->server = copal_new(NULL);
+    w->status = 1;
+    *state = w;
+    if (w->client == NULL || w->server == NULL ||
+        copal_serve(w->server, 0, "/t", COPAL_OBSERVABLE,
+                    COPAL_CB(answer, w)) != 0 ||
+        copal_listen(w->server, "coap+tcp://127.0.0.1:0", 0) != 0)
+        return -1;
+    snprintf(w->local, sizeof(w->local), "%s", copal_local(w->server, 0));
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct world *w = *state;
+
+    copal_free(w->client);
+    copal_free(w->server);
+    free(w);
+    return 0;
+}
+
+static void step(struct world *w)
+{
+    copal *all[] = {w->client, w->server};
+    struct pollfd fds[2];
+    int limit = 10, count = 0;
+
+    for (int i = 0; i < 2; i++) {
+        int timeout;
+
+        if (all[i] == NULL)
+            continue;
+        timeout = copal_timeout(all[i]);
+        fds[count++] =
+            (struct pollfd){.fd = copal_fd(all[i]), .events = POLLIN};
+        if (timeout >= 0 && timeout < limit)
+            limit = timeout;
+    }
+    poll(fds, (nfds_t)count, limit);
+    for (int i = 0; i < 2; i++)
+        if (all[i] != NULL)
+            copal_step(all[i]);
+}
+
+/* Until *what has that value, or for the limit. */
+static void go_until(struct world *w, const int *what, int value)
+{
+    uint64_t until = now_ms() + LIMIT_MS;
+
+    while (*what != value && now_ms() < until)
+        step(w);
+    assert_int_equal(*what, value);
+}
+
+static void go_for(struct world *w, uint64_t ms)
+{
+    uint64_t until = now_ms() + ms;
+
+    while (now_ms() < until)
+        step(w);
+}
+
+static const char *uri_of(const struct world *w, const char *path)
+{
+    static char uri[200];
+
+    snprintf(uri, sizeof(uri), "%s%s", w->local, path);
+    return uri;
+}
+
+static copal_exchange *put(struct world *w, size_t n)
+{
+    copal_msg *m = copal_msg_new(w->client, COPAL_PUT);
+    uint8_t *body = calloc(1, n + 1);
+    copal_exchange *x;
+
+    assert_non_null(body);
+    copal_msg_set_uri(m, uri_of(w, "/t"));
+    copal_msg_set_payload(m, COPAL_NO_FORMAT, (copal_bytes){body, n});
+    x = copal_request(w->client, m, COPAL_CB(note, w));
+    copal_msg_unref(m);
+    free(body);
+    return x;
+}
+
+/* ---- Endpoints among themselves ---- */
+
+static void a_request_is_answered(void **state)
+{
+    struct world *w = *state;
+
+    copal_get(w->client, uri_of(w, "/t"), COPAL_CB(note, w));
+    go_until(w, &w->ends, 1);
+    assert_int_equal(w->status, 0);
+    assert_int_equal(w->code, COPAL_CONTENT);
+}
+
+static void a_host_is_found_by_its_name(void **state)
+{
+    struct world *w = *state;
+    char uri[200];
+
+    snprintf(uri, sizeof(uri), "coap+tcp://localhost%s/t",
+             strrchr(w->local, ':'));
+    copal_get(w->client, uri, COPAL_CB(note, w));
+    go_until(w, &w->ends, 1);
+    assert_int_equal(w->status, 0);
+}
+
+static void a_long_body_goes_both_ways(void **state)
+{
+    struct world *w = *state;
+
+    put(w, LONG_BODY);
+    go_until(w, &w->ends, 1);
+    assert_int_equal(w->status, 0);
+    assert_int_equal(w->body, LONG_BODY);
+}
+
+static void all_families_are_listened_to_at_one_port(void **state)
+{
+    struct world *w = *state;
+    char first[128];
+    const char *second;
+
+    assert_int_equal(copal_listen(w->client, "coap+tcp://*:0", 0), 0);
+    snprintf(first, sizeof(first), "%s", copal_local(w->client, 0));
+    assert_memory_equal(first, "coap+tcp://", 11);
+    second = copal_local(w->client, 1);
+    if (second != NULL) /* else this host has one family only */
+        assert_string_equal(strrchr(second, ':'), strrchr(first, ':'));
+}
+
+static void a_port_that_is_taken_is_named(void **state)
+{
+    struct world *w = *state;
+
+    assert_int_equal(copal_listen(w->client, w->local, 0), COPAL_EINUSE);
+    assert_non_null(strstr(copal_why(w->client), w->local));
+    assert_null(copal_local(w->client, 0));
+}
+
+static void a_refused_port_ends_at_once(void **state)
+{
+    struct world *w = *state;
+
+    copal_free(w->server);
+    w->server = NULL;
+    copal_get(w->client, uri_of(w, "/t"), COPAL_CB(note, w));
+    go_until(w, &w->ends, 1);
+    assert_int_equal(w->status, COPAL_EREFUSED);
+    assert_non_null(strstr(w->text, "nothing listens"));
+}
+
+static void a_server_that_goes_ends_an_observation(void **state)
+{
+    struct world *w = *state;
+
+    copal_observe(w->client, uri_of(w, "/t"), COPAL_CB(note, w));
+    go_until(w, &w->responses, 1);
+    copal_free(w->server);
+    w->server = NULL;
+    go_until(w, &w->ends, 1);
+    assert_int_equal(w->status, COPAL_ECLOSED);
+}
+
+static void who_has_nothing_to_wait_for_ends_run(void **state)
+{
+    struct world *w = *state;
+
+    copal_get(w->client, uri_of(w, "/t"), COPAL_CB(note, w));
+    go_until(w, &w->ends, 1);
+    copal_run(w->client); /* an idle connection is nothing to wait for */
+}
+
+/* ---- Strangers ---- */
+
+static int connect_to(const struct world *w)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    to.sin_port = htons((uint16_t)atoi(strrchr(w->local, ':') + 1));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    return fd;
+}
+
+/* All that comes until the other end closes, or for ms. */
+static size_t read_all(struct world *w, int fd, uint8_t *out, size_t most,
+                       uint64_t ms, bool *is_closed)
+{
+    uint64_t until = now_ms() + ms;
+    size_t len = 0;
+
+    *is_closed = false;
+    while (now_ms() < until && len < most) {
+        ssize_t n = recv(fd, out + len, most - len, MSG_DONTWAIT);
+
+        if (n > 0)
+            len += (size_t)n;
+        else if (n == 0) {
+            *is_closed = true;
+            break;
+        }
+        step(w);
+    }
+    return len;
+}
+
+static void a_request_in_single_bytes_is_understood(void **state)
+{
+    static const uint8_t all[] = {0x00, 0xe1, 0x21, 0x01, 0x07, 0xb1, 't'};
+    struct world *w = *state;
+    uint8_t got[64];
+    bool is_closed;
+    int fd = connect_to(w);
+    size_t n;
+
+    for (size_t i = 0; i < sizeof(all); i++) {
+        assert_int_equal(send(fd, &all[i], 1, 0), 1);
+        go_for(w, 2);
+    }
+    n = read_all(w, fd, got, sizeof(got), 300, &is_closed);
+    assert_false(is_closed);
+    assert_int_equal(n, 7 + 3); /* a CSM and the answer */
+    assert_int_equal(got[8], COPAL_CONTENT);
+    close(fd);
+    go_for(w, 20);
+}
+
+static void junk_is_answered_by_abort_and_the_end(void **state)
+{
+    struct world *w = *state;
+    uint8_t got[256];
+    bool is_closed;
+    int fd = connect_to(w);
+    size_t n;
+
+    assert_int_equal(send(fd, "GET / HTTP/1.1\r\n\r\n", 18, 0), 18);
+    n = read_all(w, fd, got, sizeof(got), 5000, &is_closed);
+    assert_true(is_closed);
+    assert_true(n > 9);
+    assert_int_equal(got[7 + 1] == 0xe5 || got[7 + 2] == 0xe5, 1);
+    close(fd);
+}
+
+static void a_half_closed_connection_is_closed(void **state)
+{
+    struct world *w = *state;
+    uint8_t got[64];
+    bool is_closed;
+    int fd = connect_to(w);
+
+    assert_int_equal(send(fd, "\x00\xe1", 2, 0), 2);
+    shutdown(fd, SHUT_WR);
+    read_all(w, fd, got, sizeof(got), 5000, &is_closed);
+    assert_true(is_closed);
+    close(fd);
+}
+
+static void a_reset_amid_a_message_harms_nobody(void **state)
+{
+    struct linger at_once = {.l_onoff = 1};
+    struct world *w = *state;
+    int fd = connect_to(w);
+
+    assert_int_equal(send(fd, "\x00\xe1\xd0\x10\x01xxx", 8, 0), 8);
+    go_for(w, 20);
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    close(fd);
+    go_for(w, 20);
+    copal_get(w->client, uri_of(w, "/t"), COPAL_CB(note, w));
+    go_until(w, &w->ends, 1);
+    assert_int_equal(w->status, 0);
+}
+
+static void serve_much(const copal_event *ev, void *user)
+{
+    static uint8_t much[60000];
+
+    (void)user;
+    if (ev->kind == COPAL_REQUEST)
+        copal_reply(ev->exchange, COPAL_CONTENT, COPAL_NO_FORMAT,
+                    (copal_bytes){much, sizeof(much)});
+}
+
+static uint64_t memory_of(copal *c)
+{
+    copal_stats s = {.size = sizeof(s)};
+
+    copal_get_stats(c, &s);
+    return s.memory;
+}
+
+/* It asks on and on, and reads nothing. */
+static void who_does_not_read_is_cut_off(void **state)
+{
+    static const uint8_t ask[] = {0x21, 0x01, 0x07, 0xb1, 'm'};
+    struct world *w = *state;
+    uint64_t most = 0;
+    int fd = connect_to(w);
+    ssize_t n = 1;
+
+    assert_int_equal(
+        copal_serve(w->server, 0, "/m", 0, COPAL_CB(serve_much, NULL)), 0);
+    assert_int_equal(send(fd, "\x60\xe1\x23\x01\x00\x00", 6, 0), 6);
+    assert_int_equal(send(fd, "\x20", 1, 0), 1);
+    for (int i = 0; i < 3000 && n > 0; i++) {
+        n = send(fd, ask, sizeof(ask), MSG_DONTWAIT | MSG_NOSIGNAL);
+        step(w);
+        if (memory_of(w->server) > most)
+            most = memory_of(w->server);
+    }
+    assert_true(n < 0);
+    assert_true(most < 1500000);
+    close(fd);
+    go_for(w, 20);
+    copal_get(w->client, uri_of(w, "/t"), COPAL_CB(note, w));
+    go_until(w, &w->ends, 1);
+    assert_int_equal(w->status, 0);
+}
+
+static int open_fds(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    int count = 0;
+
+    if (d == NULL)
+        return 0;
+    while (readdir(d) != NULL)
+        count++;
+    closedir(d);
+    return count;
+}
+
+static void a_thousand_connections_come_and_go(void **state)
+{
+    struct world *w = *state;
+    int before;
+
+    copal_get(w->client, uri_of(w, "/t"), COPAL_CB(note, w));
+    go_until(w, &w->ends, 1);
+    before = open_fds();
+    for (int i = 0; i < 1000; i++) {
+        int fd = connect_to(w);
+
+        if (i % 2 == 0)
+            assert_int_equal(send(fd, "\x00\xe1\x21\x01", 4, 0), 4);
+        step(w);
+        close(fd);
+        if (i % 20 == 19)
+            go_for(w, 5);
+    }
+    go_for(w, 100);
+    assert_int_equal(open_fds(), before);
+}
+
+static void one_address_has_its_share(void **state)
+{
+    struct world *w = *state;
+    uint8_t got[16];
+    bool is_closed;
+    int fds[3];
+
+    copal_tune(w->server, NULL, COPAL_P_ADDR_CONNECTIONS, 2);
+    for (int i = 0; i < 3; i++) {
+        fds[i] = connect_to(w);
+        go_for(w, 20);
+    }
+    read_all(w, fds[2], got, sizeof(got), 2000, &is_closed);
+    assert_true(is_closed);
+    read_all(w, fds[0], got, sizeof(got), 50, &is_closed);
+    assert_false(is_closed);
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, build, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_request_is_answered),
+        TEST(a_host_is_found_by_its_name),
+        TEST(a_long_body_goes_both_ways),
+        TEST(all_families_are_listened_to_at_one_port),
+        TEST(a_port_that_is_taken_is_named),
+        TEST(a_refused_port_ends_at_once),
+        TEST(a_server_that_goes_ends_an_observation),
+        TEST(who_has_nothing_to_wait_for_ends_run),
+        TEST(a_request_in_single_bytes_is_understood),
+        TEST(junk_is_answered_by_abort_and_the_end),
+        TEST(a_half_closed_connection_is_closed),
+        TEST(a_reset_amid_a_message_harms_nobody),
+        TEST(who_does_not_read_is_cut_off),
+        TEST(a_thousand_connections_come_and_go),
+        TEST(one_address_has_its_share),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

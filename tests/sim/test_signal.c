@@ -1,0 +1,500 @@
+/* What a connection is told by its other end, which is played here byte by
+ * byte. RFC 8323 3, 5. */
+#include "endpoint.h"
+#include "engine/core.h"
+#include "support.h"
+#include "wire/uri.h"
+
+enum {
+    MOST_BYTES = 8192
+};
+
+/* The other end: what it was sent, in hex, and whether it was closed. */
+struct other {
+    struct cp_link link;
+    struct cp_engine *engine;
+    char sent[2 * MOST_BYTES];
+    bool is_blocked, is_closed, is_open;
+};
+
+static int note_sent(struct cp_link *l, const struct cp_path *path,
+                     copal_bytes data)
+{
+    struct other *o = cp_container_of(l, struct other, link);
+
+    (void)path;
+    for (size_t i = 0; i < data.len; i++) {
+        size_t at = strlen(o->sent);
+
+        snprintf(o->sent + at, sizeof(o->sent) - at, "%02x", data.data[i]);
+    }
+    strcat(o->sent, " ");
+    return 0;
+}
+
+static bool is_blocked(const struct cp_link *l)
+{
+    return cp_container_of((struct cp_link *)l, struct other, link)->is_blocked;
+}
+
+static void note_closed(struct cp_link *l)
+{
+    cp_container_of(l, struct other, link)->is_closed = true;
+}
+
+static const struct cp_link_ops ops = {
+    .name = "played",
+    .send = note_sent,
+    .is_blocked = is_blocked,
+    .close = note_closed,
+};
+
+static struct other *connect_from(struct world *w, struct other *o,
+                                  const char *address)
+{
+    struct cp_path path = {0};
+
+    *o = (struct other){.engine = w->server->engine};
+    assert_true(cp_address_read(address, &path.remote));
+    o->link = (struct cp_link){.ops = &ops,
+                               .engine = o->engine,
+                               .scheme = CP_COAP_TCP,
+                               .is_simulated = true};
+    cp_engine_enter(o->engine, copal_sim_now(w->sim));
+    o->is_open = cp_engine_connected(o->engine, &o->link, &path, CP_STREAMED,
+                                     false) == 0;
+    cp_engine_turn(o->engine, copal_sim_now(w->sim));
+    return o;
+}
+
+static void hear(struct world *w, struct other *o, const char *bytes, size_t n)
+{
+    o->sent[0] = '\0';
+    cp_engine_enter(o->engine, copal_sim_now(w->sim));
+    cp_engine_bytes(o->engine, &o->link, cp_bytes(bytes, n));
+    cp_engine_turn(o->engine, copal_sim_now(w->sim));
+}
+
+#define HEAR(o, text) hear(w, (o), (text), sizeof(text) - 1)
+
+static void end(struct world *w, struct other *o)
+{
+    cp_engine_enter(o->engine, copal_sim_now(w->sim));
+    cp_engine_closed(o->engine, &o->link, 0);
+    cp_engine_turn(o->engine, copal_sim_now(w->sim));
+}
+
+static void keep(const copal_event *ev, void *user)
+{
+    copal_exchange **kept = user;
+
+    if (ev->kind == COPAL_REQUEST)
+        *kept = copal_exchange_ref(ev->exchange);
+}
+
+static void answer(struct world *w, struct other *o, copal_exchange *kept)
+{
+    o->sent[0] = '\0';
+    assert_int_equal(copal_reply_text(kept, COPAL_CONTENT, "x"), 0);
+    copal_exchange_unref(kept);
+    cp_engine_turn(o->engine, copal_sim_now(w->sim));
+}
+
+/* Our CSM: Max-Message-Size 1049600, Block-Wise-Transfer. */
+#define CSM      "50e12310040020"
+#define CSM_SENT CSM " "
+
+/* ---- Signals ---- */
+
+static void each_end_says_first_what_it_takes(void **state)
+{
+    struct world *w = *state;
+    struct other o;
+
+    connect_from(w, &o, "192.0.2.1");
+    assert_string_equal(o.sent, CSM_SENT);
+    HEAR(&o, "\x00\xe1");
+    assert_string_equal(o.sent, "");
+    end(w, &o);
+}
+
+static void an_answer_comes_under_the_token_of_its_request(void **state)
+{
+    struct world *w = *state;
+    struct other o;
+
+    serve_text(w, w->server, "/t", 0, "x");
+    connect_from(w, &o, "192.0.2.1");
+    HEAR(&o, "\x00\xe1\x22\x01\x31\x32\xb1t");
+    assert_string_equal(o.sent, "3245"
+                                "3132"
+                                "c0ff78 ");
+    end(w, &o);
+}
+
+static void it_is_understood_wherever_it_is_cut(void **state)
+{
+    static const char all[] = "\x00\xe1\x01\xe2p\x22\x01\x31\x32\xb1t";
+    struct world *w = *state;
+
+    serve_text(w, w->server, "/t", 0, "x");
+    for (size_t cut = 1; cut < sizeof(all) - 1; cut++) {
+        struct other o;
+        char sent[2 * MOST_BYTES];
+
+        connect_from(w, &o, "192.0.2.1");
+        hear(w, &o, all, cut);
+        strcpy(sent, o.sent);
+        hear(w, &o, all + cut, sizeof(all) - 1 - cut);
+        strcat(sent, o.sent);
+        assert_string_equal(sent, "01e370 32453132c0ff78 ");
+        assert_false(o.is_closed);
+        end(w, &o);
+    }
+}
+
+static void a_ping_gets_its_token_back(void **state)
+{
+    struct world *w = *state;
+    struct other o;
+
+    connect_from(w, &o, "192.0.2.1");
+    HEAR(&o, "\x00\xe1\x01\xe2\x42");
+    assert_string_equal(o.sent, "01e342 ");
+    end(w, &o);
+}
+
+/* RFC 8323 5.4.1 */
+static void custody_is_promised_when_what_came_before_is_answered(void **state)
+{
+    struct world *w = *state;
+    struct other o;
+    copal_exchange *kept = NULL;
+
+    copal_serve(w->server, COPAL_GET, "/t", 0, COPAL_CB(keep, &kept));
+    connect_from(w, &o, "192.0.2.1");
+    HEAR(&o, "\x00\xe1\x21\x01\x07\xb1t");
+    HEAR(&o, "\x11\xe2\x42\x20");
+    assert_string_equal(o.sent, "");
+    answer(w, &o, kept);
+    assert_string_equal(o.sent, "314507c0ff78 11e34220 ");
+    end(w, &o);
+}
+
+static void without_anything_owed_custody_is_promised_at_once(void **state)
+{
+    struct world *w = *state;
+    struct other o;
+
+    connect_from(w, &o, "192.0.2.1");
+    HEAR(&o, "\x00\xe1\x11\xe2\x42\x20");
+    assert_string_equal(o.sent, "11e34220 ");
+    end(w, &o);
+}
+
+static void an_empty_message_is_ignored(void **state)
+{
+    struct world *w = *state;
+    struct other o;
+
+    connect_from(w, &o, "192.0.2.1");
+    HEAR(&o, "\x00\xe1\x00\x00\x02\x00tt\x01\xe2p");
+    assert_string_equal(o.sent, "01e370 ");
+    end(w, &o);
+}
+
+/* Unknown signals are let be, unknown elective options too. */
+static void what_is_not_known_is_passed_over(void **state)
+{
+    struct world *w = *state;
+    struct other o;
+
+    connect_from(w, &o, "192.0.2.1");
+    HEAR(&o, "\x30\xe1\xd1\x33x\x00\xe6\x01\xe2p");
+    assert_string_equal(o.sent, "01e370 ");
+    end(w, &o);
+}
+
+static void a_release_lets_what_was_asked_be_answered(void **state)
+{
+    struct world *w = *state;
+    struct other o;
+    copal_exchange *kept = NULL;
+
+    copal_serve(w->server, COPAL_GET, "/t", 0, COPAL_CB(keep, &kept));
+    connect_from(w, &o, "192.0.2.1");
+    HEAR(&o, "\x00\xe1\x21\x01\x07\xb1t");
+    HEAR(&o, "\x00\xe4");
+    assert_false(o.is_closed);
+    answer(w, &o, kept);
+    assert_string_equal(o.sent, "314507c0ff78 ");
+    assert_true(o.is_closed);
+    end(w, &o);
+}
+
+/* ---- What ends it ---- */
+
+struct row {
+    const char *name, *bytes;
+    size_t len;
+    const char *why; /* what the Abort says; NULL: it is closed in silence */
+};
+
+#define ROW(name, bytes, why) \
+    { \
+        name, bytes, sizeof(bytes) - 1, why \
+    }
+
+static const struct row aborts[] = {
+    ROW("a request before the CSM", "\x21\x01\x07\xb1t",
+        "the first message is to be a CSM"),
+    ROW("a critical option of a CSM", "\x30\xe1\xd1\x34x",
+        "critical option not understood"),
+    ROW("a critical option of a Ping", "\x00\xe1\x20\xe2\x91x",
+        "critical option not understood"),
+    ROW("token length 15", "\x00\xe1\x0f\x01", "malformed message"),
+    ROW("token length 9", "\x00\xe1\x09\x01ttttttttt", "malformed message"),
+    ROW("a marker without payload", "\x00\xe1\x11\x01t\xff",
+        "malformed message"),
+    ROW("an option longer than its message", "\x00\xe1\x20\x01\xb4t",
+        "malformed message"),
+    ROW("4 GiB", "\x00\xe1\xf0\xff\xff\xff\xff\x02",
+        "longer than Max-Message-Size"),
+    ROW("an Abort", "\x00\xe1\x00\xe5", NULL),
+};
+
+static bool says(const struct other *o, const char *why)
+{
+    char hex[2 * 64 + 1] = "";
+
+    for (size_t i = 0; why[i] != '\0'; i++)
+        snprintf(hex + 2 * i, 3, "%02x", (unsigned char)why[i]);
+    return strstr(o->sent, "e5") != NULL && strstr(o->sent, hex) != NULL;
+}
+
+static void what_is_malformed_aborts_and_is_not_acted_upon(void **state)
+{
+    struct world *w = *state;
+    struct record *r = serve_text(w, w->server, "/t", 0, "x");
+
+    for (size_t i = 0; i < sizeof(aborts) / sizeof(aborts[0]); i++) {
+        const struct row *row = &aborts[i];
+        struct other o;
+
+        connect_from(w, &o, "192.0.2.1");
+        hear(w, &o, row->bytes, row->len);
+        if (!o.is_closed)
+            fail_msg("%s: goes on", row->name);
+        if (row->why == NULL ? o.sent[0] != '\0' : !says(&o, row->why))
+            fail_msg("%s: %s", row->name, o.sent);
+        HEAR(&o, "\x21\x01\x07\xb1t"); /* nothing is heard any more */
+        assert_string_equal(o.sent, "");
+        end(w, &o);
+    }
+    assert_int_equal(r->requests, 0);
+}
+
+static void a_bad_option_of_a_csm_is_named(void **state)
+{
+    struct world *w = *state;
+    struct other o;
+
+    connect_from(w, &o, "192.0.2.1");
+    HEAR(&o, "\x30\xe1\xd1\x34x");
+    assert_non_null(strstr(o.sent, "e52141ff")); /* 65: RFC 8323 5.6 */
+    end(w, &o);
+}
+
+static void who_says_nothing_is_cut_off_after_10_s(void **state)
+{
+    struct world *w = *state;
+    struct other o;
+
+    connect_from(w, &o, "192.0.2.1");
+    run(w, 9999);
+    assert_false(o.is_closed);
+    run(w, 2);
+    assert_true(o.is_closed);
+    end(w, &o);
+}
+
+/* One byte in 5 s is no progress: 30 s are for the whole message. */
+static void a_message_that_takes_too_long_is_cut_off(void **state)
+{
+    struct world *w = *state;
+    struct other o;
+
+    connect_from(w, &o, "192.0.2.1");
+    HEAR(&o, "\x00\xe1\xd0\x10\x01");
+    for (int i = 0; i < 5; i++) {
+        run(w, 5000);
+        HEAR(&o, "x");
+        assert_false(o.is_closed);
+    }
+    run(w, 5001);
+    assert_true(o.is_closed);
+    end(w, &o);
+}
+
+static void who_is_idle_is_released_after_ten_minutes(void **state)
+{
+    struct world *w = *state;
+    struct other o;
+
+    connect_from(w, &o, "192.0.2.1");
+    HEAR(&o, "\x00\xe1");
+    run(w, 599999);
+    assert_false(o.is_closed);
+    run(w, 2);
+    assert_true(o.is_closed);
+    assert_string_equal(o.sent, "00e4 ");
+    end(w, &o);
+}
+
+static void keepalive_finds_out_who_is_gone(void **state)
+{
+    struct world *w = *state;
+    struct other o;
+
+    tune(w->server, COPAL_P_KEEPALIVE, 20000);
+    connect_from(w, &o, "192.0.2.1");
+    HEAR(&o, "\x00\xe1");
+    run(w, 20001);
+    assert_string_equal(o.sent, "00e2 ");
+    HEAR(&o, "\x00\xe3");
+    run(w, 20001);
+    assert_string_equal(o.sent, "00e2 ");
+    run(w, 30001);
+    assert_true(o.is_closed);
+    end(w, &o);
+}
+
+static void a_flood_of_pings_is_cut_off(void **state)
+{
+    struct world *w = *state;
+    struct other o;
+    int pongs = 0;
+
+    connect_from(w, &o, "192.0.2.1");
+    HEAR(&o, "\x00\xe1");
+    while (!o.is_closed && pongs < 100) {
+        HEAR(&o, "\x00\xe2");
+        pongs++;
+    }
+    assert_in_range(pongs, 10, 20);
+    end(w, &o);
+}
+
+static void ten_signals_a_second_are_no_flood(void **state)
+{
+    struct world *w = *state;
+    struct other o;
+
+    connect_from(w, &o, "192.0.2.1");
+    HEAR(&o, "\x00\xe1");
+    for (int i = 0; i < 600; i++) {
+        run(w, 100);
+        HEAR(&o, "\x00\xe2");
+        assert_string_equal(o.sent, "00e3 ");
+    }
+    end(w, &o);
+}
+
+/* ---- Limits ---- */
+
+static void one_address_has_its_share_of_connections(void **state)
+{
+    static struct other all[5];
+    struct world *w = *state;
+
+    tune(w->server, COPAL_P_ADDR_CONNECTIONS, 2);
+    tune(w->server, COPAL_P_MAX_CONNECTIONS, 3);
+    assert_true(connect_from(w, &all[0], "192.0.2.1")->is_open);
+    assert_true(connect_from(w, &all[1], "192.0.2.1")->is_open);
+    assert_false(connect_from(w, &all[2], "192.0.2.1")->is_open);
+    assert_true(connect_from(w, &all[2], "192.0.2.2")->is_open);
+    assert_false(connect_from(w, &all[3], "192.0.2.3")->is_open);
+    end(w, &all[0]);
+    assert_true(connect_from(w, &all[3], "192.0.2.1")->is_open);
+    for (int i = 1; i < 4; i++)
+        end(w, &all[i]);
+}
+
+static uint64_t memory_of(struct world *w)
+{
+    copal_stats s = {.size = sizeof(s)};
+
+    copal_get_stats(w->server, &s);
+    return s.memory;
+}
+
+static void what_is_announced_takes_no_memory_before_it_comes(void **state)
+{
+    struct world *w = *state;
+    struct other o;
+    uint64_t before;
+
+    connect_from(w, &o, "192.0.2.1");
+    HEAR(&o, "\x00\xe1");
+    before = memory_of(w);
+    HEAR(&o, "\xf0\x00\x0e\x00\x00\x01"); /* 983 kB to come */
+    assert_false(o.is_closed);
+    assert_true(memory_of(w) - before < 1024);
+    end(w, &o);
+}
+
+/* An observer that reads nothing: of what it is told meanwhile the newest
+ * waits. */
+static void a_slow_observer_gets_the_newest_state(void **state)
+{
+    struct world *w = *state;
+    struct other o;
+
+    serve_text(w, w->server, "/t", COPAL_OBSERVABLE, "x");
+    connect_from(w, &o, "192.0.2.1");
+    HEAR(&o, "\x00\xe1\x31\x01\x07\x60\x51t");
+    assert_int_equal(observers(w), 1);
+    o.is_blocked = true;
+    o.sent[0] = '\0';
+    for (int i = 0; i < 10; i++) {
+        copal_notify(w->server, "/t");
+        run(w, 10);
+    }
+    assert_string_equal(o.sent, "");
+    o.is_blocked = false;
+    cp_engine_drained(o.engine, &o.link);
+    assert_non_null(strchr(o.sent, ' '));
+    assert_true(strchr(o.sent, ' ')[1] == '\0'); /* one */
+    end(w, &o);
+    assert_int_equal(observers(w), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, build, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(each_end_says_first_what_it_takes),
+        TEST(an_answer_comes_under_the_token_of_its_request),
+        TEST(it_is_understood_wherever_it_is_cut),
+        TEST(a_ping_gets_its_token_back),
+        TEST(custody_is_promised_when_what_came_before_is_answered),
+        TEST(without_anything_owed_custody_is_promised_at_once),
+        TEST(an_empty_message_is_ignored),
+        TEST(what_is_not_known_is_passed_over),
+        TEST(a_release_lets_what_was_asked_be_answered),
+        TEST(what_is_malformed_aborts_and_is_not_acted_upon),
+        TEST(a_bad_option_of_a_csm_is_named),
+        TEST(who_says_nothing_is_cut_off_after_10_s),
+        TEST(a_message_that_takes_too_long_is_cut_off),
+        TEST(who_is_idle_is_released_after_ten_minutes),
+        TEST(keepalive_finds_out_who_is_gone),
+        TEST(a_flood_of_pings_is_cut_off),
+        TEST(ten_signals_a_second_are_no_flood),
+        TEST(one_address_has_its_share_of_connections),
+        TEST(what_is_announced_takes_no_memory_before_it_comes),
+        TEST(a_slow_observer_gets_the_newest_state),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
