@@ -5,6 +5,7 @@
 #include "engine/ask.h"
 #include "engine/core.h"
 #include "net/loop.h"
+#include "secure/security.h"
 #include "wire/params.h"
 #include "wire/uri.h"
 
@@ -63,6 +64,7 @@ int cp_endpoint_new(struct cp_mem *mem, struct cp_driver *driver, uint64_t seed,
     c->engine->on_request = COPAL_CB(cp_site_on_request, c->site);
     c->engine->flags_of = cp_site_flags;
     driver->engine = c->engine;
+    driver->security = cp_security();
     driver->owner = c;
     driver->condemned = end;
     c->metrics = cp_buf_new(mem);
@@ -206,6 +208,13 @@ int copal_listen(copal *c, const char *uri, unsigned flags)
 const char *copal_local(const copal *c, size_t i)
 {
     return c->driver->ops->local(c->driver, i);
+}
+
+int copal_allow_origin(copal *c, const char *origin)
+{
+    cp_endpoint_enter(c);
+    return origin == NULL ? cp_why(c->mem, COPAL_EINVAL, "no origin given")
+                          : c->driver->ops->allow(c->driver, origin);
 }
 
 static int join(copal *c, const char *group_uri, const char *if_name,

@@ -8,6 +8,7 @@
 
 struct cp_buf;
 struct cp_driver;
+struct cp_security;
 struct cp_uri;
 
 enum {
@@ -67,6 +68,8 @@ struct cp_driver_ops {
     int (*join)(struct cp_driver *d, const struct cp_uri *group,
                 const char *if_name, bool leave);
     const char *(*interface)(struct cp_driver *d, size_t i, uint32_t *index);
+    /* As copal_allow_origin(). */
+    int (*allow)(struct cp_driver *d, const char *origin);
 
     /* As the public functions of that name. */
     int (*run)(struct cp_driver *d);
@@ -88,6 +91,7 @@ struct cp_driver {
     const struct cp_driver_ops *ops;
     struct cp_mem *mem;
     struct cp_engine *engine; /* set by core/copal.c right after birth */
+    const struct cp_security *security; /* likewise; NULL: there is none */
     void *owner;
 
     /* Called by the driver once it has left engine code and its own loop's

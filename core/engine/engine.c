@@ -205,6 +205,11 @@ void cp_engine_count_datagram(struct cp_engine *e, bool out, size_t bytes)
     }
 }
 
+void cp_engine_random(struct cp_engine *e, void *out, size_t n)
+{
+    cp_random_bytes(&e->random, out, n);
+}
+
 int64_t cp_engine_param(const struct cp_engine *e, int param)
 {
     return e->params.value[param];

@@ -95,6 +95,9 @@ void cp_engine_closed(struct cp_engine *e, struct cp_link *link, int status);
 /* A parameter of the endpoint (COPAL_P_SOCKET_BUFFER, ...). */
 int64_t cp_engine_param(const struct cp_engine *e, int param);
 
+/* From the engine's randomness. */
+void cp_engine_random(struct cp_engine *e, void *out, size_t n);
+
 /* Counters that drivers keep. */
 void cp_engine_count_datagram(struct cp_engine *e, bool out, size_t bytes);
 

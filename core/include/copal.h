@@ -484,8 +484,14 @@ enum {                       /* copal_listen */
  * here too, unless flags share the port: others might get the answers. A name
  * is looked up before the call returns. All of it works, or nothing is open.
  * EURI; ERESOLVE: the name; EINUSE; EPERM: ports below 1024; EIO: not an
- * address of this host; ENOTSUP: a scheme other than coap. */
+ * address of this host; ENOTSUP: a scheme other than coap, coap+tcp and
+ * coap+ws. */
 COPAL_API int copal_listen(copal *c, const char *uri, unsigned flags);
+
+/* Lets pages of one more origin, "https://example.org", connect by WebSocket; "*":
+ * of any. Those of the host that they connect to may anyway, as may who names
+ * no origin, which no browser does. RFC 6455 10.2. EINVAL: no origin; ENOTSUP. */
+COPAL_API int copal_allow_origin(copal *c, const char *origin);
 
 /* The i-th bound URI with its real port, or NULL past the last; "*" makes two.
  * Good as long as c. */

@@ -14,6 +14,7 @@
 #include "net/tcp.h"
 #include "net/turn.h"
 #include "net/udp.h"
+#include "net/ws.h"
 #include "wire/uri.h"
 
 static struct cp_loop *loop_of(struct cp_driver *d)
@@ -150,8 +151,7 @@ static int timeout(const struct cp_driver *d)
 
 static int route(struct cp_driver *d, struct cp_route *r)
 {
-    const struct cp_transport *t =
-        cp_scheme_transport(d->mem, r->scheme, r->host);
+    const struct cp_transport *t = cp_scheme_transport(d, r->scheme, r->host);
 
     cp_list_init(&r->node);
     r->work = NULL;
@@ -168,8 +168,7 @@ static int listen_at(struct cp_driver *d, const struct cp_uri *base,
                      const char *text, unsigned flags)
 {
     struct cp_loop *l = loop_of(d);
-    const struct cp_transport *t =
-        cp_scheme_transport(d->mem, base->scheme, text);
+    const struct cp_transport *t = cp_scheme_transport(d, base->scheme, text);
     int err;
 
     if (t == NULL)
@@ -191,7 +190,7 @@ static int join(struct cp_driver *d, const struct cp_uri *group,
     struct cp_loop *l = loop_of(d);
     int err;
 
-    if (cp_scheme_transport(d->mem, group->scheme, "group") == NULL)
+    if (cp_scheme_transport(d, group->scheme, "group") == NULL)
         return COPAL_ENOTSUP;
     if (cp_scheme_is_stream(group->scheme))
         return cp_why(d->mem, COPAL_EINVAL,
@@ -210,6 +209,11 @@ static const char *interface(struct cp_driver *d, size_t i, uint32_t *index)
 static int metrics(struct cp_driver *d, const char *where, struct cp_page page)
 {
     return cp_metrics_open(&loop_of(d)->net, where, page);
+}
+
+static int allow(struct cp_driver *d, const char *origin)
+{
+    return cp_ws_allow(&loop_of(d)->net, origin);
 }
 
 /* ---- Birth and end ---- */
@@ -256,6 +260,7 @@ static void close_loop(struct cp_driver *d)
     cp_metrics_close(&l->net);
     cp_tcp_close_all(&l->net);
     cp_streams_close(&l->net);
+    cp_ws_forget(&l->net);
     list_each (node, after, &l->net.sockets) {
         cp_udp_close(cp_container_of(node, struct cp_udp, node));
     }
@@ -280,6 +285,7 @@ static const struct cp_driver_ops loop_ops = {
     .join = join,
     .interface = interface,
     .metrics = metrics,
+    .allow = allow,
     .run = run,
     .stop = stop,
     .fd = fd,
@@ -346,6 +352,7 @@ struct cp_driver *cp_loop_new(struct cp_mem *mem, struct uv_loop_s *shared)
     cp_list_init(&l->net.sockets);
     cp_list_init(&l->net.listeners);
     cp_list_init(&l->net.streams);
+    cp_list_init(&l->net.origins);
     cp_list_init(&l->net.memberships);
     l->net.names = cp_resolver_new(&l->driver);
     if (l->net.names == NULL)

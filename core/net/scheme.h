@@ -13,8 +13,8 @@ struct cp_transport {
     int (*route)(struct cp_net *net, struct cp_route *r);
 };
 
-/* NULL: not built in, and mem's sentence about text says so (ENOTSUP). */
-const struct cp_transport *cp_scheme_transport(struct cp_mem *mem, int scheme,
-                                               const char *text);
+/* NULL: not built in, and d's sentence about text says so (ENOTSUP). */
+const struct cp_transport *cp_scheme_transport(const struct cp_driver *d,
+                                               int scheme, const char *text);
 
 #endif

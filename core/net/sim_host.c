@@ -320,6 +320,14 @@ static const char *interface(struct cp_driver *d, size_t i, uint32_t *index)
     return NULL;
 }
 
+/* No page in a browser connects to a simulation. */
+static int allow(struct cp_driver *d, const char *origin)
+{
+    (void)d;
+    (void)origin;
+    return 0;
+}
+
 static int not_here(const struct cp_driver *d)
 {
     return cp_why(d->mem, COPAL_ESTATE,
@@ -361,6 +369,7 @@ static const struct cp_driver_ops driver_ops = {
     .local = local,
     .join = join,
     .interface = interface,
+    .allow = allow,
     .run = run,
     .stop = stop,
     .fd = not_here,

@@ -7,6 +7,7 @@
 #include "net/route.h"
 #include "net/tcp.h"
 #include "net/turn.h"
+#include "net/ws.h"
 #include "wire/uri.h"
 
 enum {
@@ -38,8 +39,13 @@ struct stream {
 const struct cp_layers *cp_stream_layers(int scheme)
 {
     static const struct cp_layers tcp = {.framing = CP_STREAMED};
+    static const struct cp_layers ws = {.framing = CP_FRAMED, .ws = cp_ws_new};
 
-    return scheme == CP_COAP_TCP ? &tcp : NULL;
+    switch (scheme) {
+    case CP_COAP_TCP: return &tcp;
+    case CP_COAP_WS: return &ws;
+    default: return NULL;
+    }
 }
 
 static struct stream *of_top(struct cp_pipe *p)

@@ -120,6 +120,12 @@ int cp_engine_connected(struct cp_engine *e, struct cp_link *link,
     return COPAL_ECLOSED;
 }
 
+void cp_engine_random(struct cp_engine *e, void *out, size_t n)
+{
+    (void)e;
+    memset(out, 0, n);
+}
+
 bool cp_engine_may_accept(struct cp_engine *e, const struct cp_address *from)
 {
     (void)e;

@@ -1,0 +1,17 @@
+/* WebSocket, between a connection and its messages: one in each binary frame.
+ * RFC 6455, RFC 8323 4. */
+#ifndef CP_NET_WS_H
+#define CP_NET_WS_H
+
+#include "net/stream.h"
+
+/* A maker of struct cp_layers. */
+int cp_ws_new(struct cp_net *net, struct cp_pipe *below, const char *host,
+              struct cp_pipe **out);
+
+/* Pages of that origin ("https://example.org") may connect, besides those of the
+ * server's own host; "*": any. COPAL_ENOMEM, COPAL_EINVAL: none of these. */
+int cp_ws_allow(struct cp_net *net, const char *origin);
+void cp_ws_forget(struct cp_net *net);
+
+#endif
