@@ -221,7 +221,7 @@ static int read_response(struct ws *w, size_t *used)
     cp_upgrade_accept(cp_bytes_of_text(w->key), security_of(w)->sha1, expected);
     if (err == 0 && u.status != 101)
         err = COPAL_EREFUSED;
-    else if (err == 0 && (!u.is_websocket || !u.is_coap ||
+    else if (err == 0 && (!u.has_upgrade || !u.has_connection || !u.is_coap ||
                           !cp_bytes_is_text(u.accept, expected)))
         err = COPAL_EFORMAT;
     if (err == COPAL_EREFUSED)

@@ -4,7 +4,8 @@
 
 struct head {
     struct cp_http_head *out;
-    bool is_old; /* HTTP/1.0: Host may be missing */
+    cp_http_field *field;
+    void *user;
     bool has_host, has_length;
 };
 
@@ -53,7 +54,7 @@ static bool take_char(copal_bytes *rest, char c)
     return true;
 }
 
-static bool is_called(copal_bytes name, const char *wanted)
+bool cp_http_is_called(copal_bytes name, const char *wanted)
 {
     return name.len == strlen(wanted) &&
            strncasecmp((const char *)name.data, wanted, name.len) == 0;
@@ -79,11 +80,44 @@ static copal_bytes path_of(copal_bytes target)
     return cp_bytes(target.data + begin, end - begin);
 }
 
+/* HTTP-version: RFC 9112 2.3. */
+static int take_version(struct head *h, copal_bytes *line)
+{
+    static const char protocol[] = "HTTP/";
+    copal_bytes version;
+
+    for (const char *c = protocol; *c != '\0'; c++)
+        if (!take_char(line, *c))
+            return CP_HTTP_BAD_REQUEST;
+    version = take(line, is_visible);
+    if (version.len != 3 || !is_digit(version.data[0]) ||
+        version.data[1] != '.' || !is_digit(version.data[2]))
+        return CP_HTTP_BAD_REQUEST;
+    h->out->is_old = version.data[2] == '0';
+    return version.data[0] == '1' ? CP_HTTP_OK : CP_HTTP_VERSION_NOT_SUPPORTED;
+}
+
+/* HTTP-version SP status-code SP [ reason-phrase ]: RFC 9112 4. */
+static int read_status_line(struct head *h, copal_bytes line)
+{
+    int status = take_version(h, &line);
+    copal_bytes code;
+
+    if (status != CP_HTTP_OK || !take_char(&line, ' '))
+        return CP_HTTP_BAD_REQUEST;
+    code = take(&line, is_digit);
+    if (code.len != 3 || (line.len > 0 && !take_char(&line, ' ')))
+        return CP_HTTP_BAD_REQUEST;
+    for (size_t i = 0; i < code.len; i++)
+        h->out->status = h->out->status * 10 + code.data[i] - '0';
+    return CP_HTTP_OK;
+}
+
 /* method SP request-target SP HTTP-version: RFC 9112 3. */
 static int read_request_line(struct head *h, copal_bytes line)
 {
-    static const char protocol[] = "HTTP/";
     copal_bytes target;
+    int status;
 
     h->out->method = take(&line, is_token);
     if (h->out->method.len == 0 || !take_char(&line, ' '))
@@ -92,14 +126,8 @@ static int read_request_line(struct head *h, copal_bytes line)
     if (target.len == 0 || !take_char(&line, ' '))
         return CP_HTTP_BAD_REQUEST;
     h->out->path = path_of(target);
-    for (const char *c = protocol; *c != '\0'; c++)
-        if (!take_char(&line, *c))
-            return CP_HTTP_BAD_REQUEST;
-    if (line.len != 3 || !is_digit(line.data[0]) || line.data[1] != '.' ||
-        !is_digit(line.data[2]))
-        return CP_HTTP_BAD_REQUEST;
-    h->is_old = line.data[2] == '0';
-    return line.data[0] == '1' ? CP_HTTP_OK : CP_HTTP_VERSION_NOT_SUPPORTED;
+    status = take_version(h, &line);
+    return status == CP_HTTP_OK && line.len > 0 ? CP_HTTP_BAD_REQUEST : status;
 }
 
 /* A length of 0 is the one that brings no body. */
@@ -127,18 +155,18 @@ static int read_field(struct head *h, copal_bytes line)
     while (value.len > 0 && (value.data[value.len - 1] == ' ' ||
                              value.data[value.len - 1] == '\t'))
         value.len--;
-    if (is_called(name, "Host")) {
+    if (cp_http_is_called(name, "Host")) {
         if (h->has_host || memchr(value.data, ' ', value.len) != NULL)
             return CP_HTTP_BAD_REQUEST;
         h->has_host = true;
-    } else if (is_called(name, "Content-Length")) {
+    } else if (cp_http_is_called(name, "Content-Length")) {
         if (h->has_length || !is_zero(value))
             return CP_HTTP_BAD_REQUEST;
         h->has_length = true;
-    } else if (is_called(name, "Transfer-Encoding")) {
+    } else if (cp_http_is_called(name, "Transfer-Encoding")) {
         return CP_HTTP_BAD_REQUEST;
     }
-    return CP_HTTP_OK;
+    return h->field == NULL ? CP_HTTP_OK : h->field(h->user, name, value);
 }
 
 /* CP_HTTP_OK: *line is the next line without its CRLF, *rest is behind it. */
@@ -162,23 +190,46 @@ static int next_line(copal_bytes *rest, copal_bytes *line)
     return CP_HTTP_OK;
 }
 
-int cp_http_head_read(copal_bytes input, struct cp_http_head *out)
+static int read_head(struct head *h, copal_bytes input,
+                     int (*read_first)(struct head *h, copal_bytes line))
 {
-    struct head h = {.out = out};
     copal_bytes rest = input, line;
     int status = next_line(&rest, &line);
 
+    *h->out = (struct cp_http_head){0};
     if (status == CP_HTTP_OK)
-        status = read_request_line(&h, line);
+        status = read_first(h, line);
     while (status == CP_HTTP_OK) {
         status = next_line(&rest, &line);
         if (status == CP_HTTP_OK && line.len == 0)
             break;
         if (status == CP_HTTP_OK)
-            status = read_field(&h, line);
+            status = read_field(h, line);
     }
+    h->out->len = input.len - rest.len;
+    return status;
+}
+
+int cp_http_request_read(copal_bytes input, struct cp_http_head *out,
+                         cp_http_field *field, void *user)
+{
+    struct head h = {.out = out, .field = field, .user = user};
+    int status = read_head(&h, input, read_request_line);
+
     if (status != CP_HTTP_OK)
         return status;
-    out->len = input.len - rest.len;
-    return h.has_host || h.is_old ? CP_HTTP_OK : CP_HTTP_BAD_REQUEST;
+    return h.has_host || out->is_old ? CP_HTTP_OK : CP_HTTP_BAD_REQUEST;
+}
+
+int cp_http_response_read(copal_bytes input, struct cp_http_head *out,
+                          cp_http_field *field, void *user)
+{
+    struct head h = {.out = out, .field = field, .user = user};
+
+    return read_head(&h, input, read_status_line);
+}
+
+int cp_http_head_read(copal_bytes input, struct cp_http_head *out)
+{
+    return cp_http_request_read(input, out, NULL, NULL);
 }

@@ -1,22 +1,16 @@
 #include "wire/upgrade.h"
 #include "base/base64.h"
+#include "wire/http_head.h"
 
 #include <stdio.h>
-#include <strings.h>
 
 static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/* ---- Parts of HTTP ---- */
-
-static bool is_token_char(uint8_t c)
-{
-    return c > 0x20 && c < 0x7f && strchr("\"(),/:;<=>?@[\\]{}", c) == NULL;
-}
+/* ---- Reading ---- */
 
 static bool equals(copal_bytes a, const char *text)
 {
-    return a.len == strlen(text) &&
-           strncasecmp((const char *)a.data, text, a.len) == 0;
+    return cp_http_is_called(a, text); /* neither do these values know case */
 }
 
 static copal_bytes trim(copal_bytes v)
@@ -43,137 +37,69 @@ static bool lists(copal_bytes value, const char *what)
     return false;
 }
 
-/* The next line, without its CR LF. A bare LF or CR is none: who reads it
- * otherwise would see other lines. */
-static int take_line(copal_bytes *rest, copal_bytes *line)
-{
-    for (size_t i = 0; i < rest->len; i++) {
-        uint8_t c = rest->data[i];
-
-        if (c == '\r' && i + 1 == rest->len)
-            return COPAL_ESTATE;
-        if (c == '\r' && rest->data[i + 1] == '\n') {
-            *line = cp_bytes(rest->data, i);
-            *rest = cp_bytes(rest->data + i + 2, rest->len - i - 2);
-            return 0;
-        }
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
-            return COPAL_EFORMAT;
-    }
-    return COPAL_ESTATE;
-}
-
-static copal_bytes take_word(copal_bytes *line)
-{
-    const uint8_t *space = memchr(line->data, ' ', line->len);
-    size_t n = space == NULL ? line->len : (size_t)(space - line->data);
-    copal_bytes word = cp_bytes(line->data, n);
-
-    n += space != NULL;
-    *line = cp_bytes(line->data + n, line->len - n);
-    return word;
-}
-
 /* A field that may be there once only. */
 static int once(copal_bytes *field, copal_bytes value)
 {
     if (field->data != NULL)
-        return COPAL_EFORMAT;
+        return CP_HTTP_BAD_REQUEST;
     *field = value;
-    return 0;
+    return CP_HTTP_OK;
 }
 
-static int take_field(copal_bytes name, copal_bytes value,
-                      struct cp_upgrade *out, bool *is_upgrade,
-                      bool *is_connection)
+static int take_field(void *user, copal_bytes name, copal_bytes value)
 {
+    struct cp_upgrade *u = user;
+
     if (equals(name, "Host"))
-        return once(&out->host, value);
+        return once(&u->host, value);
     if (equals(name, "Origin"))
-        return once(&out->origin, value);
+        return once(&u->origin, value);
     if (equals(name, "Sec-WebSocket-Key"))
-        return once(&out->key, value);
+        return once(&u->key, value);
     if (equals(name, "Sec-WebSocket-Accept"))
-        return once(&out->accept, value);
+        return once(&u->accept, value);
     if (equals(name, "Upgrade"))
-        *is_upgrade |= lists(value, "websocket");
+        u->has_upgrade |= lists(value, "websocket");
     else if (equals(name, "Connection"))
-        *is_connection |= lists(value, "Upgrade");
+        u->has_connection |= lists(value, "Upgrade");
     else if (equals(name, "Sec-WebSocket-Protocol"))
-        out->is_coap |= lists(value, "coap");
+        u->is_coap |= lists(value, "coap");
     else if (equals(name, "Sec-WebSocket-Version"))
-        out->is_version13 = equals(value, "13");
-    else if (equals(name, "Transfer-Encoding") ||
-             (equals(name, "Content-Length") && !equals(value, "0")))
-        return COPAL_EFORMAT; /* neither message has a body */
-    return 0;
+        u->is_version13 = equals(value, "13");
+    return CP_HTTP_OK;
 }
 
-static int read_field(copal_bytes line, struct cp_upgrade *out,
-                      bool *is_upgrade, bool *is_connection)
+/* 0, or COPAL_E*, of what the reader of heads says. */
+static int result_of(int status, copal_bytes bytes, struct cp_upgrade *out,
+                     const struct cp_http_head *head)
 {
-    size_t n = 0;
-
-    while (n < line.len && is_token_char(line.data[n]))
-        n++;
-    if (n == 0 || n == line.len || line.data[n] != ':')
-        return COPAL_EFORMAT; /* also a line that continues another */
-    return take_field(cp_bytes(line.data, n),
-                      trim(cp_bytes(line.data + n + 1, line.len - n - 1)), out,
-                      is_upgrade, is_connection);
-}
-
-/* The first line goes to *first. */
-static int read_head(copal_bytes bytes, copal_bytes *first,
-                     struct cp_upgrade *out)
-{
-    copal_bytes rest = bytes, line;
-    bool is_upgrade = false, is_connection = false;
-    int err = take_line(&rest, first);
-
-    *out = (struct cp_upgrade){0};
-    while (err == 0 && (err = take_line(&rest, &line)) == 0 && line.len > 0)
-        err = read_field(line, out, &is_upgrade, &is_connection);
-    out->size = bytes.len - rest.len;
-    out->is_websocket = is_upgrade && is_connection;
-    if (err == COPAL_ESTATE && bytes.len > CP_UPGRADE_LONGEST)
-        return COPAL_ELIMIT;
-    return err == 0 && out->size > CP_UPGRADE_LONGEST ? COPAL_ELIMIT : err;
+    out->size = head->len;
+    out->status = head->status;
+    out->method = head->method;
+    out->target = head->path;
+    if (status == CP_HTTP_MORE)
+        return bytes.len > CP_UPGRADE_LONGEST ? COPAL_ELIMIT : COPAL_ESTATE;
+    if (status != CP_HTTP_OK || head->is_old)
+        return COPAL_EFORMAT;
+    return head->len > CP_UPGRADE_LONGEST ? COPAL_ELIMIT : 0;
 }
 
 int cp_upgrade_read_request(copal_bytes bytes, struct cp_upgrade *out)
 {
-    copal_bytes first;
-    int err = read_head(bytes, &first, out);
+    struct cp_http_head head;
 
-    if (err != 0)
-        return err;
-    out->method = take_word(&first);
-    out->target = take_word(&first);
-    return cp_bytes_is_text(first, "HTTP/1.1") && out->method.len > 0 &&
-                   out->target.len > 0
-               ? 0
-               : COPAL_EFORMAT;
+    *out = (struct cp_upgrade){0};
+    return result_of(cp_http_request_read(bytes, &head, take_field, out), bytes,
+                     out, &head);
 }
 
 int cp_upgrade_read_response(copal_bytes bytes, struct cp_upgrade *out)
 {
-    copal_bytes first, code;
-    int err = read_head(bytes, &first, out);
+    struct cp_http_head head;
 
-    if (err != 0)
-        return err;
-    if (!cp_bytes_is_text(take_word(&first), "HTTP/1.1"))
-        return COPAL_EFORMAT;
-    code = take_word(&first);
-    if (code.len != 3)
-        return COPAL_EFORMAT;
-    for (size_t i = 0; i < 3; i++) {
-        if (code.data[i] < '0' || code.data[i] > '9')
-            return COPAL_EFORMAT;
-        out->status = out->status * 10 + code.data[i] - '0';
-    }
-    return 0;
+    *out = (struct cp_upgrade){0};
+    return result_of(cp_http_response_read(bytes, &head, take_field, out),
+                     bytes, out, &head);
 }
 
 /* ---- Judging ---- */
@@ -190,7 +116,7 @@ int cp_upgrade_judge(const struct cp_upgrade *r,
         return 404;
     if (!cp_bytes_is_text(r->method, "GET"))
         return 405;
-    if (!r->is_websocket || !r->is_version13)
+    if (!r->has_upgrade || !r->has_connection || !r->is_version13)
         return 426;
     if (r->host.len == 0 || !r->is_coap ||
         cp_base64_read(r->key, key, sizeof(key), &len) != 0 || len != 16)

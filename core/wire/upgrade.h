@@ -17,13 +17,13 @@ struct cp_upgrade {
     size_t size;        /* bytes of the head */
     int status;         /* of a response */
     copal_bytes method; /* of a request */
-    copal_bytes target; /* "/.well-known/coap" */
+    copal_bytes target; /* its path, "/.well-known/coap" */
     copal_bytes host;
     copal_bytes origin;
     copal_bytes key;
     copal_bytes accept;
-    bool is_websocket; /* Upgrade and Connection say so */
-    bool is_coap;      /* the subprotocol is among those named */
+    bool has_upgrade, has_connection; /* each names what it has to */
+    bool is_coap;                     /* the subprotocol is among those named */
     bool is_version13;
 };
 
