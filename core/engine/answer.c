@@ -14,14 +14,12 @@ void cp_answer_free(copal_exchange *x)
     cp_free(x->mem, a);
 }
 
-/* An endpoint in orderly retreat (copal_close) does not leave askers waiting
- * for what will never come. */
-static void say_unavailable(struct cp_answer *a)
+void cp_answer_say_unavailable(struct cp_answer *a)
 {
     copal_msg *m;
 
-    if (a->wire == NULL || a->answered || a->link == NULL || !a->dispatched ||
-        !a->x.engine->closing || a->wire->path.is_multicast)
+    if (a->wire == NULL || a->answered || a->link == NULL ||
+        a->wire->path.is_multicast)
         return;
     m = cp_msg_new(a->x.mem, COPAL_UNAVAILABLE, 0);
     if (m != NULL && a->wire->type == CP_CON && !a->acked)
@@ -40,7 +38,11 @@ void cp_answer_finish(copal_exchange *x)
     if (!x->is_live)
         return;
     x->over = true;
-    say_unavailable(a);
+    /* An endpoint in orderly retreat (copal_close) does not leave askers waiting
+     * for what will never come. */
+    if (x->engine->closing && a->dispatched)
+        cp_answer_say_unavailable(a);
+    cp_answer_place_leave(a);
     cp_pass_end(x->engine->stages, x);
     cp_answer_wire_done(a);
     cp_flight_stop(&a->flight);
@@ -121,6 +123,8 @@ static struct cp_answer *answer_new(struct cp_engine *e, copal_msg *request)
         return NULL;
     cp_exchange_init(&a->x, e, false, request);
     cp_flight_init(&a->flight, e, on_flight_over);
+    cp_list_init(&a->place);
+    cp_list_init(&a->of_share);
     cp_list_init(&a->arrival.node);
     cp_list_init(&a->end.node);
     return a;
@@ -197,13 +201,13 @@ void cp_answer_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
                        struct cp_seen *seen)
 {
     struct cp_answer *a;
-    int verdict;
+    int verdict,
+        refused = e->closing
+                      ? COPAL_UNAVAILABLE
+                      : cp_answer_place_make(e, link, &(*m)->path.remote);
 
-    if (e->closing ||
-        e->exchange_count >= (size_t)e->params.value[COPAL_P_MAX_EXCHANGES]) {
-        if (!e->closing)
-            cp_engine_limited(e, "max_exchanges");
-        cp_answer_at_once(e, link, *m, seen, COPAL_UNAVAILABLE, NULL);
+    if (refused != 0) {
+        cp_answer_at_once(e, link, *m, seen, refused, NULL);
         return;
     }
     a = answer_new(e, *m);
@@ -214,6 +218,7 @@ void cp_answer_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
     a->link = link;
     cp_connection_join(&a->x, link);
     cp_answer_wire_set(a, *m, seen);
+    cp_answer_place_take(a);
     cp_exchange_hold(&a->x);
     verdict = cp_pass_in(e->stages, &a->x, m);
     if (verdict == CP_PASS) {

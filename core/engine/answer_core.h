@@ -45,6 +45,11 @@ struct cp_answer {
     bool gives_echo;     /* the answer is to bring an Echo: fresh_guard.h */
     bool is_proven;      /* known by now: who asks is there */
 
+    /* Its place among MAX_EXCHANGES: answer_place.h. */
+    struct cp_list place, of_share; /* while nobody has shown to be there */
+    uint16_t share;
+    bool has_place, gave_way;
+
     /* More than one message answers wire; they are confirmable or not. */
     bool stays, confirms;
     struct cp_qblock_wish wish;
@@ -80,6 +85,9 @@ void cp_answer_full(struct cp_engine *e, struct cp_link *link,
  * memory, or MAX_EXCHANGES reached. */
 copal_exchange *cp_answer_open(struct cp_engine *e, struct cp_link *link,
                                copal_msg *wire);
+
+/* Who waits for an answer that will not come is told: 5.03. */
+void cp_answer_say_unavailable(struct cp_answer *a);
 
 /* Over: everything but the memory goes, users may hold the handle for long. */
 void cp_answer_finish(copal_exchange *x);

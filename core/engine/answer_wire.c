@@ -75,5 +75,6 @@ void cp_answer_wire_adopt(copal_exchange *x, copal_exchange *later)
     cp_answer_wire_expect(a);
     cp_answer_wire_done(b);
     b->answered = true;
+    cp_answer_place_leave(b);
     cp_exchange_retire(later);
 }

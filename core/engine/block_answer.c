@@ -139,9 +139,13 @@ static int start_stream(copal_exchange *x, copal_msg *m)
 
     if (b.size == 0)
         return COPAL_ELIMIT;
-    if (t == NULL || (a->link != NULL &&
-                      cp_block_kept_new(x, key_of(x, a->wire), NULL) == NULL))
+    if (t == NULL)
         return COPAL_ENOMEM;
+    if (a->link != NULL) {
+        t->kept = cp_block_kept_new(x, key_of(x, a->wire), NULL);
+        if (t->kept == NULL)
+            return COPAL_ENOMEM;
+    }
     t->sending = copal_msg_ref(m);
     t->pulls = true;
     t->size = b.size;

@@ -11,6 +11,9 @@ void cp_block_kept_free(struct cp_block_kept *o)
     struct cp_engine *e = o->engine;
     copal_exchange *stream = o->stream;
 
+    if (stream != NULL && stream->transfer != NULL &&
+        stream->transfer->kept == o)
+        stream->transfer->kept = NULL;
     cp_qblock_answer_let_go(o);
     cp_timer_stop(&e->timers, &o->timer);
     cp_map_remove(&e->bodies.out, &o->node);
@@ -22,8 +25,7 @@ void cp_block_kept_free(struct cp_block_kept *o)
         cp_exchange_let_go(stream);
 }
 
-/* A stream's handler is told. */
-static void give_up(struct cp_block_kept *o, int status, const char *why)
+void cp_block_kept_give_up(struct cp_block_kept *o, int status, const char *why)
 {
     copal_exchange *stream = o->stream;
 
@@ -42,9 +44,10 @@ static void on_lifetime(struct cp_timer *timer)
         cp_container_of(timer, struct cp_block_kept, timer);
     bool is_ours = o->stream != NULL && cp_answer_of(o->stream)->wire != NULL;
 
-    give_up(o, COPAL_ETIMEOUT,
-            is_ours ? "the block asked for was not written in time"
-                    : "the asker did not come for the rest of the body");
+    cp_block_kept_give_up(
+        o, COPAL_ETIMEOUT,
+        is_ours ? "the block asked for was not written in time"
+                : "the asker did not come for the rest of the body");
 }
 
 struct cp_block_kept *cp_block_kept_find(struct cp_engine *e, uint64_t key)
@@ -105,7 +108,7 @@ struct cp_block_kept *cp_block_kept_new(copal_exchange *x, uint64_t key,
     struct cp_block_kept *o = cp_block_kept_find(e, key);
 
     if (o != NULL)
-        give_up(o, COPAL_ECLOSED, "the asker began again");
+        cp_block_kept_give_up(o, COPAL_ECLOSED, "the asker began again");
     if (!cp_bodies_take(e,
                         sizeof(*o) + (whole == NULL ? 0 : whole->payload.len)))
         return NULL;

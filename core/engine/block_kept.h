@@ -32,6 +32,10 @@ void cp_block_kept_touch(struct cp_block_kept *o);
 
 void cp_block_kept_free(struct cp_block_kept *o);
 
+/* The same; a stream ends with status. */
+void cp_block_kept_give_up(struct cp_block_kept *o, int status,
+                           const char *why);
+
 /* What is kept for who asked request is outdated. */
 void cp_block_kept_forget(struct cp_engine *e, struct cp_link *link,
                           const copal_msg *request);

@@ -8,6 +8,9 @@ void cp_block_partial_free(struct cp_block_partial *in)
     struct cp_engine *e = in->engine;
     copal_exchange *stream = in->stream;
 
+    if (stream != NULL && stream->transfer != NULL &&
+        stream->transfer->partial == in)
+        stream->transfer->partial = NULL;
     if (in->q != NULL)
         cp_qblock_upload_let_go(in);
     cp_timer_stop(&e->timers, &in->timer);

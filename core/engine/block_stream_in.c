@@ -38,8 +38,10 @@ static int stream_begin(copal_exchange *x, copal_msg **m,
     t->streams_in = true;
     a->arrival.kind = COPAL_REQUEST;
     cp_event_post_part(x->engine, &a->arrival, x, head);
-    if (in != NULL)
+    if (in != NULL) {
         in->stream = cp_exchange_hold(x);
+        t->partial = in;
+    }
     return CP_PASS;
 }
 

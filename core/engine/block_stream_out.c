@@ -1,5 +1,4 @@
 /* Bodies that the user writes, a piece for each PULL, in both roles. */
-#include "engine/block_kept.h"
 #include "engine/transfer.h"
 
 int cp_block_stream_out_pull(copal_exchange *x)
@@ -37,8 +36,6 @@ static int write_answer(copal_exchange *x, copal_bytes piece, bool last)
 {
     struct cp_transfer *t = x->transfer;
     struct cp_answer *a = cp_answer_of(x);
-    struct cp_engine *e = x->engine;
-    struct cp_block_kept *o;
     copal_msg *m;
     int err;
 
@@ -58,13 +55,8 @@ static int write_answer(copal_exchange *x, copal_bytes piece, bool last)
     err = m == NULL ? COPAL_ENOMEM : cp_msg_copy_payload(m, piece);
     if (err == 0)
         err = cp_block_answer_echo(x, &m);
-    if (err == 0 && (last || a->link == NULL)) {
-        o = cp_block_kept_find(
-            e, cp_bodies_key(e, a->link, &x->request->path.remote, x->request));
+    if (err == 0 && (last || a->link == NULL))
         cp_transfer_free(x); /* before the last one leaves: it ends x */
-        if (o != NULL && o->stream == x)
-            cp_block_kept_free(o);
-    }
     if (err == 0)
         err = cp_exchange_send_below(&cp_block, x, m);
     copal_msg_unref(m);

@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/random.h"
+#include "engine/answer_place.h"
 #include "engine/block.h"
 #include "engine/cache.h"
 #include "engine/connection.h"
@@ -46,10 +47,11 @@ struct cp_engine {
 
     struct cp_list exchanges; /* both roles, also those users still hold */
     size_t exchange_count;    /* live ones */
-    struct cp_list raws;      /* raw messages whose name is looked up */
-    struct cp_map by_token;   /* struct cp_token: requests of ours */
-    struct cp_map families;   /* struct cp_token_family */
-    struct cp_map by_mid;     /* struct cp_flight */
+    struct cp_places places;
+    struct cp_list raws;    /* raw messages whose name is looked up */
+    struct cp_map by_token; /* struct cp_token: requests of ours */
+    struct cp_map families; /* struct cp_token_family */
+    struct cp_map by_mid;   /* struct cp_flight */
     struct cp_map
         shared; /* struct cp_observe_share: leaders, by what they observe */
     struct cp_map peers;

@@ -17,14 +17,18 @@ void cp_dedup_init(struct cp_dedup *d, struct cp_engine *e)
     memset(d->shares, 0, sizeof(d->shares));
 }
 
-/* A host has many ports, and often a whole IPv6 /64. Most shares are never
- * asked for, so each is made ready when it first is. */
+size_t cp_dedup_share(const struct cp_dedup *d, const struct cp_address *remote)
+{
+    size_t len = remote->family == CP_IPV6 ? 8 : sizeof(remote->ip);
+
+    return (size_t)(cp_map_hash(&d->map, remote->ip, len) % CP_DEDUP_SHARES);
+}
+
+/* Most shares are never asked for, so each is made ready when it first is. */
 static struct cp_share *share_of(struct cp_dedup *d,
                                  const struct cp_address *remote)
 {
-    size_t len = remote->family == CP_IPV6 ? 8 : sizeof(remote->ip);
-    uint64_t hash = cp_map_hash(&d->map, remote->ip, len);
-    struct cp_share *share = &d->shares[hash % CP_DEDUP_SHARES];
+    struct cp_share *share = &d->shares[cp_dedup_share(d, remote)];
 
     if (share->oldest[0].next == NULL)
         for (size_t i = 0; i < CP_WORTH_COUNT; i++)

@@ -59,6 +59,11 @@ struct cp_seen {
     uint8_t inline_reply[45];
 };
 
+/* Which of CP_DEDUP_SHARES is that of remote: a host has many ports, and often a
+ * whole IPv6 /64. */
+size_t cp_dedup_share(const struct cp_dedup *d,
+                      const struct cp_address *remote);
+
 void cp_dedup_init(struct cp_dedup *d, struct cp_engine *e);
 void cp_dedup_clear(struct cp_dedup *d);
 

@@ -42,6 +42,7 @@ struct cp_engine *cp_engine_new(struct cp_driver *driver, uint64_t seed,
     cp_dedup_init(&e->dedup, e);
     cp_observing_init(e);
     cp_bodies_init(e);
+    cp_places_init(e);
     cp_cache_init(e);
     cp_fresh_init(e);
     cp_qblocks_init(e);

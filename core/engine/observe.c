@@ -67,6 +67,7 @@ void cp_observing_init(struct cp_engine *e)
     cp_map_init(&e->observing.by_peer, e->mem, &e->random);
     cp_map_init(&e->observing.interests, e->mem, &e->random);
     cp_map_init(&e->observing.topics, e->mem, &e->random);
+    cp_list_init(&e->observing.unproven);
     cp_list_init(&e->observing.stale);
     cp_list_init(&e->observing.telling);
 }

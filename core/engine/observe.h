@@ -16,10 +16,12 @@ struct cp_observing {
     struct cp_map by_peer;   /* the same, by address */
     struct cp_map interests; /* struct cp_interest, by handler and cache key */
     struct cp_map topics;    /* the same, by handler and path */
-    struct cp_list stale;    /* of topics: their handlers are to be asked */
-    struct cp_list telling;  /* of interests: their observers are to be told */
-    unsigned budget;         /* steps left in this turn */
-    uint64_t resume_at;      /* ms: a link was blocked; 0: none was */
+    struct cp_list unproven; /* of observers: nobody has shown to be there */
+    size_t unproven_count;
+    struct cp_list stale;   /* of topics: their handlers are to be asked */
+    struct cp_list telling; /* of interests: their observers are to be told */
+    unsigned budget;        /* steps left in this turn */
+    uint64_t resume_at;     /* ms: a link was blocked; 0: none was */
 };
 
 void cp_observing_init(struct cp_engine *e);

@@ -51,6 +51,7 @@ struct cp_observer {
     struct cp_map_node node;    /* in observers */
     struct cp_map_node of_peer; /* in by_peer */
     struct cp_list place;       /* in interest->observers or ->untold */
+    struct cp_list unproven;    /* in observing.unproven while is_unproven */
     struct cp_interest *interest;
     struct cp_link *link;
     copal_msg *request; /* the registration without its body */
@@ -108,6 +109,14 @@ void cp_observer_link_gone(struct cp_engine *e, const struct cp_link *link,
 /* Does anybody observe by that connection? */
 bool cp_observer_of_link(struct cp_engine *e, const struct cp_link *link,
                          const struct cp_address *remote);
+
+/* Has nobody shown to be where it registered from? Anybody can register
+ * somebody else. */
+bool cp_observer_is_unproven(struct cp_observer *o);
+
+/* The oldest of those that are unproven is none any more; false: there is none.
+ * limit: for whose sake. */
+bool cp_observer_free_one(struct cp_engine *e, const char *limit);
 
 /* An error ends an observation. RFC 7641 4.2. */
 bool cp_observer_is_last(const copal_msg *m);

@@ -30,11 +30,66 @@ struct cp_observer *cp_observer_find(struct cp_engine *e, struct cp_link *link,
     return NULL;
 }
 
+/* ---- Those at whose address nobody may be ---- */
+
+static void no_longer_unproven(struct cp_observer *o)
+{
+    if (!o->is_unproven)
+        return;
+    o->is_unproven = false;
+    cp_list_remove(&o->unproven);
+    o->interest->engine->observing.unproven_count--;
+}
+
+bool cp_observer_is_unproven(struct cp_observer *o)
+{
+    if (o->is_unproven && !cp_fresh_doubts(o->interest->engine, o->link,
+                                           &o->request->path.remote))
+        no_longer_unproven(o);
+    return o->is_unproven;
+}
+
+bool cp_observer_free_one(struct cp_engine *e, const char *limit)
+{
+    struct cp_list *first;
+
+    while ((first = cp_list_first(&e->observing.unproven)) != NULL) {
+        struct cp_observer *o =
+            cp_container_of(first, struct cp_observer, unproven);
+
+        if (cp_observer_is_unproven(o)) {
+            cp_engine_limited(e, limit);
+            cp_observer_free(o);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Called while o is in no list yet. */
+static void note_unproven(struct cp_engine *e, struct cp_observer *o)
+{
+    size_t most = (size_t)e->params.value[COPAL_P_MAX_UNPROVEN];
+
+    cp_list_init(&o->unproven);
+    if (!cp_fresh_doubts(e, o->link, &o->request->path.remote))
+        return;
+    while (e->observing.unproven_count >= most &&
+           cp_observer_free_one(e, "max_unproven"))
+        ;
+    o->is_unproven = true;
+    cp_list_append(&e->observing.unproven, &o->unproven);
+    e->observing.unproven_count++;
+}
+
+/* ---- All ---- */
+
 void cp_observer_free(struct cp_observer *o)
 {
     struct cp_interest *i = o->interest;
     struct cp_engine *e = i->engine;
 
+    no_longer_unproven(o);
     cp_flight_stop(&o->flight);
     cp_observe_late_stop(o);
     cp_map_remove(&e->observing.observers, &o->node);
@@ -75,11 +130,15 @@ static bool has_room(struct cp_answer *a, uint64_t peer_hash)
             cp_address_equal(&cp_container_of(n, struct cp_observer, of_peer)
                                   ->request->path.remote,
                              &request->path.remote);
-    if (count < cp_exchange_param(&a->x, COPAL_P_PEER_OBSERVERS) &&
-        (int64_t)e->observing.observers.count <
-            e->params.value[COPAL_P_MAX_OBSERVERS])
+    if (count >= cp_exchange_param(&a->x, COPAL_P_PEER_OBSERVERS)) {
+        cp_engine_limited(e, "peer_observers");
+        return false;
+    }
+    if ((int64_t)e->observing.observers.count <
+            e->params.value[COPAL_P_MAX_OBSERVERS] ||
+        cp_observer_free_one(e, "max_observers"))
         return true;
-    cp_engine_limited(e, "observers");
+    cp_engine_limited(e, "max_observers");
     return false;
 }
 
@@ -128,7 +187,7 @@ struct cp_observer *cp_observer_add(struct cp_answer *a, const copal_msg *first)
         cp_interest_free_idle(i);
         return NULL;
     }
-    o->is_unproven = cp_fresh_doubts(e, a->link, remote);
+    note_unproven(e, o);
     o->format = cp_observer_format_of(first);
     cp_flight_init(&o->flight, e, cp_observer_flight_over);
     o->flight.notes = &cp_observer_notes;

@@ -16,23 +16,12 @@ static uint64_t max_age_of(const copal_msg *m)
     return cp_msg_uint_or(m, COPAL_OPT_MAX_AGE, STANDARD_MAX_AGE);
 }
 
-/* Anybody can register somebody else. Until the first notification is
- * acknowledged, or an Echo came back, what goes there is small and confirmable,
- * so that nothing follows it. */
-static bool is_unproven(struct cp_observer *o)
-{
-    if (o->is_unproven && !cp_fresh_doubts(o->interest->engine, o->link,
-                                           &o->request->path.remote))
-        o->is_unproven = false;
-    return o->is_unproven;
-}
-
 uint16_t cp_observer_block_size(struct cp_observer *o, const copal_msg *whole)
 {
     uint16_t size = cp_block_answer_size(o->interest->engine, o->request),
              most = size;
 
-    if (is_unproven(o))
+    if (cp_observer_is_unproven(o))
         most = cp_fresh_notification_block(whole, o->request->token);
     return most < size ? most : size;
 }
@@ -42,7 +31,7 @@ static copal_msg *fitting(struct cp_observer *o, const copal_msg *m)
 {
     copal_msg *bare;
 
-    if (!is_unproven(o) ||
+    if (!cp_observer_is_unproven(o) ||
         cp_datagram_size(m, o->request->token) <= CP_FRESH_FREE)
         return copal_msg_ref(m);
     bare = cp_observer_is_last(m) ? cp_msg_new(m->mem, m->code, 0) : NULL;
@@ -119,7 +108,7 @@ static copal_msg *as_of_now(struct cp_observer *o, const copal_msg *m,
     if (age == 0)
         return fitting(o, m);
     copy = with_max_age(m, max_age > age ? max_age - age : 0);
-    if (copy == NULL || !is_unproven(o) ||
+    if (copy == NULL || !cp_observer_is_unproven(o) ||
         cp_datagram_size(copy, o->request->token) <= CP_FRESH_FREE)
         return copy;
     copal_msg_unref(copy);

@@ -1,4 +1,6 @@
 #include "engine/transfer.h"
+#include "engine/block_kept.h"
+#include "engine/block_partial.h"
 #include "wire/uri.h"
 
 struct cp_transfer *cp_transfer_get(copal_exchange *x)
@@ -19,11 +21,28 @@ void cp_transfer_free(copal_exchange *x)
         return;
     cp_block_tag_end(x);
     x->transfer = NULL;
+    /* Nobody listens any more: a late block gets 4.08. */
+    if (t->partial != NULL)
+        cp_block_partial_free(t->partial);
+    if (t->kept != NULL)
+        cp_block_kept_free(t->kept);
     copal_msg_unref(t->sending);
     copal_msg_unref(t->head);
     copal_msg_unref(t->held);
     cp_buf_free(&t->body);
     cp_free(x->mem, t);
+}
+
+void cp_transfer_give_up(copal_exchange *x, int status, const char *why)
+{
+    struct cp_transfer *t = x->transfer;
+
+    if (t != NULL && t->partial != NULL)
+        cp_block_partial_give_up(t->partial, status, why);
+    else if (t != NULL && t->kept != NULL)
+        cp_block_kept_give_up(t->kept, status, why);
+    else
+        cp_exchange_fail(x, status, "%s", why);
 }
 
 uint16_t cp_transfer_own_size(const copal_exchange *x)

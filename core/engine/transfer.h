@@ -51,11 +51,18 @@ struct cp_transfer {
     uint8_t etag[CP_MAX_ETAG];
     uint8_t etag_len;
     unsigned restarts;
+
+    /* Server: what its stream is kept by between blocks; NULL: nothing. */
+    struct cp_block_partial *partial;
+    struct cp_block_kept *kept;
 };
 
 /* x's, made if need be. NULL: out of memory. */
 struct cp_transfer *cp_transfer_get(copal_exchange *x);
 void cp_transfer_free(copal_exchange *x);
+
+/* Server: x ends with status, and what keeps its stream goes, too. */
+void cp_transfer_give_up(copal_exchange *x, int status, const char *why);
 
 /* The size of x's blocks as it prefers them. */
 uint16_t cp_transfer_own_size(const copal_exchange *x);

@@ -209,7 +209,7 @@ enum {
     COPAL_TOO_LARGE,                               /* 4.13 * RFC 7959 2.9.3  */
     COPAL_UNSUPPORTED_FORMAT = COPAL_CODE(4, 15),  /* 4.15 *                 */
     COPAL_UNPROCESSABLE = COPAL_CODE(4, 22),       /* 4.22   RFC 8132 3.4    */
-    COPAL_TOO_MANY_REQUESTS = COPAL_CODE(4, 29),   /* 4.29   RFC 8516        */
+    COPAL_TOO_MANY_REQUESTS = COPAL_CODE(4, 29),   /* 4.29 * RFC 8516        */
     COPAL_INTERNAL_ERROR = COPAL_CODE(5, 0),       /* 5.00 * nobody replied  */
     COPAL_NOT_IMPLEMENTED,                         /* 5.01                   */
     COPAL_BAD_GATEWAY,                             /* 5.02                   */
@@ -284,12 +284,19 @@ COPAL_API int copal_number(copal_registry r, const char *name);
 /* Numbers that tune the endpoint (E), the peers under a URI prefix (S) or one
  * message (M); the narrowest wins. Scripts use the same names in lower case,
  * times there in seconds. Limits (MAX_*) bound what others can make us keep;
- * with the defaults, observers aside, that stays under 64 MiB. 100,000
- * observers take 76 MiB more where they share a resource, and up to 250 MiB
- * where each has a long query of its own: lower MAX_OBSERVERS, or set
- * MAX_MEMORY. A limit reached is counted (copal_stats) and shows in the state
- * trace. Bodies of one peer that are not complete have at most MAX_BODY
- * together.
+ * with the defaults that stays under 64 MiB whatever comes from made up
+ * addresses. 100,000 observers who are there take 76 MiB more where they share a
+ * resource, and up to 250 MiB where each has a long query of its own: lower
+ * MAX_OBSERVERS, or set MAX_MEMORY. A limit reached is counted (copal_stats) and
+ * shows in the state trace. Bodies of one peer that are not complete have at
+ * most MAX_BODY together.
+ *
+ * MAX_UNPROVEN: of exchanges begun by, and of observers at, addresses where
+ * nobody has shown to be (ECHO_FACTOR). The oldest gives way to one more, and
+ * where MAX_EXCHANGES or MAX_OBSERVERS is reached to anybody: who waits for an
+ * answer gets 5.03, the handler END with ELIMIT. Once half of MAX_EXCHANGES are
+ * open, one source has a 16th of them, beyond which it gets 4.29 (RFC 8516); its
+ * ports count together, and so does an IPv6 /64.
  *
  * TIMEOUT 0 is no deadline of yours. The exchange then ends, ETIMEOUT, when RFC
  * 7252 4.8.2 leaves no hope: a confirmable request by MAX_RETRANSMIT; one that
@@ -401,6 +408,7 @@ COPAL_API int copal_number(copal_registry r, const char *name);
     X(ADDR_CONNECTIONS, 34,     64, "E",   "of one address")                  \
     X(MAX_HANDSHAKES,  35,    1024, "E",   "not yet finished")                \
     X(GROUP_RATE,      36,      20, "E",   "answers/s of a group's; 0: all")  \
+    X(MAX_UNPROVEN,    37,    8192, "E",   "of each; from where nobody may be") \
     X(LOG_BURST,       40,      10, "E",   "lines of a kind; 0: no limit")    \
     X(LOG_RATE,        41,       1, "E",   "lines/s of a kind after those")
 /* clang-format on */

@@ -1,0 +1,276 @@
+/* Floods from made up addresses: what they make a server keep is bounded, and
+ * whoever is really there is served throughout. RFC 7252 11.3, RFC 7959 7.2. */
+#include "strangers.h"
+#include <stdlib.h>
+
+enum {
+    MANY = 17000, /* more than MAX_EXCHANGES */
+    KINDS = 12
+};
+
+/* A handler that takes its time: it answers nobody, and lets go of who left. */
+struct slow {
+    int requests, ends;
+    int status; /* of the newest END */
+};
+
+static void take_time(const copal_event *ev, void *user)
+{
+    struct slow *s = user;
+
+    if (ev->kind == COPAL_REQUEST) {
+        s->requests++;
+        copal_exchange_ref(ev->exchange);
+    } else if (ev->kind == COPAL_END) {
+        s->ends++;
+        s->status = ev->status;
+        copal_exchange_unref(ev->exchange);
+    }
+}
+
+/* An answer for who is there. */
+static void assert_served(struct world *w)
+{
+    struct party *p = ask_body(w, COPAL_GET, "coap://server/t", 0);
+
+    run(w, 0);
+    assert_int_equal(p->code, COPAL_CONTENT);
+    assert_int_equal(p->status, 0);
+    p = ask_body(w, COPAL_PUT, "coap://server/stream", 3000);
+    run(w, 100);
+    assert_int_equal(p->code, COPAL_CONTENT);
+    assert_int_equal(p->status, 0);
+}
+
+static void serve_all(struct world *w)
+{
+    serve_body(w, COPAL_GET, "/t", COPAL_OBSERVABLE, 300);
+    serve_body(w, COPAL_PUT, "/t", 0, 0);
+    serve_body(w, COPAL_POST, "/t", 0, 300);
+    serve_body(w, COPAL_PUT, "/stream", COPAL_STREAMED, 0);
+    serve_body(w, COPAL_GET, "/out", 0, 3000)->flags = COPAL_STREAM_OUT;
+}
+
+/* d from MANY strangers, and between them from who is there. */
+static void flood_and_serve(struct world *w, const struct bytes *d)
+{
+    for (unsigned i = 0; i < MANY; i += 1000) {
+        flood(w, i, i + 1000, d);
+        assert_served(w);
+    }
+}
+
+static void forged_uploads_to_a_stream_leave_room_for_who_is_there(void **state)
+{
+    struct world *w = *state;
+    struct bytes d =
+        datagram_of(w, "CON PUT coap://server/stream 1:0/1/64", 1, 64);
+    struct limits *l = count_limits(w->server);
+
+    serve_all(w);
+    flood_and_serve(w, &d);
+    assert_in_range(hits_of(l, "max_unproven"), MANY - 8192, MANY);
+    assert_in_range(stats_of(w->server).exchanges_open, 8000, 8200);
+}
+
+static void forged_requests_for_a_stream_leave_room_for_who_is_there(
+    void **state)
+{
+    struct world *w = *state;
+    struct bytes d = datagram_of(w, "CON GET coap://server/out", 1, 0);
+
+    serve_all(w);
+    flood_and_serve(w, &d);
+    assert_in_range(stats_of(w->server).exchanges_open, 1, 8200);
+}
+
+static void who_waits_for_a_slow_handler_gives_way_and_is_told(void **state)
+{
+    struct world *w = *state;
+    struct slow s = {0};
+    struct bytes d = datagram_of(w, "CON GET coap://server/slow", 1, 0);
+    uint64_t out;
+
+    serve_all(w);
+    copal_serve(w->server, COPAL_GET, "/slow", 0, COPAL_CB(take_time, &s));
+    out = stats_of(w->server).datagrams_out;
+    flood(w, 0, 8192, &d);
+    assert_int_equal(s.ends, 0);
+    assert_int_equal(stats_of(w->server).datagrams_out, out);
+    flood(w, 8192, 9192, &d);
+    assert_int_equal(s.requests, 9192);
+    assert_int_equal(s.ends, 1000);
+    assert_int_equal(s.status, COPAL_ELIMIT);
+    assert_int_equal(stats_of(w->server).datagrams_out, out + 1000);
+    assert_served(w);
+    copal_free(w->server);
+    w->server = NULL;
+    assert_int_equal(s.ends, 9192);
+}
+
+/* Its ports and, with IPv6, the rest of its network count together. */
+static void one_source_has_a_share_once_half_is_taken(void **state)
+{
+    struct world *w = *state;
+    struct slow s = {0};
+    struct limits *l = count_limits(w->server);
+
+    serve_all(w);
+    tune(w->server, COPAL_P_GUARD_LOOPBACK, 0);
+    tune(w->server, COPAL_P_MAX_EXCHANGES, 2048);
+    copal_serve(w->server, COPAL_GET, "/slow", 0, COPAL_CB(take_time, &s));
+    for (unsigned i = 0; i < 2000; i++) {
+        struct bytes d = datagram_of(w, "NON GET coap://server/slow", i, 0);
+
+        send_as(w, "192.0.2.1", &d);
+        run(w, 0);
+    }
+    assert_int_equal(s.requests, 1024);
+    assert_int_equal(s.ends, 0); /* it is there: nothing is taken from it */
+    assert_int_equal(hits_of(l, "max_exchanges"), 2000 - 1024);
+    assert_served(w);
+    copal_free(w->server);
+    w->server = NULL;
+}
+
+static void who_is_there_keeps_what_it_began(void **state)
+{
+    struct world *w = *state;
+    struct bytes d =
+        datagram_of(w, "CON PUT coap://server/stream 1:0/1/64", 1, 64);
+    struct party *p, *big;
+
+    serve_all(w);
+    big = serve_body(w, COPAL_GET, "/slow", 0, 20);
+    big->holds = true;
+    assert_served(w); /* a body of 300 bytes proves its address */
+    p = ask_body(w, COPAL_GET, "coap://server/slow", 0);
+    run(w, 1000);
+    flood(w, 0, MANY, &d);
+    give(big);
+    run(w, 1000);
+    assert_int_equal(p->code, COPAL_CONTENT);
+    release(big);
+}
+
+/* ---- Observers ---- */
+
+static void forged_observers_are_bounded_and_the_oldest_give_way(void **state)
+{
+    struct world *w = *state;
+    struct limits *l = count_limits(w->server);
+    struct bytes d = datagram_of(w, "NON GET coap://server/t obs=0", 1, 0);
+    struct party *p;
+
+    serve_all(w);
+    tune(w->server, COPAL_P_MAX_UNPROVEN, 1000);
+    p = observe_body(w, "coap://server/t");
+    run(w, 100);
+    assert_int_equal(p->responses, 1);
+    flood(w, 0, 3000, &d);
+    assert_int_equal(observers(w), 1001);
+    assert_int_equal(hits_of(l, "max_unproven"), 2000);
+    copal_notify(w->server, "/t");
+    run(w, 100);
+    assert_int_equal(p->responses, 2);
+}
+
+static void at_max_observers_those_who_may_not_be_there_give_way(void **state)
+{
+    struct world *w = *state;
+    struct limits *l = count_limits(w->server);
+    struct bytes d = datagram_of(w, "NON GET coap://server/t obs=0", 1, 0);
+    struct party *p;
+
+    serve_all(w);
+    tune(w->server, COPAL_P_MAX_OBSERVERS, 100);
+    flood(w, 0, 100, &d);
+    p = observe_body(w, "coap://server/t");
+    run(w, 100);
+    assert_int_equal(p->ends, 0);
+    assert_int_equal(observers(w), 100);
+    assert_in_range(hits_of(l, "max_observers"), 1, 2);
+}
+
+/* ---- Everything at once ---- */
+
+/* What a million strangers send: each kind grows something else. */
+static size_t kinds_of(struct world *w, struct bytes d[KINDS])
+{
+    static const char *const texts[] = {
+        "CON GET coap://server/t",
+        "NON GET coap://server/t obs=0",
+        "CON PUT coap://server/t 1:0/1/1024",
+        "CON PUT coap://server/stream 1:0/1/1024",
+        "CON POST coap://server/t",
+        "CON POST coap://server/t 1:0/1/16",
+        "CON GET coap://server/out",
+        "CON GET coap://server/slow",
+        "CON GET coap://server/nothing?with=a&long=query",
+    };
+    static const size_t sizes[] = {0, 0, 1024, 1024, 1000, 16, 0, 0, 0};
+    size_t n = 0;
+
+    for (; n < sizeof(texts) / sizeof(texts[0]); n++)
+        d[n] = datagram_of(w, texts[n], 77, sizes[n]);
+    d[n++] = (struct bytes){{0x40, 0, 1, 2}, 4};             /* a ping */
+    d[n++] = (struct bytes){{0x4f, 0xff, 1, 2, 0xff, 9}, 6}; /* junk */
+    return n;
+}
+
+static unsigned flood_size(unsigned otherwise)
+{
+    const char *text = getenv("COPAL_FLOOD");
+
+    return text == NULL ? otherwise : (unsigned)atoi(text);
+}
+
+/* COPAL_FLOOD=1000000 for as many. */
+static void all_kinds_of_forged_requests_stay_under_64_mib(void **state)
+{
+    struct world *w = *state;
+    struct bytes d[KINDS];
+    struct slow s = {0};
+    size_t n;
+    unsigned all = flood_size(60000);
+    uint64_t before, most = 0;
+
+    serve_all(w);
+    copal_serve(w->server, COPAL_GET, "/slow", 0, COPAL_CB(take_time, &s));
+    n = kinds_of(w, d);
+    before = stats_of(w->server).memory;
+    for (unsigned i = 0; i < all; i += 10000) {
+        for (unsigned j = i; j < i + 10000; j++) {
+            send_as(w, stranger(j), &d[j % n]);
+            if (j % 64 == 0)
+                run(w, 0);
+        }
+        assert_served(w);
+        if (stats_of(w->server).memory > most)
+            most = stats_of(w->server).memory;
+    }
+    print_message("%u forged sources: %.1f MiB\n", all,
+                  (double)(most - before) / 1048576);
+    assert_in_range(most - before, 0, 64u << 20);
+    copal_free(w->server);
+    w->server = NULL;
+}
+
+#define guarded(test) \
+    cmocka_unit_test_setup_teardown(test, build_guarded, tear_down_bodies)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        guarded(forged_uploads_to_a_stream_leave_room_for_who_is_there),
+        guarded(forged_requests_for_a_stream_leave_room_for_who_is_there),
+        guarded(who_waits_for_a_slow_handler_gives_way_and_is_told),
+        guarded(one_source_has_a_share_once_half_is_taken),
+        guarded(who_is_there_keeps_what_it_began),
+        guarded(forged_observers_are_bounded_and_the_oldest_give_way),
+        guarded(at_max_observers_those_who_may_not_be_there_give_way),
+        guarded(all_kinds_of_forged_requests_stay_under_64_mib),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
