@@ -42,6 +42,7 @@ struct cp_answer {
     bool wants_block, echoes_block; /* Block2 asked for; Block1 to be echoed */
     struct cp_block want, echo;
     uint16_t most_block; /* bytes to who is not proven to be there; 0: any */
+    uint16_t reserve;    /* bytes of his that are for a notification */
     bool gives_echo;     /* the answer is to bring an Echo: fresh_guard.h */
     bool is_proven;      /* known by now: who asks is there */
 

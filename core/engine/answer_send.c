@@ -20,9 +20,11 @@ int cp_answer_send_now(struct cp_answer *a, const copal_msg *m, uint8_t type,
     copal_bytes datagram;
     int err;
 
-    if (a->link->connection != NULL)
+    if (a->link->connection != NULL) {
+        cp_counts_response(&e->counts, m->code);
         return cp_connection_send(a->link, m, a->wire->token);
-    if (size > CP_FRESH_FREE && !cp_fresh_allows(a, size))
+    }
+    if ((size > CP_FRESH_FREE || a->reserve > 0) && !cp_fresh_allows(a, size))
         return CP_FRESH_TOO_LONG;
     err = cp_datagram_encode(m, type, mid, a->wire->token, &out);
     if (err == 0)
@@ -88,6 +90,8 @@ int cp_answer_send_guarded(struct cp_answer *a, copal_msg *m)
         m = other;
     }
     err = send_by_type(a, m);
+    if (err == 0 && a->reserve > 0)
+        cp_fresh_registered(a, m);
     if (err == CP_FRESH_TOO_LONG && !a->wire->path.is_multicast) {
         copal_msg *instead = cp_fresh_instead(a, m);
 

@@ -13,6 +13,7 @@ enum {
     ADDED_BLOCK = 5,               /* Block1 or Block2: 2 + 3 */
     ADDED_BODY = ADDED_BLOCK + 11, /* with ETag 5, Size2 6 */
     ADDED_OBSERVE = 4,
+    LEAST_BLOCK = 16,
     EMPTY_ACK = 4
 };
 
@@ -103,13 +104,15 @@ static size_t room_for(const struct cp_engine *e, size_t size)
     return room < CP_FRESH_FREE ? CP_FRESH_FREE : room;
 }
 
-/* What may be sent now. The empty ACK before it counts, too. */
+/* What may be sent now. The empty ACK before it counts, too, and what is to be
+ * told later. */
 static size_t room_of(const struct cp_answer *a)
 {
     size_t size = cp_datagram_size(a->wire, a->wire->token);
+    size_t spent = (size_t)(a->acked ? EMPTY_ACK : 0) + a->reserve;
     size_t room = room_for(a->x.engine, size);
 
-    return a->acked ? room - EMPTY_ACK : room;
+    return room < spent ? 0 : room - spent;
 }
 
 static bool is_doubted(const struct cp_answer *a)
@@ -149,23 +152,36 @@ static uint16_t block_within(size_t room, size_t head)
 {
     size_t all = head + ADDED_BODY + ADDED_BLOCK + ADDED_OBSERVE + ADDED_ECHO;
 
-    return room < all + 16 ? 0 : cp_block_fit(room - all);
+    return room < all + LEAST_BLOCK ? 0 : cp_block_fit(room - all);
+}
+
+/* A block of a notification with head bytes before it. */
+static size_t least_notification(size_t head)
+{
+    return head + ADDED_BODY + ADDED_OBSERVE + LEAST_BLOCK;
+}
+
+static bool registers(const struct cp_answer *a, const copal_msg *m)
+{
+    return a->registers && !cp_observer_is_last(m) && a->handler != NULL &&
+           (a->handler->flags & COPAL_OBSERVABLE) != 0;
 }
 
 void cp_fresh_limit_blocks(struct cp_answer *a, const copal_msg *m)
 {
     struct cp_engine *e = a->x.engine;
     bool is_pulled = (m->flags & COPAL_STREAM_OUT) != 0;
+    bool is_first = registers(a, m);
     const struct cp_known_entry *proof;
     size_t size, room;
 
-    a->most_block = 0;
+    a->most_block = a->reserve = 0;
     a->gives_echo = a->is_proven = false;
-    if ((m->payload.len <= 16 && !is_pulled) || a->link == NULL ||
-        !cp_fresh_guards(e, a->link, &a->wire->path.remote))
+    if ((m->payload.len <= LEAST_BLOCK && !is_pulled && !is_first) ||
+        a->link == NULL || !cp_fresh_guards(e, a->link, &a->wire->path.remote))
         return;
     size = cp_datagram_size(m, a->wire->token);
-    if (!is_pulled && size + added_to(a) <= CP_FRESH_FREE)
+    if (!is_pulled && !is_first && size + added_to(a) <= CP_FRESH_FREE)
         return;
     proof = cp_known_find(&e->freshness.proven, NULL, &a->wire->path.remote);
     if (proof != NULL) {
@@ -173,6 +189,8 @@ void cp_fresh_limit_blocks(struct cp_answer *a, const copal_msg *m)
         a->gives_echo = e->now - proof->at >= RENEW_AFTER_MS;
         return;
     }
+    if (is_first)
+        a->reserve = (uint16_t)least_notification(size - m->payload.len + 1);
     room = room_of(a);
     if (!is_pulled && size + added_to(a) <= room)
         return;
@@ -236,10 +254,30 @@ copal_msg *cp_fresh_instead(const struct cp_answer *a, const copal_msg *m)
 
 /* ---- Notifications ---- */
 
-uint16_t cp_fresh_notification_block(const copal_msg *whole, copal_bytes token)
+void cp_fresh_begin_observer(struct cp_answer *a, struct cp_observer *o)
 {
-    size_t head = cp_datagram_size(whole, token) - whole->payload.len + 1;
-    uint16_t size = block_within(CP_FRESH_FREE, head);
+    if (!o->is_unproven)
+        return;
+    if (a->reserve == 0) /* whose blocks are the user's own business */
+        a->reserve = LEAST_BLOCK + CP_FRESH_FREE / 4;
+    o->room = a->reserve;
+}
 
-    return size == 0 ? 16 : size;
+void cp_fresh_registered(struct cp_answer *a, const copal_msg *m)
+{
+    size_t size = cp_datagram_size(m, a->wire->token), room = room_of(a);
+    struct cp_observer *o = cp_observer_find(a->x.engine, a->link, a->wire);
+
+    if (o != NULL && size < room)
+        o->room += (uint32_t)(room - size);
+    a->reserve = 0;
+}
+
+uint16_t cp_fresh_notification_block(const copal_msg *whole, copal_bytes token,
+                                     uint32_t room)
+{
+    size_t most = least_notification(cp_datagram_size(whole, token) -
+                                     whole->payload.len + 1);
+
+    return room <= most ? LEAST_BLOCK : cp_block_fit(room - most + LEAST_BLOCK);
 }

@@ -10,6 +10,11 @@
  * what may have changed something must not be done twice, so that other methods
  * than GET and FETCH are told the code alone.
  *
+ * The answer to a registration and the notification after it are together no
+ * more than that: until the first is acknowledged, which is confirmable, nothing
+ * else follows, and it is sent again as long as bytes are left. Whoever
+ * acknowledged none for MAX_TRANSMIT_WAIT observes no more.
+ *
  * An address is proven, for CP_PROVEN_FOR_MS, by a request that brings back an
  * Echo of ours, and by the ACK to a confirmable answer or notification of ours
  * (16 bits of message id: one wrong guess meanwhile, and it proves nothing).
@@ -20,6 +25,8 @@
 #include "engine/answer_core.h"
 #include "engine/core.h"
 #include "wire/uri.h"
+
+struct cp_observer;
 
 enum {
     CP_FRESH_FREE = 136,       /* bytes of CoAP: RFC 9175 2.4 item 3 */
@@ -91,8 +98,16 @@ copal_msg *cp_fresh_instead(const struct cp_answer *a, const copal_msg *m);
 
 /* ---- Notifications ---- */
 
-/* The block in which whole goes to an unproven observer with that token at
- * most. */
-uint16_t cp_fresh_notification_block(const copal_msg *whole, copal_bytes token);
+/* a's request registers o: what may be sent to it is divided, so that a
+ * notification can follow the answer. */
+void cp_fresh_begin_observer(struct cp_answer *a, struct cp_observer *o);
+
+/* The answer m to a registration left: what it did not need is its observer's. */
+void cp_fresh_registered(struct cp_answer *a, const copal_msg *m);
+
+/* The block in which whole goes to an unproven observer with that token, to whom
+ * room bytes may be sent, at most. */
+uint16_t cp_fresh_notification_block(const copal_msg *whole, copal_bytes token,
+                                     uint32_t room);
 
 #endif

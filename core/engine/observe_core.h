@@ -62,6 +62,7 @@ struct cp_observer {
     uint64_t state_at, next_at; /* ms: when the handler gave it */
     uint32_t format; /* of the first state, or beyond: unknown after 2.03 */
     uint8_t since_con;
+    uint32_t room;        /* bytes that may be sent while it is unproven */
     bool is_unproven;     /* nobody has shown to be where it registered from */
     bool of_group;        /* it registered by a group */
     bool ends;            /* state is an error: its last notification */

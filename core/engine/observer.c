@@ -188,6 +188,7 @@ struct cp_observer *cp_observer_add(struct cp_answer *a, const copal_msg *first)
         return NULL;
     }
     note_unproven(e, o);
+    cp_fresh_begin_observer(a, o);
     o->format = cp_observer_format_of(first);
     cp_flight_init(&o->flight, e, cp_observer_flight_over);
     o->flight.notes = &cp_observer_notes;

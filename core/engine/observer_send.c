@@ -16,13 +16,20 @@ static uint64_t max_age_of(const copal_msg *m)
     return cp_msg_uint_or(m, COPAL_OPT_MAX_AGE, STANDARD_MAX_AGE);
 }
 
+/* What may still be sent before it shows to be there. */
+static uint32_t room_of(const struct cp_observer *o)
+{
+    return o->flight.state == CP_IDLE ? o->room : o->flight.allowance;
+}
+
 uint16_t cp_observer_block_size(struct cp_observer *o, const copal_msg *whole)
 {
     uint16_t size = cp_block_answer_size(o->interest->engine, o->request),
              most = size;
 
     if (cp_observer_is_unproven(o))
-        most = cp_fresh_notification_block(whole, o->request->token);
+        most =
+            cp_fresh_notification_block(whole, o->request->token, room_of(o));
     return most < size ? most : size;
 }
 
@@ -32,7 +39,7 @@ static copal_msg *fitting(struct cp_observer *o, const copal_msg *m)
     copal_msg *bare;
 
     if (!cp_observer_is_unproven(o) ||
-        cp_datagram_size(m, o->request->token) <= CP_FRESH_FREE)
+        cp_datagram_size(m, o->request->token) <= room_of(o))
         return copal_msg_ref(m);
     bare = cp_observer_is_last(m) ? cp_msg_new(m->mem, m->code, 0) : NULL;
     if (bare != NULL)
@@ -109,7 +116,7 @@ static copal_msg *as_of_now(struct cp_observer *o, const copal_msg *m,
         return fitting(o, m);
     copy = with_max_age(m, max_age > age ? max_age - age : 0);
     if (copy == NULL || !cp_observer_is_unproven(o) ||
-        cp_datagram_size(copy, o->request->token) <= CP_FRESH_FREE)
+        cp_datagram_size(copy, o->request->token) <= room_of(o))
         return copy;
     copal_msg_unref(copy);
     return fitting(o, m);
@@ -128,6 +135,8 @@ static void send_next(struct cp_observer *o, bool confirms)
     plan.path = &o->request->path;
     plan.token = o->request->token;
     plan.is_con = confirms || must_confirm(o, o->next);
+    plan.is_limited = cp_observer_is_unproven(o);
+    plan.allowance = o->room;
     plan.is_part = is_set_of_blocks(o->next);
     plan.measures |= (o->next->flags & COPAL_NON) != 0;
     take_next(o);
@@ -205,6 +214,8 @@ static void on_leaving(struct cp_flight *f)
     copal_msg *state = is_new ? o->next : o->state;
     copal_msg *m;
 
+    if (f->is_limited && !cp_observer_is_unproven(o))
+        f->is_limited = false;
     if (!may_change(o))
         return;
     m = as_of_now(o, state, is_new ? o->next_at : o->state_at);
@@ -255,6 +266,7 @@ void cp_observer_flight_over(struct cp_flight *f, int status)
         cp_observer_free(o);
         return;
     }
+    o->room = CP_FRESH_FREE; /* somebody answers there, or guessed an id */
     copal_msg_unref(o->state);
     o->state = NULL;
     if (o->next != NULL)

@@ -50,6 +50,11 @@ static void on_wait_over(struct cp_timer *t);
 static int transmit(struct cp_flight *f)
 {
     f->sent++;
+    if (f->is_limited && f->len > f->allowance)
+        return 0; /* as if the network had lost it */
+    if (f->is_limited)
+        f->allowance -= f->len;
+    f->engine->stats.retransmissions += f->sent > 1;
     return cp_engine_send(f->engine, f->peer->link, &f->peer->path,
                           cp_bytes(f->datagram, f->len), f->sent > 1);
 }
@@ -208,7 +213,6 @@ static void send_again(struct cp_flight *f)
     if (f->notes != NULL)
         f->notes->leaving(f);
     cp_wait_back_off(f);
-    e->stats.retransmissions++;
     transmit(f);
     cp_timer_start(&e->timers, &f->timer, e->now + f->wait, on_wait_over);
 }
@@ -312,6 +316,8 @@ static void begin(struct cp_flight *f, const struct cp_flight_plan *plan)
     f->estimates = plan->estimates;
     f->measures = plan->measures;
     f->is_part = plan->is_part && !plan->is_con;
+    f->is_limited = plan->is_limited;
+    f->allowance = plan->allowance;
     f->probing_rate = plan->is_request && !plan->is_con && !plan->is_part
                           ? plan->probing_rate
                           : 0;

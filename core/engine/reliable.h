@@ -47,8 +47,10 @@ struct cp_flight {
     bool estimates;    /* waits by what was measured: CoCoA */
     bool measures;     /* its round trip is to be known */
     bool is_part;
-    uint8_t backoff; /* each wait to the one before, in tenths */
-    uint8_t sent;    /* transmissions so far */
+    bool is_limited;    /* it is sent again only as long as */
+    uint32_t allowance; /* bytes are left of these */
+    uint8_t backoff;    /* each wait to the one before, in tenths */
+    uint8_t sent;       /* transmissions so far */
     uint8_t max_sent;
     int error; /* of the first transmission, still to be told */
 
@@ -69,6 +71,8 @@ struct cp_flight_plan {
     bool estimates, measures;
     bool is_part; /* NON: leaves at once and takes no place, for the body that
                    * it is a part of keeps limits of its own (RFC 9177 7.2) */
+    bool is_limited;                  /* and to be no more in all than */
+    uint32_t allowance;               /* bytes; then it waits, unsent */
     uint32_t ack_timeout, ack_random; /* ms, percent */
     uint32_t max_retransmit, nstart;
     uint32_t probing_rate; /* bytes/s; 0: no NON request, or to a group */
