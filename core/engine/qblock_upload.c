@@ -1,6 +1,7 @@
 /* A request's body on its way in, by Q-Block1. RFC 9177 4.3, 7.2. Each block
  * is a request of its own; the newest is kept, to be told what is missing. */
 #include "engine/block_partial.h"
+#include "engine/fresh_guard.h"
 #include "engine/qblock_core.h"
 #include "engine/transfer.h"
 #include "wire/missing.h"
@@ -11,6 +12,7 @@ struct cp_qblock_upload {
     struct cp_timer wait;
     unsigned tries;
     copal_exchange *newest; /* ref'd; NULL: it was confirmable */
+    bool is_told;           /* something was sent for the newest block */
 };
 
 /* ---- The newest block's request ---- */
@@ -40,6 +42,7 @@ static void keep_newest(struct cp_qblock_upload *q, copal_exchange *x)
         return;
     }
     q->newest = cp_exchange_hold(x);
+    q->is_told = false;
     a->upload = q->in;
     a->stays = true;
 }
@@ -57,11 +60,31 @@ void cp_qblock_upload_let_go(struct cp_block_partial *in)
 
 /* ---- What it is told ---- */
 
+/* To who may not be there goes one message for each of his, so that what is
+ * missing is not asked for again; it brings an Echo, which his next block may
+ * bring back. Either is short enough: RFC 9175 2.4. */
+static void send(struct cp_qblock_upload *q, copal_msg *m)
+{
+    struct cp_answer *a = cp_answer_of(q->newest);
+    bool doubts = cp_fresh_doubts(q->in->engine, q->in->link, &q->in->remote);
+    copal_msg *going;
+
+    if (doubts && q->is_told)
+        return;
+    a->gives_echo = doubts;
+    going = cp_fresh_echoing(a, m);
+    if (going == NULL)
+        return;
+    q->is_told = true;
+    cp_exchange_send_below(&cp_qblock, q->newest, going);
+    copal_msg_unref(going);
+}
+
 /* What cannot be sent is as good as lost. */
 static void tell(struct cp_qblock_upload *q, copal_msg *m, int err)
 {
     if (err == 0 && q->newest != NULL)
-        cp_exchange_send_below(&cp_qblock, q->newest, m);
+        send(q, m);
     copal_msg_unref(m);
 }
 

@@ -336,9 +336,11 @@ COPAL_API int copal_number(copal_registry r, const char *name);
  * its request, and is not sent again (RFC 7252 11.3, RFC 9175 2.4). More goes
  * in blocks that small, the first with an Echo; what cannot be cut is answered
  * by 4.01 with an Echo, or, where the request may have changed something, by
- * its code alone. Who sends the Echo back, or acknowledges a notification, is
- * known for 10 minutes, and 32768 addresses are; copal's requests send it back
- * by themselves. Not so on loopback, unless GUARD_LOOPBACK; hosts of a
+ * its code alone. An answer to a registration leaves some of those bytes to the
+ * first notification, which is confirmable, sent again while bytes are left, and
+ * followed by no other until it is acknowledged. Who acknowledges one, or sends
+ * the Echo back, is known for 10 minutes, and 32768 addresses are; copal's
+ * requests send it back by themselves. Not so on loopback, unless GUARD_LOOPBACK; hosts of a
  * simulator are as on loopback.
  *
  * Q_BLOCK 1: requests of ours offer Q-Block1 and Q-Block2 (RFC 9177), and those

@@ -556,6 +556,44 @@ static void forged_half_bodies_lock_nobody_out(void **state)
     assert_body(p, 3000, 1);
 }
 
+/* RFC 9177 11: what is asked for again and again hits who is not there. */
+static void a_stranger_is_told_once_a_request_and_with_an_echo(void **state)
+{
+    struct world *w = *state;
+
+    both_speak(w);
+    copal_tune(w->server, NULL, COPAL_P_GUARD_LOOPBACK, 1);
+    serve(w, COPAL_PUT, 3);
+    stranger_sends(w, "192.0.2.1",
+                   "NON PUT " PATH " q1:0/1/64 tag=01 size1=2000", 1, 1,
+                   body_of(64, 1));
+    stranger_sends(w, "192.0.2.1",
+                   "NON PUT " PATH " q1:9/1/64 tag=01 size1=2000", 2, 2,
+                   body_of(64, 1));
+    copal_sim_run(w->sim, 300000);
+    assert_int_equal(count_in_transcript(w, "192.0.2.1 > server"), 2);
+    assert_int_equal(count_in_transcript(w, "server > 192.0.2.1"), 1);
+    assert_int_equal(count_in_transcript(w, "4.08 0001 echo missing 1,2,3,"),
+                     1);
+}
+
+static void who_sends_that_echo_back_is_told_until_it_hears(void **state)
+{
+    struct world *w = *state;
+    struct party *p;
+
+    both_speak(w);
+    copal_tune(w->server, NULL, COPAL_P_GUARD_LOOPBACK, 1);
+    serve(w, COPAL_PUT, 3);
+    p = ask_for(w, COPAL_PUT, MANY, COPAL_NON);
+    copal_sim_run(w->sim, 100);
+    assert_int_equal(count_in_transcript(w, "2.31 0001 q1:9/1/64 echo"), 1);
+    assert_int_equal(count_in_transcript(w, "q1:10/1/64 (64 bytes)"), 0);
+    copal_sim_run(w->sim, 60000);
+    assert_int_equal(p->status, 0);
+    assert_int_equal(p->code, COPAL_CONTENT);
+}
+
 static void a_reset_ends_a_half_open_body(void **state)
 {
     struct world *w = *state;
@@ -670,6 +708,12 @@ int main(void)
             tear_down_bodies),
         cmocka_unit_test_setup_teardown(forged_half_bodies_lock_nobody_out,
                                         build_bodies, tear_down_bodies),
+        cmocka_unit_test_setup_teardown(
+            a_stranger_is_told_once_a_request_and_with_an_echo, build_bodies,
+            tear_down_bodies),
+        cmocka_unit_test_setup_teardown(
+            who_sends_that_echo_back_is_told_until_it_hears, build_bodies,
+            tear_down_bodies),
         cmocka_unit_test_setup_teardown(a_reset_ends_a_half_open_body,
                                         build_bodies, tear_down_bodies),
         cmocka_unit_test_setup_teardown(
