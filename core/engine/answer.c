@@ -1,5 +1,6 @@
 #include "engine/answer_core.h"
 #include "engine/core.h"
+#include "engine/memory.h"
 #include "engine/trace.h"
 #include "engine/transfer.h"
 
@@ -197,15 +198,40 @@ static void arrive(struct cp_answer *a, copal_msg *m)
     cp_event_post_part(x->engine, &a->arrival, x, m);
 }
 
+static bool is_later(const copal_msg *m, unsigned option)
+{
+    const struct cp_option *o = cp_msg_find(m, option);
+    struct cp_block b;
+
+    return o != NULL && cp_block_decode(cp_msg_option_value(m, o), &b) == 0 &&
+           b.num > 0;
+}
+
+/* A block of a body that others came of before. */
+static bool goes_on(const copal_msg *m)
+{
+    return is_later(m, COPAL_OPT_BLOCK1) || is_later(m, COPAL_OPT_BLOCK2) ||
+           is_later(m, COPAL_OPT_Q_BLOCK1) || is_later(m, COPAL_OPT_Q_BLOCK2);
+}
+
 void cp_answer_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
                        struct cp_seen *seen)
 {
     struct cp_answer *a;
-    int verdict,
-        refused = e->closing
-                      ? COPAL_UNAVAILABLE
-                      : cp_answer_place_make(e, link, &(*m)->path.remote);
+    int verdict, refused;
 
+    if (seen != NULL)
+        seen->owner = &seen; /* it may give way, too */
+    if (e->params.value[COPAL_P_MAX_MEMORY] != 0 &&
+        !cp_memory_has_room(e, goes_on(*m))) {
+        cp_dedup_forget(&e->dedup, seen); /* that is for others, too */
+        cp_answer_at_once(e, link, *m, NULL, COPAL_UNAVAILABLE, NULL);
+        return;
+    }
+    refused = e->closing ? COPAL_UNAVAILABLE
+                         : cp_answer_place_make(e, link, &(*m)->path.remote);
+    if (seen != NULL)
+        seen->owner = NULL;
     if (refused != 0) {
         cp_answer_at_once(e, link, *m, seen, refused, NULL);
         return;

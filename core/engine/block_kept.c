@@ -84,6 +84,20 @@ void cp_block_kept_make_room(struct cp_engine *e, uint64_t need)
     }
 }
 
+bool cp_block_kept_free_one(struct cp_engine *e)
+{
+    list_each (place, after, &e->bodies.oldest_out) {
+        struct cp_block_kept *o =
+            cp_container_of(place, struct cp_block_kept, place);
+
+        if (o->stream == NULL) {
+            cp_block_kept_free(o);
+            return true;
+        }
+    }
+    return false;
+}
+
 void cp_block_kept_forget(struct cp_engine *e, struct cp_link *link,
                           const copal_msg *request)
 {

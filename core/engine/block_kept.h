@@ -44,6 +44,9 @@ void cp_block_kept_forget(struct cp_engine *e, struct cp_link *link,
  * asks again. */
 void cp_block_kept_make_room(struct cp_engine *e, uint64_t need);
 
+/* The oldest of them gives way; false: there is none. */
+bool cp_block_kept_free_one(struct cp_engine *e);
+
 /* The endpoint ends. */
 void cp_block_kept_clear(struct cp_engine *e);
 

@@ -98,23 +98,28 @@ static void give_way(struct cp_block_partial *in, const char *limit)
                              "the sender left, and began another body");
 }
 
+bool cp_block_partial_free_one(struct cp_engine *e, const char *limit)
+{
+    bool doubted = !cp_list_empty(&e->bodies.doubted_in);
+    struct cp_list *place =
+        cp_list_first(doubted ? &e->bodies.doubted_in : &e->bodies.trusted_in);
+    struct cp_block_partial *in =
+        place == NULL ? NULL
+                      : cp_container_of(place, struct cp_block_partial, place);
+
+    if (in == NULL || (!doubted && !is_idle(in)))
+        return false;
+    give_way(in, limit);
+    return true;
+}
+
 void cp_block_partial_make_room(struct cp_engine *e, uint64_t n)
 {
     uint64_t limit = (uint64_t)e->params.value[COPAL_P_BODY_MEMORY];
 
-    while (n <= limit && e->bodies.used + n > limit) {
-        bool doubted = !cp_list_empty(&e->bodies.doubted_in);
-        struct cp_list *place = cp_list_first(doubted ? &e->bodies.doubted_in
-                                                      : &e->bodies.trusted_in);
-        struct cp_block_partial *in =
-            place == NULL
-                ? NULL
-                : cp_container_of(place, struct cp_block_partial, place);
-
-        if (in == NULL || (!doubted && !is_idle(in)))
+    while (n <= limit && e->bodies.used + n > limit)
+        if (!cp_block_partial_free_one(e, "body_memory"))
             return;
-        give_way(in, "body_memory");
-    }
 }
 
 /* What one peer has under way. The chain is as long as the limit on it at

@@ -49,6 +49,9 @@ bool cp_block_partial_take(struct cp_block_partial *in, size_t n,
 /* For n bytes of BODY_MEMORY those give way that may. */
 void cp_block_partial_make_room(struct cp_engine *e, uint64_t n);
 
+/* The oldest of them gives way for the sake of limit; false: there is none. */
+bool cp_block_partial_free_one(struct cp_engine *e, const char *limit);
+
 /* A block came: its lifetime begins again. */
 void cp_block_partial_wait(struct cp_block_partial *in);
 

@@ -1,5 +1,6 @@
 #include "engine/dedup.h"
 #include "engine/core.h"
+#include "engine/fresh_guard.h"
 #include "engine/reliable.h"
 
 enum {
@@ -154,7 +155,7 @@ static bool is_within_share(const struct cp_dedup *d,
     uint64_t limit = (uint64_t)d->engine->params.value[COPAL_P_DEDUP_MEMORY];
     uint64_t part = limit / SHARE_OF_ALL;
 
-    if (worth == CP_PRECIOUS && d->used + need <= limit / 2)
+    if (worth >= CP_UNPROVEN && d->used + need <= limit / 2)
         return true;
     return share->used + need <= (part > LEAST_SHARE ? part : LEAST_SHARE);
 }
@@ -195,7 +196,21 @@ static bool make_room(struct cp_dedup *d, size_t need,
     return d->used + need <= limit;
 }
 
-static int worth_of(const struct cp_header *h)
+bool cp_dedup_free_one(struct cp_dedup *d)
+{
+    for (int worth = CP_CHEAP; worth < CP_PRECIOUS; worth++) {
+        struct cp_seen *s = oldest(d, worth);
+
+        if (s != NULL) {
+            cp_dedup_forget(d, s);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int worth_of(struct cp_engine *e, const struct cp_link *link,
+                    const struct cp_address *remote, const struct cp_header *h)
 {
     switch (h->code) {
     case COPAL_GET:
@@ -203,8 +218,11 @@ static int worth_of(const struct cp_header *h)
     case COPAL_PUT:
     case COPAL_DELETE:
     case COPAL_IPATCH: return CP_IDEMPOTENT;
-    default: return cp_code_is_request(h->code) ? CP_PRECIOUS : CP_CHEAP;
+    default: break;
     }
+    if (!cp_code_is_request(h->code))
+        return CP_CHEAP;
+    return cp_fresh_doubts(e, link, remote) ? CP_UNPROVEN : CP_PRECIOUS;
 }
 
 int cp_dedup_add(struct cp_dedup *d, struct cp_link *link,
@@ -213,7 +231,7 @@ int cp_dedup_add(struct cp_dedup *d, struct cp_link *link,
 {
     struct cp_engine *e = d->engine;
     struct cp_share *share = share_of(d, remote);
-    int worth = worth_of(h);
+    int worth = worth_of(e, link, remote, h);
     struct cp_seen *s = NULL;
 
     *out = NULL;
@@ -223,7 +241,7 @@ int cp_dedup_add(struct cp_dedup *d, struct cp_link *link,
         s = cp_alloc(e->mem, sizeof(*s));
     if (s == NULL) {
         cp_engine_limited(e, "dedup_memory");
-        return worth == CP_PRECIOUS ? COPAL_ELIMIT : 0;
+        return worth >= CP_UNPROVEN ? COPAL_ELIMIT : 0;
     }
     memset(s, 0, offsetof(struct cp_seen, inline_reply));
     s->share = share;
@@ -283,7 +301,7 @@ void cp_dedup_keep(struct cp_dedup *d, struct cp_seen *s, copal_bytes reply)
     room = room_for_reply(d, s, reply.len);
     if (room == NULL) {
         cp_engine_limited(e, "dedup_memory");
-        if (s->worth != CP_PRECIOUS)
+        if (s->worth < CP_UNPROVEN)
             cp_dedup_forget(d, s);
         return;
     }

@@ -12,10 +12,12 @@ struct cp_engine;
 struct cp_seen;
 
 /* Who gives way when the store is full: RFC 7252 4.5 lets an idempotent
- * request be acted upon again, a POST or PATCH never. */
+ * request be acted upon again, a POST or PATCH never; but of those anybody can
+ * make up as many as there is room for. */
 enum cp_worth {
     CP_CHEAP,
     CP_IDEMPOTENT,
+    CP_UNPROVEN, /* a POST or PATCH from where nobody may be */
     CP_PRECIOUS,
     CP_WORTH_COUNT
 };
@@ -86,6 +88,9 @@ int cp_dedup_add(struct cp_dedup *d, struct cp_link *link,
 
 /* Keeps the answer to a repeat; an error or 2.31 is cheap from now on. */
 void cp_dedup_keep(struct cp_dedup *d, struct cp_seen *seen, copal_bytes reply);
+
+/* The oldest of what may be acted upon again gives way; false: there is none. */
+bool cp_dedup_free_one(struct cp_dedup *d);
 
 /* The message was not acted upon after all: a repeat shall be new. */
 void cp_dedup_forget(struct cp_dedup *d, struct cp_seen *seen);

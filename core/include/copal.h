@@ -298,6 +298,10 @@ COPAL_API int copal_number(copal_registry r, const char *name);
  * open, one source has a 16th of them, beyond which it gets 4.29 (RFC 8516); its
  * ports count together, and so does an IPv6 /64.
  *
+ * MAX_MEMORY: of copal_stats.memory. Of it an eighth is for what was begun; when
+ * the rest is used, what can be had again gives way, then what is kept for
+ * addresses where nobody has shown to be, and then new requests get 5.03.
+ *
  * TIMEOUT 0 is no deadline of yours. The exchange then ends, ETIMEOUT, when RFC
  * 7252 4.8.2 leaves no hope: a confirmable request by MAX_RETRANSMIT; one that
  * was acknowledged and not answered after EXCHANGE_LIFETIME (247 s with the

@@ -256,6 +256,125 @@ static void all_kinds_of_forged_requests_stay_under_64_mib(void **state)
     w->server = NULL;
 }
 
+/* ---- MAX_MEMORY ---- */
+
+/* What the server answered, by class; 5.03 apart. */
+struct answers {
+    unsigned by_class[8], unavailable, acks;
+};
+
+static void note_answer(const copal_event *ev, void *user)
+{
+    struct answers *a = user;
+    const char *code = strstr(ev->text, "\"code\":\"");
+
+    if (strstr(ev->text, "\"ev\":\"out\"") == NULL || code == NULL)
+        return;
+    a->by_class[code[8] - '0']++;
+    a->unavailable += strncmp(code + 8, "5.03", 4) == 0;
+}
+
+static unsigned all_of(const struct answers *a)
+{
+    unsigned sum = 0;
+
+    for (int i = 0; i < 8; i++)
+        sum += a->by_class[i];
+    return sum;
+}
+
+static void limit_memory(struct world *w, uint64_t more)
+{
+    tune(w->server, COPAL_P_MAX_MEMORY,
+         (int64_t)(stats_of(w->server).memory + more));
+}
+
+/* Each of them is there, and nothing of it may be forgotten: half bodies, and
+ * POSTs that must not be acted upon twice. */
+static void at_max_memory_what_is_new_gets_5_03(void **state)
+{
+    struct world *w = *state;
+    struct bytes half =
+        datagram_of(w, "CON POST coap://server/t 1:0/1/1024", 1, 1024);
+    struct bytes post = datagram_of(w, "CON POST coap://server/t", 2, 900);
+    struct answers a = {0};
+    struct party *posted, *p;
+    int requests;
+
+    tune(w->server, COPAL_P_GUARD_LOOPBACK, 0);
+    posted = serve_body(w, COPAL_POST, "/t", 0, 10);
+    limit_memory(w, 512 << 10);
+    copal_trace(w->server, COPAL_TRACE_WIRE, COPAL_CB(note_answer, &a));
+    for (unsigned i = 0; i < 4000; i++) {
+        send_as(w, stranger(i), i % 2 == 0 ? &half : &post);
+        run(w, 0);
+        assert_int_equal(all_of(&a), i + 1); /* each is told at once */
+        assert_int_equal(a.by_class[2],
+                         i + 1 - a.unavailable); /* 2.31 and 2.05 */
+    }
+    assert_in_range(a.unavailable, 1000, 3900);
+    requests = posted->requests;
+    send_as(w, stranger(1), &post); /* a repeat of one that was heard */
+    run(w, 0);
+    assert_int_equal(posted->requests, requests);
+    run(w, 300000); /* whoever stayed away is forgotten */
+    p = ask_body(w, COPAL_POST, "coap://server/t", 3000);
+    run(w, 1000);
+    assert_int_equal(p->status, 0);
+    assert_int_equal(p->code, COPAL_CONTENT);
+}
+
+static void at_max_memory_what_was_begun_is_answered(void **state)
+{
+    struct world *w = *state;
+    struct limits *l = count_limits(w->server);
+    struct bytes post = datagram_of(w, "CON POST coap://server/t", 2, 900);
+    struct party *slow, *p;
+
+    tune(w->server, COPAL_P_GUARD_LOOPBACK, 0);
+    serve_body(w, COPAL_POST, "/t", 0, 10);
+    slow = serve_body(w, COPAL_GET, "/slow", 0, 5000);
+    slow->holds = true;
+    limit_memory(w, 256 << 10);
+    p = ask_body(w, COPAL_GET, "coap://server/slow", 0);
+    run(w, 0);
+    for (unsigned i = 0; i < 4000; i++) {
+        send_as(w, stranger(i), &post);
+        run(w, 0);
+    }
+    assert_true(hits_of(l, "max_memory") > 1000);
+    assert_int_equal(give(slow), 0);
+    run(w, 1000);
+    assert_body(p, 5000, 1);
+    assert_int_equal(p->status, 0);
+    release(slow);
+}
+
+static void at_max_memory_strangers_give_way(void **state)
+{
+    struct world *w = *state;
+    struct bytes d[KINDS];
+    struct slow s = {0};
+    struct limits *l = count_limits(w->server);
+    size_t n;
+
+    serve_all(w);
+    copal_serve(w->server, COPAL_GET, "/slow", 0, COPAL_CB(take_time, &s));
+    n = kinds_of(w, d);
+    assert_served(w);
+    limit_memory(w, 512 << 10);
+    for (unsigned i = 0; i < 20000; i++) {
+        send_as(w, stranger(i), &d[i % n]);
+        if (i % 64 == 63)
+            run(w, 0);
+        if (i % 1000 == 999)
+            assert_served(w);
+    }
+    assert_true(hits_of(l, "max_memory") > 100);
+    copal_free(w->server);
+    w->server = NULL;
+}
+
 #define guarded(test) \
     cmocka_unit_test_setup_teardown(test, build_guarded, tear_down_bodies)
 
@@ -269,6 +388,9 @@ int main(void)
         guarded(who_is_there_keeps_what_it_began),
         guarded(forged_observers_are_bounded_and_the_oldest_give_way),
         guarded(at_max_observers_those_who_may_not_be_there_give_way),
+        guarded(at_max_memory_what_is_new_gets_5_03),
+        guarded(at_max_memory_what_was_begun_is_answered),
+        guarded(at_max_memory_strangers_give_way),
         guarded(all_kinds_of_forged_requests_stay_under_64_mib),
     };
 

@@ -1,0 +1,32 @@
+#include "engine/memory.h"
+#include "engine/block_kept.h"
+#include "engine/block_partial.h"
+#include "engine/core.h"
+#include "engine/observe_core.h"
+
+enum {
+    RESERVE = 8,   /* one part of so many is kept back */
+    AT_A_TIME = 64 /* so that no datagram pays for all */
+};
+
+static bool give_way(struct cp_engine *e)
+{
+    return cp_dedup_free_one(&e->dedup) || cp_block_kept_free_one(e) ||
+           cp_block_partial_free_one(e, "max_memory") ||
+           cp_answer_place_free_one(e, "max_memory") ||
+           cp_observer_free_one(e, "max_memory");
+}
+
+bool cp_memory_has_room(struct cp_engine *e, bool goes_on)
+{
+    uint64_t most = (uint64_t)e->params.value[COPAL_P_MAX_MEMORY];
+    uint64_t reserve = most / (goes_on ? 2 * RESERVE : RESERVE);
+
+    for (int i = 0; i < AT_A_TIME; i++)
+        if (cp_mem_used(e->mem) <= most - reserve || !give_way(e))
+            break;
+    if (cp_mem_used(e->mem) <= most - reserve)
+        return true;
+    cp_engine_limited(e, "max_memory");
+    return false;
+}
