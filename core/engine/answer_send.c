@@ -125,37 +125,7 @@ void cp_answer_sent(struct cp_answer *a)
         cp_answer_finish(&a->x);
 }
 
-/* The bottom: m answers what came last. */
-int cp_answer_send(copal_exchange *x, copal_msg *m)
-{
-    struct cp_answer *a = cp_answer_of(x);
-    struct cp_engine *e = x->engine;
-    int err = 0;
-
-    if (a->wire == NULL)
-        return COPAL_ESTATE;
-    cp_engine_tell_time(e);
-    cp_engine_wake(e);
-    if (a->stays)
-        return send_one_of_many(a, m);
-    if (a->link == NULL) {
-        void (*done)(void *user, const copal_msg *answer) = a->done;
-
-        a->done = NULL;
-        done(a->done_user, m);
-    } else if (a->wire->path.is_multicast) {
-        cp_engine_wake(e);
-        return cp_answer_late(a, m);
-    } else {
-        err = cp_answer_send_guarded(a, m);
-    }
-    if (err != 0) /* nothing went out: it may be answered again */
-        return err;
-    cp_answer_sent(a);
-    return 0;
-}
-
-/* ---- What is sent ---- */
+/* ---- What is not sent ---- */
 
 /* A group's errors are nobody's (RFC 7252 8.2), unless the asker says what it
  * has no interest in, and so that it has in the others (RFC 7967 2.1): of what
@@ -181,6 +151,44 @@ static bool is_unwanted(const struct cp_answer *a, const copal_msg *m)
     return cls >= 2 &&
            (cp_bytes_uint(cp_msg_option_value(a->wire, o)) >> (cls - 1) & 1);
 }
+
+/* ---- The bottom ---- */
+
+/* m answers what came last. */
+int cp_answer_send(copal_exchange *x, copal_msg *m)
+{
+    struct cp_answer *a = cp_answer_of(x);
+    struct cp_engine *e = x->engine;
+    int err = 0;
+
+    if (a->wire == NULL)
+        return COPAL_ESTATE;
+    cp_engine_tell_time(e);
+    cp_engine_wake(e);
+    if (a->stays)
+        return send_one_of_many(a, m);
+    if (cp_code_class(m->code) >= 4 && is_unwanted(a, m)) {
+        cp_answer_keep_silent(x); /* a stage's, in place of the user's */
+        return 0;
+    }
+    if (a->link == NULL) {
+        void (*done)(void *user, const copal_msg *answer) = a->done;
+
+        a->done = NULL;
+        done(a->done_user, m);
+    } else if (a->wire->path.is_multicast) {
+        cp_engine_wake(e);
+        return cp_answer_late(a, m);
+    } else {
+        err = cp_answer_send_guarded(a, m);
+    }
+    if (err != 0) /* nothing went out: it may be answered again */
+        return err;
+    cp_answer_sent(a);
+    return 0;
+}
+
+/* ---- What is sent ---- */
 
 void cp_answer_keep_silent(copal_exchange *x)
 {

@@ -300,6 +300,27 @@ static void no_response_says_which_errors_are_wanted(void **state)
     assert_ended(r, COPAL_ETIMEOUT);
 }
 
+/* The block stage says so where the handler gave a good answer. */
+static void a_block_beyond_the_end_is_no_ones_error(void **state)
+{
+    struct world *w = *state;
+    copal *c[MEMBERS];
+    copal_msg *m;
+
+    add_members(w, c);
+    m = message(w, COPAL_GET, GROUP "/name");
+    copal_msg_set_flags(m, COPAL_NON | COPAL_RAW_BLOCKS);
+    copal_msg_add_uint(m, COPAL_OPT_BLOCK2, 0x56); /* number 5 */
+    request(w, m);
+    m = message(w, COPAL_GET, "coap://server/name");
+    copal_msg_set_flags(m, COPAL_RAW_BLOCKS);
+    copal_msg_add_uint(m, COPAL_OPT_BLOCK2, 0x56);
+    copal_msg_add_uint(m, COPAL_OPT_NO_RESPONSE, 8); /* nor of one host */
+    request(w, m);
+    copal_sim_run(w->sim, 20000);
+    assert_int_equal(count_in_transcript(w, "4.00"), 0);
+}
+
 static void no_response_silences_successes(void **state)
 {
     struct world *w = *state;
@@ -976,6 +997,7 @@ int main(void)
         IN_WORLD(only_what_is_served_to_groups_answers),
         IN_WORLD(no_error_goes_to_a_groups_asker),
         IN_WORLD(no_response_says_which_errors_are_wanted),
+        IN_WORLD(a_block_beyond_the_end_is_no_ones_error),
         IN_WORLD(no_response_silences_successes),
         IN_WORLD(discovery_finds_who_has_what_is_looked_for),
         IN_WORLD(nothing_but_non_is_heard_by_a_group),
