@@ -414,7 +414,7 @@ COPAL_API int copal_number(copal_registry r, const char *name);
     X(ADDR_CONNECTIONS, 34,     64, "E",   "of one address")                  \
     X(MAX_HANDSHAKES,  35,    1024, "E",   "not yet finished")                \
     X(GROUP_RATE,      36,      20, "E",   "answers/s of a group's; 0: all")  \
-    X(MAX_UNPROVEN,    37,    8192, "E",   "of each; from where nobody may be") \
+    X(MAX_UNPROVEN,    37,    8192, "E",   "strangers' exchanges, observers") \
     X(LOG_BURST,       40,      10, "E",   "lines of a kind; 0: no limit")    \
     X(LOG_RATE,        41,       1, "E",   "lines/s of a kind after those")
 /* clang-format on */

@@ -1,6 +1,7 @@
 /* Which answer belongs to which request, what becomes of the others, and what
  * a server makes of conditions in a request. RFC 7252 5.3.2, 5.10; RFC 7967. */
 #include "servers.h"
+#include <stdlib.h>
 
 #define PEER "192.0.2.1"
 
@@ -36,6 +37,104 @@ static void a_piggybacked_answer_needs_the_right_id(void **state)
     copal_sim_run(w->sim, 0);
     assert_ended(r, 0);
     assert_string_equal(r->payload, "y");
+}
+
+/* ---- Who guesses ---- */
+
+static uint32_t guess(uint32_t *seed)
+{
+    *seed = *seed * 1664525u + 1013904223u;
+    return *seed >> 8;
+}
+
+/* From the right address, as who forges that would: every message id, and tokens
+ * at random. COPAL_GUESSES=1000000 for as many. */
+static void a_blind_responder_is_never_believed(void **state)
+{
+    struct world *w = *state;
+    const char *text = getenv("COPAL_GUESSES");
+    int guesses = text == NULL ? 70000 : atoi(text);
+    struct record *r;
+    struct tap *t;
+    uint32_t seed = 7;
+
+    copal_sim_keep(w->sim, 0);
+    copal_tune(w->client, NULL, COPAL_P_MAX_RETRANSMIT, 20);
+    r = asked(w, &t, "coap://" PEER "/t", 0);
+    for (int i = 0; i < guesses; i++) {
+        uint8_t d[] = {
+            0x68, 0x45, (uint8_t)(i >> 8), (uint8_t)i, 0, 0, 0, 0, 0, 0, 0, 0,
+            0xff, 'x'};
+
+        if (i % 2 == 1)
+            d[0] = 0x58; /* NON: the id does not matter */
+        for (size_t j = 4; j < 12; j++)
+            d[j] = (uint8_t)guess(&seed);
+        copal_sim_inject(w->sim, PEER, "client", (copal_bytes){d, sizeof(d)});
+        if (i % 64 == 0)
+            copal_sim_run(w->sim, 0);
+    }
+    copal_sim_run(w->sim, 0);
+    assert_int_equal(r->responses, 0);
+    assert_int_equal(r->ends, 0);
+}
+
+struct spread {
+    unsigned count[8][256], all;
+    unsigned first_mid[256]; /* high byte of the first id to each peer */
+};
+
+static void note_token(const copal_event *ev, void *user)
+{
+    struct spread *s = user;
+    const char *at = strstr(ev->text, "\"token\":\"");
+    unsigned byte, mid;
+
+    if (at == NULL || strstr(ev->text, "\"ev\":\"out\"") == NULL)
+        return;
+    at += strlen("\"token\":\"");
+    for (int i = 0; i < 8; i++, at += 2) {
+        assert_int_equal(sscanf(at, "%2x", &byte), 1);
+        s->count[i][byte]++;
+    }
+    assert_int_equal(*at, '"'); /* eight bytes, no less and no more */
+    sscanf(strstr(ev->text, "\"mid\":"), "\"mid\":%u", &mid);
+    s->first_mid[mid >> 8 & 255]++;
+    s->all++;
+}
+
+static double chi_square(const unsigned count[256], unsigned all)
+{
+    double sum = 0, expected = all / 256.0;
+
+    for (int i = 0; i < 256; i++)
+        sum += (count[i] - expected) * (count[i] - expected) / expected;
+    return sum;
+}
+
+/* 255 degrees of freedom: 405 is passed once in a hundred million. */
+static void tokens_and_first_ids_are_spread_evenly(void **state)
+{
+    static struct spread s;
+    struct world *w = *state;
+
+    memset(&s, 0, sizeof(s));
+    copal_sim_keep(w->sim, 0);
+    copal_trace(w->client, COPAL_TRACE_WIRE, COPAL_CB(note_token, &s));
+    for (unsigned i = 0; i < 10000; i++) {
+        copal_exchange *x;
+        char uri[40];
+
+        snprintf(uri, sizeof(uri), "coap://10.0.%u.%u/", i >> 8, i & 255);
+        x = copal_get(w->client, uri, (copal_cb){0});
+        copal_sim_run(w->sim, 0);
+        copal_cancel(x);
+    }
+    copal_sim_run(w->sim, 0);
+    assert_int_equal(s.all, 10000);
+    for (int i = 0; i < 8; i++)
+        assert_true(chi_square(s.count[i], s.all) < 405);
+    assert_true(chi_square(s.first_mid, s.all) < 405 * 4); /* shared counters */
 }
 
 static void an_answer_needs_the_right_token(void **state)
@@ -642,6 +741,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_piggybacked_answer_needs_the_right_id),
         TEST(an_answer_needs_the_right_token),
+        TEST(a_blind_responder_is_never_believed),
+        TEST(tokens_and_first_ids_are_spread_evenly),
         TEST(an_answer_needs_the_right_peer),
         TEST(tokens_are_random_and_of_8_bytes),
         TEST(an_answer_to_what_was_cancelled_is_reset),

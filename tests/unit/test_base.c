@@ -309,6 +309,63 @@ static struct item *look_up(const struct cp_map *map, uint32_t key,
     return NULL;
 }
 
+/* Keys that all fall into one bucket of a map whose key is known. */
+static void choose_colliding(const struct cp_map *known, struct item *items,
+                             size_t count, size_t buckets)
+{
+    uint32_t key = 0;
+
+    for (size_t i = 0; i < count; key++)
+        if ((cp_map_hash(known, &key, sizeof(key)) & (buckets - 1)) == 0)
+            items[i++].key = key;
+}
+
+/* Nodes that are looked at when each item is looked for. */
+static size_t steps_for_all(struct cp_map *map, struct item *items,
+                            size_t count)
+{
+    size_t steps = 0;
+
+    for (size_t i = 0; i < count; i++)
+        cp_map_put(map, &items[i].node,
+                   cp_map_hash(map, &items[i].key, sizeof(items[i].key)));
+    for (size_t i = 0; i < count; i++) {
+        size_t at = (size_t)items[i].node.hash & (map->bucket_count - 1);
+        struct cp_map_node *n = map->buckets[at];
+
+        for (; n != &items[i].node; n = n->next)
+            steps++;
+        steps++;
+    }
+    for (size_t i = 0; i < count; i++)
+        cp_map_remove(map, &items[i].node);
+    return steps;
+}
+
+static void keys_made_to_collide_do_so_in_no_other_map(void **state)
+{
+    static struct item crafted[1000], plain[1000];
+    struct cp_random random;
+    struct cp_map known, other;
+    size_t usual, steps;
+
+    (void)state;
+    cp_random_init(&random, 1);
+    cp_map_init(&known, mem, &random);
+    choose_colliding(&known, crafted, 1000, 1024);
+    for (uint32_t i = 0; i < 1000; i++)
+        plain[i].key = i;
+    usual = steps_for_all(&known, plain, 1000);
+    assert_true(steps_for_all(&known, crafted, 1000) > 100 * usual);
+    for (int i = 0; i < 20; i++) {
+        cp_map_init(&other, mem, &random);
+        steps = steps_for_all(&other, crafted, 1000);
+        assert_in_range(steps, usual / 2, 2 * usual);
+        cp_map_clear(&other);
+    }
+    cp_map_clear(&known);
+}
+
 static void map_follows_a_model(struct cp_mem *from, bool collide)
 {
     struct item *items = calloc(ITEMS, sizeof(*items));
@@ -713,6 +770,7 @@ int main(void)
         test(taken_storage_belongs_to_the_caller),
         test(json_escapes_and_replaces_what_is_not_utf8),
         test(siphash_agrees_with_a_checked_reference),
+        test(keys_made_to_collide_do_so_in_no_other_map),
         test(a_map_holds_what_was_put_and_not_removed),
         test(a_map_works_when_its_table_cannot_grow),
         test(a_table_grows_with_what_is_in_it),
