@@ -3,7 +3,8 @@
 #include "engine/fresh_guard.h"
 
 enum {
-    INLINE_DATAGRAM = 1280
+    INLINE_DATAGRAM = 1280,
+    RETRY_AFTER = 1 /* s: by then others may have ended. RFC 8516 3 */
 };
 
 int cp_answer_send_now(struct cp_answer *a, const copal_msg *m, uint8_t type,
@@ -366,6 +367,8 @@ int cp_answer_send_simple(const struct cp_stage *stage, copal_exchange *x,
 
     if (err == 0 && diagnostic != NULL)
         err = cp_msg_copy_payload(m, cp_bytes_of_text(diagnostic));
+    if (err == 0 && code == COPAL_TOO_MANY_REQUESTS)
+        err = cp_msg_add_uint(m, COPAL_OPT_MAX_AGE, RETRY_AFTER);
     a->answered = true;
     cp_exchange_hold(x); /* sending may be the end of it */
     if (err == 0 && is_unwanted(a, m))

@@ -108,20 +108,27 @@ static void who_waits_for_a_slow_handler_gives_way_and_is_told(void **state)
     assert_int_equal(s.ends, 9192);
 }
 
+static void note_refusal(const copal_event *ev, void *user)
+{
+    if (strstr(ev->text, "\"ev\":\"out\"") != NULL)
+        snprintf(user, MAX_RECORDED, "%s", ev->text);
+}
+
 /* Its ports and, with IPv6, the rest of its network count together. */
 static void one_source_has_a_share_once_half_is_taken(void **state)
 {
     struct world *w = *state;
     struct slow s = {0};
     struct limits *l = count_limits(w->server);
+    char refusal[MAX_RECORDED] = "";
+    struct bytes d;
 
     serve_all(w);
     tune(w->server, COPAL_P_GUARD_LOOPBACK, 0);
     tune(w->server, COPAL_P_MAX_EXCHANGES, 2048);
     copal_serve(w->server, COPAL_GET, "/slow", 0, COPAL_CB(take_time, &s));
     for (unsigned i = 0; i < 2000; i++) {
-        struct bytes d = datagram_of(w, "NON GET coap://server/slow", i, 0);
-
+        d = datagram_of(w, "NON GET coap://server/slow", i, 0);
         send_as(w, "192.0.2.1", &d);
         run(w, 0);
     }
@@ -129,6 +136,12 @@ static void one_source_has_a_share_once_half_is_taken(void **state)
     assert_int_equal(s.ends, 0); /* it is there: nothing is taken from it */
     assert_int_equal(hits_of(l, "max_exchanges"), 2000 - 1024);
     assert_served(w);
+    d = datagram_of(w, "NON GET coap://server/slow", 3000, 0);
+    copal_trace(w->server, COPAL_TRACE_WIRE, COPAL_CB(note_refusal, refusal));
+    send_as(w, "192.0.2.1", &d);
+    run(w, 0);
+    assert_non_null(strstr(refusal, "\"code\":\"4.29\""));
+    assert_non_null(strstr(refusal, "[\"Max-Age\",\"1\"]"));
     copal_free(w->server);
     w->server = NULL;
 }
