@@ -166,6 +166,32 @@ static void who_is_there_keeps_what_it_began(void **state)
     release(big);
 }
 
+/* RFC 7252 4.5: a POST is acted upon once. Of forged ones the store of repeats
+ * would be full within a second, for 247 of them. */
+static void forged_posts_do_not_push_out_what_was_heard(void **state)
+{
+    struct world *w = *state;
+    struct bytes forged = datagram_of(w, "CON POST coap://server/t", 1, 20);
+    struct bytes post = datagram_of(w, "CON POST coap://server/once", 999, 20);
+    struct limits *l = count_limits(w->server);
+    struct party *p;
+
+    serve_all(w);
+    tune(w->server, COPAL_P_DEDUP_MEMORY, 1 << 20);
+    p = serve_body(w, COPAL_POST, "/once", 0, 10);
+    assert_served(w);
+    send_as(w, "client", &post);
+    flood(w, 0, 20000, &forged);
+    assert_int_equal(hits_of(l, "dedup_memory"), 0); /* nobody got 5.03 */
+    send_as(w, "client", &post);
+    run(w, 0);
+    assert_int_equal(p->requests, 1);
+    assert_served(w);
+    p = ask_body(w, COPAL_POST, "coap://server/t", 10);
+    run(w, 0);
+    assert_int_equal(p->code, COPAL_CONTENT);
+}
+
 /* ---- Observers ---- */
 
 static void forged_observers_are_bounded_and_the_oldest_give_way(void **state)
@@ -399,6 +425,7 @@ int main(void)
         guarded(who_waits_for_a_slow_handler_gives_way_and_is_told),
         guarded(one_source_has_a_share_once_half_is_taken),
         guarded(who_is_there_keeps_what_it_began),
+        guarded(forged_posts_do_not_push_out_what_was_heard),
         guarded(forged_observers_are_bounded_and_the_oldest_give_way),
         guarded(at_max_observers_those_who_may_not_be_there_give_way),
         guarded(at_max_memory_what_is_new_gets_5_03),

@@ -11,6 +11,12 @@ struct row {
     int handled;        /* calls of a handler */
 };
 
+#define LONG_5 "6161616161"
+#define LONG_51 \
+    LONG_5 LONG_5 LONG_5 LONG_5 LONG_5 LONG_5 LONG_5 LONG_5 LONG_5 LONG_5 "61"
+#define LONG_41  LONG_5 LONG_5 LONG_5 LONG_5 LONG_5 LONG_5 LONG_5 LONG_5 "61"
+#define LONG_255 LONG_51 LONG_51 LONG_51 LONG_51 LONG_51
+
 #define RST       "192.0.2.1 RST empty 0001"
 #define ACK(what) "192.0.2.1 ACK " what
 #define NON(what) "192.0.2.1 NON " what
@@ -103,6 +109,29 @@ static const struct row odd[] = {
     {"Hop-Limit 256, NON", "5001 1234 b174 520100", NON("4.00 0001"), 0},
     {"Hop-Limit 255", "4001 1234 b174 51ff", ACK("2.05 0001 \"x\""), 1},
     {"Hop-Limit 1", "4001 1234 b174 5101", ACK("2.05 0001 \"x\""), 1},
+    {"ETag of 8", "4001 1234 48 0102030405060708 7174",
+     ACK("2.05 0001 \"x\""), 1},
+    {"If-Match of 9", "4003 1234 19 010203040506070809 a174",
+     ACK("4.02 0001"), 0},
+    {"Uri-Host of 255", "4001 1234 3d f2" LONG_255 "8174",
+     ACK("2.05 0001 \"x\""), 1},
+    {"Uri-Host of 256", "4001 1234 3d f3" LONG_255 "61 8174",
+     ACK("4.02 0001"), 0},
+    {"Uri-Path of 256", "4001 1234 bd f3" LONG_255 "61", ACK("4.02 0001"), 0},
+    {"Uri-Query of 256", "4001 1234 b174 4d f3" LONG_255 "61",
+     ACK("4.02 0001"), 0},
+    {"Uri-Query of 256, NON", "5001 1234 b174 4d f3" LONG_255 "61",
+     NON("4.02 0001"), 0},
+    {"Echo of 41", "4001 1234 b174 dd e41c" LONG_41,
+     ACK("2.05 0001 \"x\""), 1},
+    {"Request-Tag of 9", "4001 1234 b174 e9 000c 010203040506070809",
+     ACK("2.05 0001 \"x\""), 1},
+    {"No-Response of 2", "4001 1234 b174 d2ea 001a",
+     ACK("2.05 0001 \"x\""), 1},
+    {"Max-Age of 5", "4001 1234 b174 35 0000000001",
+     ACK("2.05 0001 \"x\""), 1},
+    {"Proxy-Uri of 1035", "4001 1234 de16 02fe" LONG_255 LONG_255 LONG_255
+     LONG_255 "6161616161 6161616161 6161616161", ACK("5.05 0001"), 0},
     {"Echo of nothing", "4001 1234 b174 d0e4", ACK("2.05 0001 \"x\""), 1},
     {"OSCORE, not built in", "4001 1234 90 2174", ACK("4.02 0001"), 0},
     {"Q-Block2, not wanted here", "4001 1234 b174 d00700", ACK("4.02 0001"), 0},
