@@ -129,7 +129,8 @@ static void a_limit_is_told_by_its_name(void **state)
     run(w, 1000);
     assert_int_equal(value_of(w->server, "copal_limited_total"), 1);
     assert_int_equal(
-        value_of(w->server, "copal_limit_hits_total{limit=\"observers\"}"), 1);
+        value_of(w->server, "copal_limit_hits_total{limit=\"max_observers\"}"),
+        1);
 }
 
 /* Metric names, HELP before TYPE before samples, no name twice, one line feed at
