@@ -70,7 +70,8 @@ void cp_wellknown_forget(struct cp_mem *mem, struct cp_place *p)
     }
 }
 
-/* The next number of a list like "0 41". 1, 0 at the end, -1: no number. */
+/* The next number of a list like "0 41". 1, 0 at the end, -1: no Content-Format,
+ * which has 16 bits. */
 static int next_number(const char **text, uint64_t *out)
 {
     uint64_t n = 0;
@@ -81,7 +82,7 @@ static int next_number(const char **text, uint64_t *out)
         return 0;
     for (; *at >= '0' && *at <= '9' && n <= UINT16_MAX; at++)
         n = n * 10 + (uint64_t)(*at - '0');
-    if (at == digits || (*at != ' ' && *at != '\0'))
+    if (at == digits || n > UINT16_MAX || (*at != ' ' && *at != '\0'))
         return -1;
     *text = at;
     *out = n;

@@ -5,21 +5,15 @@
  *
  * An input is a row of steps; each begins with a byte that names it, and what
  * it needs follows. Bytes that are missing are zeroes. */
-#include <copal.h>
-#include <copal_sim.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "world.h"
 
 enum {
     MAX_STEPS = 200,
     MAX_ASKED = 32,
     MAX_LATE = 8,
-    MAX_SEEN = 16,
     MAX_TOKEN = 8,
+    TRACES = COPAL_TRACE_WIRE | COPAL_TRACE_STATE,
     LONGEST_LIFE = 3600000 /* ms: more than any timer of the protocol */
 };
 
@@ -31,15 +25,8 @@ struct asked {
     bool started, refused, pauses;
 };
 
-/* What the wire showed: made-up datagrams fit it. */
-struct seen {
-    uint16_t mid;
-    uint8_t token[MAX_TOKEN];
-    uint8_t token_len;
-};
-
 struct world {
-    const uint8_t *at, *end; /* the input that is left */
+    struct input in;
     copal_sim *sim;
     copal *client, *server;
     size_t allocated;
@@ -47,122 +34,12 @@ struct world {
     size_t asked_count;
     copal_exchange *late[MAX_LATE]; /* requests not answered yet */
     size_t late_count;
-    struct seen to_client[MAX_SEEN], to_server[MAX_SEEN];
-    size_t to_client_count, to_server_count;
+    struct tap of_client, of_server; /* what they sent */
     int served, served_drops;
     unsigned state; /* of what is served; changes with each notify */
-    uint8_t body[3000];
 };
 
-static void require(bool is_so)
-{
-    if (!is_so)
-        abort();
-}
-
-/* ---- Memory, counted ---- */
-
-static void *counting_realloc(void *user, void *p, size_t n)
-{
-    struct world *w = user;
-    size_t *before = p == NULL ? NULL : (size_t *)p - 2, *after;
-
-    if (before != NULL)
-        w->allocated -= before[0];
-    if (n == 0) {
-        free(before);
-        return NULL;
-    }
-    after = realloc(before, n + 2 * sizeof(size_t));
-    require(after != NULL);
-    after[0] = n;
-    w->allocated += n;
-    return after + 2;
-}
-
-/* ---- Input ---- */
-
-static unsigned take(struct world *w)
-{
-    return w->at < w->end ? *w->at++ : 0;
-}
-
-static copal_bytes take_bytes(struct world *w, size_t n)
-{
-    size_t left = (size_t)(w->end - w->at);
-    copal_bytes taken = {w->at, n < left ? n : left};
-
-    w->at += taken.len;
-    return taken;
-}
-
-static uint64_t take_time(struct world *w)
-{
-    static const uint32_t ms[] = {0,    1,    100,   250,   1000,   2000,
-                                  3000, 5000, 20000, 94000, 130000, 250000};
-    unsigned b = take(w);
-
-    return ms[b % (sizeof(ms) / sizeof(ms[0]))] + b / 16;
-}
-
-/* ---- What crosses the wire ---- */
-
-static uint8_t hex_of(char c)
-{
-    return (uint8_t)(c >= 'a' ? c - 'a' + 10 : c - '0');
-}
-
-/* Of each datagram that an endpoint sends, from its line of trace. */
-static void note_sent(struct seen *list, size_t *count, const char *line)
-{
-    const char *mid = strstr(line, "\"mid\":");
-    const char *token = strstr(line, "\"token\":\"");
-    struct seen *s = &list[(*count)++ % MAX_SEEN];
-
-    memset(s, 0, sizeof(*s));
-    if (strstr(line, "\"ev\":\"out\"") == NULL || mid == NULL ||
-        token == NULL) {
-        --*count;
-        return;
-    }
-    s->mid = (uint16_t)atoi(mid + strlen("\"mid\":"));
-    token += strlen("\"token\":\"");
-    for (; s->token_len < MAX_TOKEN && *token != '"'; token += 2)
-        s->token[s->token_len++] =
-            (uint8_t)(hex_of(token[0]) << 4 | hex_of(token[1]));
-}
-
-static void on_client_trace(const copal_event *ev, void *user)
-{
-    struct world *w = user;
-
-    note_sent(w->to_server, &w->to_server_count, ev->text);
-}
-
-static void on_server_trace(const copal_event *ev, void *user)
-{
-    struct world *w = user;
-
-    note_sent(w->to_client, &w->to_client_count, ev->text);
-}
-
-static const struct seen *recall(const struct seen *list, size_t count,
-                                 unsigned back)
-{
-    static const struct seen nothing;
-
-    if (count == 0)
-        return &nothing;
-    return &list[(count - 1 - back % (count < MAX_SEEN ? count : MAX_SEEN)) %
-                 MAX_SEEN];
-}
-
 /* ---- The client's user ---- */
-
-static copal_bytes piece(struct world *w, uint64_t offset, size_t len)
-{
-    return (copal_bytes){w->body + offset % 512, len};
-}
 
 static void on_client(const copal_event *ev, void *user)
 {
@@ -176,7 +53,7 @@ static void on_client(const copal_event *ev, void *user)
     }
     require(ev->exchange != NULL);
     if (ev->kind == COPAL_PULL)
-        copal_write(ev->exchange, piece(a->world, ev->offset, ev->want),
+        copal_write(ev->exchange, some_body(ev->offset, ev->want),
                     ev->offset > 2000);
     if (ev->kind == COPAL_RESPONSE || ev->kind == COPAL_CHUNK)
         require(ev->msg != NULL);
@@ -204,7 +81,7 @@ static void start(struct world *w)
     static const uint8_t codes[] = {COPAL_GET,    COPAL_PUT,   COPAL_POST,
                                     COPAL_FETCH,  COPAL_GET,   COPAL_GET,
                                     COPAL_DELETE, COPAL_EMPTY, COPAL_GET};
-    unsigned how = take(w), what = take(w), size = take(w);
+    unsigned how = take(&w->in), what = take(&w->in), size = take(&w->in);
     struct asked *a = &w->asked[w->asked_count];
     const char *uri = uris[what % (sizeof(uris) / sizeof(uris[0]))];
     copal_cb cb = COPAL_CB_OWN(on_client, a, drop_asked);
@@ -232,7 +109,7 @@ static void start(struct world *w)
     flags |= (what & 32) != 0 ? COPAL_TELL_PROGRESS : 0;
     copal_msg_set_flags(m, flags);
     if (code != COPAL_GET && code != COPAL_EMPTY)
-        copal_msg_set_payload(m, COPAL_TEXT, piece(w, 0, size * 9));
+        copal_msg_set_payload(m, COPAL_TEXT, some_body(0, size * 9));
     if ((size & 1) != 0)
         copal_msg_add_uint(m, COPAL_OPT_OBSERVE, 0);
     a->x = copal_request(w->client, m, cb);
@@ -248,7 +125,7 @@ static void answer(struct world *w, copal_exchange *x, size_t size,
     copal_msg *m = copal_msg_new(copal_exchange_endpoint(x), COPAL_CONTENT);
 
     if ((flags & COPAL_STREAM_OUT) == 0)
-        copal_msg_set_payload(m, COPAL_TEXT, piece(w, w->state, size));
+        copal_msg_set_payload(m, COPAL_TEXT, some_body(w->state, size));
     copal_msg_set_flags(m, flags | ((w->state & 3) == 3 ? COPAL_NON : 0));
     copal_respond(x, m);
     copal_msg_unref(m);
@@ -271,7 +148,7 @@ static void on_stream(const copal_event *ev, void *user)
     if (ev->kind == COPAL_REQUEST)
         answer(user, ev->exchange, 0, COPAL_STREAM_OUT);
     else if (ev->kind == COPAL_PULL)
-        copal_write(ev->exchange, piece(user, ev->offset, ev->want),
+        copal_write(ev->exchange, some_body(ev->offset, ev->want),
                     ev->offset > 2000);
 }
 
@@ -318,7 +195,7 @@ static void serve_all(struct world *w)
 
 static void answer_late(struct world *w)
 {
-    unsigned how = take(w);
+    unsigned how = take(&w->in);
     copal_exchange *x, **at;
 
     if (w->late_count == 0)
@@ -337,7 +214,7 @@ static void notify(struct world *w)
                                         "/stream"};
 
     w->state++;
-    copal_notify(w->server, paths[take(w) % 4]);
+    copal_notify(w->server, paths[take(&w->in) % 4]);
 }
 
 /* ---- Made-up datagrams ---- */
@@ -354,30 +231,34 @@ static void inject(struct world *w, bool to_client, unsigned from,
 
 static void inject_raw(struct world *w)
 {
-    unsigned how = take(w), size = take(w);
+    unsigned how = take(&w->in), size = take(&w->in);
 
-    inject(w, (how & 4) != 0, how, take_bytes(w, size));
+    inject(w, (how & 4) != 0, how, take_bytes(&w->in, size));
 }
 
 /* A header that fits what was seen, before options and payload of the input:
  * an answer to what the receiver sent, or a request like those of the other. */
 static void inject_fitting(struct world *w)
 {
-    unsigned how = take(w), code = take(w), back = take(w), size = take(w);
+    unsigned how = take(&w->in), code = take(&w->in), back = take(&w->in);
+    unsigned size = take(&w->in);
     bool to_client = (how & 4) != 0;
     bool mirrors = (how & 8) != 0; /* what the receiver sent comes back */
-    const struct seen *s = to_client == mirrors
-                               ? recall(w->to_server, w->to_server_count, back)
-                               : recall(w->to_client, w->to_client_count, back);
+    const copal_msg *s =
+        tap_recall(to_client == mirrors ? &w->of_client : &w->of_server, back);
     uint8_t datagram[4 + MAX_TOKEN + 255];
-    size_t token_len = (how & 64) != 0 ? 0 : s->token_len;
-    copal_bytes rest = take_bytes(w, size);
+    unsigned mid = s == NULL ? 0 : s->mid;
+    size_t token_len = (how & 64) != 0 || s == NULL ? 0 : s->token.len;
+    copal_bytes rest = take_bytes(&w->in, size);
 
-    datagram[0] = (uint8_t)(0x40 | (how >> 4 & 3) << 4 | token_len);
     datagram[1] = (uint8_t)code;
-    datagram[2] = (uint8_t)(s->mid >> 8);
-    datagram[3] = (uint8_t)(s->mid + ((how & 128) != 0 ? back : 0));
-    memcpy(datagram + 4, s->token, token_len);
+    datagram[2] = (uint8_t)(mid >> 8);
+    datagram[3] = (uint8_t)(mid + ((how & 128) != 0 ? back : 0));
+    if (token_len > MAX_TOKEN)
+        token_len = MAX_TOKEN;
+    if (token_len > 0)
+        memcpy(datagram + 4, s->token.data, token_len);
+    datagram[0] = (uint8_t)(0x40 | (how >> 4 & 3) << 4 | token_len);
     if (rest.len > 0)
         memcpy(datagram + 4 + token_len, rest.data, rest.len);
     inject(w, to_client, how,
@@ -387,9 +268,10 @@ static void inject_fitting(struct world *w)
 /* A request for one of the resources that are there. */
 static void inject_request(struct world *w)
 {
-    unsigned how = take(w), what = take(w), mid = take(w), size = take(w);
+    unsigned how = take(&w->in), what = take(&w->in), mid = take(&w->in);
+    unsigned size = take(&w->in);
     const char *path = strrchr(uris[what % 10], '/') + 1;
-    copal_bytes rest = take_bytes(w, size);
+    copal_bytes rest = take_bytes(&w->in, size);
     uint8_t datagram[300];
     size_t len = 0;
 
@@ -412,7 +294,7 @@ static void inject_request(struct world *w)
 
 static void set_path(struct world *w)
 {
-    unsigned b = take(w);
+    unsigned b = take(&w->in);
     copal_sim_path path = {.delay = b & 3 ? 0 : 50,
                            .loss = (b & 12) * 5,
                            .duplication = (b & 48),
@@ -423,7 +305,7 @@ static void set_path(struct world *w)
 
 static void act_on_exchange(struct world *w)
 {
-    unsigned b = take(w);
+    unsigned b = take(&w->in);
     struct asked *a;
 
     if (w->asked_count == 0)
@@ -457,7 +339,7 @@ static void tune(struct world *w)
         {COPAL_P_MAX_RETRANSMIT, 0}, {COPAL_P_TIMEOUT, 3000},
         {COPAL_P_MAX_TOKEN, 300},    {COPAL_P_SILENCE, 1500},
     };
-    unsigned b = take(w);
+    unsigned b = take(&w->in);
 
     copal_tune((b & 16) != 0 ? w->client : w->server, NULL,
                choices[b & 15].param, choices[b & 15].value);
@@ -471,9 +353,9 @@ static void tune(struct world *w)
 
 static void step(struct world *w)
 {
-    switch (take(w) % 16) {
+    switch (take(&w->in) % 16) {
     case 0:
-    case 1: copal_sim_run(w->sim, take_time(w)); break;
+    case 1: copal_sim_run(w->sim, take_time(&w->in)); break;
     case 2:
     case 3: start(w); break;
     case 4: inject_raw(w); break;
@@ -488,32 +370,40 @@ static void step(struct world *w)
     case 13: set_path(w); break;
     case 14: tune(w); break;
     default:
-        switch (take(w) % 8) {
+        switch (take(&w->in) % 8) {
         case 0: copal_unserve(w->server, "/obs"); break;
         case 1: copal_sim_move(w->sim, "client"); break;
-        case 2: copal_sim_lose(w->sim, "server", take(w) % 8); break;
+        case 2: copal_sim_lose(w->sim, "server", take(&w->in) % 8); break;
         case 3: copal_close(w->client, 10000); break;
         case 4: copal_close(w->server, 10000); break;
-        default: copal_sim_lose(w->sim, "client", take(w) % 8);
+        default: copal_sim_lose(w->sim, "client", take(&w->in) % 8);
         }
     }
 }
 
-static void open_world(struct world *w)
+static void on_trace(const copal_event *ev, void *user)
+{
+    (void)user;
+    require(ev->text[0] == '{' && strchr(ev->text, '\n') == NULL);
+}
+
+static void open_world(struct world *w, bool traces)
 {
     copal_config config = {COPAL_CONFIG_INIT, .realloc_fn = counting_realloc,
-                           .memory_user = w};
+                           .memory_user = &w->allocated};
 
-    for (size_t i = 0; i < sizeof(w->body); i++)
-        w->body[i] = (uint8_t)('a' + i % 23);
     w->sim = copal_sim_new(1);
     require(w->sim != NULL);
     copal_sim_keep(w->sim, 0);
     w->client = copal_sim_endpoint(w->sim, "client", &config);
     w->server = copal_sim_endpoint(w->sim, "server", &config);
     require(w->client != NULL && w->server != NULL);
-    copal_trace(w->client, COPAL_TRACE_WIRE, COPAL_CB(on_client_trace, w));
-    copal_trace(w->server, COPAL_TRACE_WIRE, COPAL_CB(on_server_trace, w));
+    tap_open(&w->of_client, w->sim, "client");
+    tap_open(&w->of_server, w->sim, "server");
+    if (traces) {
+        copal_trace(w->client, TRACES, COPAL_CB(on_trace, NULL));
+        copal_trace(w->server, TRACES, COPAL_CB(on_trace, NULL));
+    }
     serve_all(w);
 }
 
@@ -553,15 +443,15 @@ static void check_idle(struct world *w)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct world *w = calloc(1, sizeof(*w));
-    bool waits = size > 0 && (data[0] & 1) != 0;
+    unsigned how;
 
     require(w != NULL);
-    w->at = data + (size > 0);
-    w->end = data + size;
-    open_world(w);
-    for (int i = 0; i < MAX_STEPS && w->at < w->end; i++)
+    w->in = (struct input){data, data + size};
+    how = take(&w->in);
+    open_world(w, (how & 2) != 0);
+    for (int i = 0; i < MAX_STEPS && w->in.at < w->in.end; i++)
         step(w);
-    if (waits)
+    if ((how & 1) != 0)
         check_idle(w);
     copal_sim_free(w->sim); /* with all that is under way */
     let_late_go(w);
@@ -570,6 +460,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require(w->asked[i].ends == !w->asked[i].refused);
     }
     require(w->served == w->served_drops);
+    tap_close(&w->of_client);
+    tap_close(&w->of_server);
+    require_no_messages();
     require(w->allocated == 0);
     free(w);
     return 0;

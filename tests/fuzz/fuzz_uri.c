@@ -1,15 +1,7 @@
 /* Any text: what cp_uri_split() understands, put together again, is understood
  * again and is the same URI, which then no longer changes. RFC 7252 6. */
+#include "decoder.h"
 #include "wire/uri.h"
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool fact)
-{
-    if (!fact)
-        abort();
-}
 
 static void put_path(struct cp_buf *b, copal_bytes rest)
 {
@@ -40,13 +32,13 @@ static void put_query(struct cp_buf *b, const struct cp_uri *uri)
 }
 
 /* Gives false where text is no URI. */
-static bool normalize(struct cp_mem *mem, const char *text, struct cp_buf *out)
+static bool normalize(const char *text, struct cp_buf *out)
 {
     struct cp_uri uri;
     char host[320];
 
-    if (cp_uri_split(mem, text, &uri) != 0) {
-        require(cp_why_text(mem)[0] != '\0');
+    if (cp_uri_split(memory(), text, &uri) != 0) {
+        require(cp_why_text(memory())[0] != '\0');
         return false;
     }
     cp_uri_host_text(&uri, host);
@@ -59,14 +51,14 @@ static bool normalize(struct cp_mem *mem, const char *text, struct cp_buf *out)
 
 /* A text just under the longest that is read may grow beyond it by the "/" and
  * the "%25" that it lacked. */
-static void check(struct cp_mem *mem, const char *text, size_t size)
+static void check(const char *text, size_t size)
 {
-    struct cp_buf once = cp_buf_new(mem), twice = cp_buf_new(mem);
+    struct cp_buf once = cp_buf_new(memory()), twice = cp_buf_new(memory());
     struct cp_uri base;
 
-    cp_uri_split_base(mem, text, &base);
-    if (size < 8000 && normalize(mem, text, &once)) {
-        require(normalize(mem, cp_buf_text(&once), &twice));
+    cp_uri_split_base(memory(), text, &base);
+    if (size < 8000 && normalize(text, &once)) {
+        require(normalize(cp_buf_text(&once), &twice));
         require(strcmp(cp_buf_text(&once), cp_buf_text(&twice)) == 0);
     }
     cp_buf_free(&once);
@@ -75,14 +67,10 @@ static void check(struct cp_mem *mem, const char *text, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct cp_mem *mem = cp_mem_new(NULL, NULL);
-    char *text =
-        mem == NULL ? NULL : cp_copy_text(mem, (const char *)data, size);
+    char *text = text_of(cp_bytes(data, size));
 
-    if (text != NULL)
-        check(mem, text, size);
-    cp_free(mem, text);
-    if (mem != NULL)
-        cp_mem_release(mem);
+    check(text, size);
+    cp_free(memory(), text);
+    require_all_back();
     return 0;
 }
