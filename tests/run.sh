@@ -9,7 +9,8 @@
 #                                     in it and ends with the tables
 #   sh tests/run.sh asan              unit, sim, net, corpus, python under ASan and
 #                                     UBSan
-#   sh tests/run.sh fuzz [SECONDS]    each fuzzer, for 20 seconds if not told
+#   sh tests/run.sh fuzz [SECONDS]    each fuzzer with and without assertions, for
+#                                     20 seconds if not told; ends with a table
 #   sh tests/run.sh soak [SECONDS]    servers amid strangers, 180 seconds in all if
 #                                     not told
 #
@@ -95,28 +96,58 @@ check_asan() {
         check "$root/build/asan" -L '^(unit|sim|net|corpus|python)$'
 }
 
-# fuzz SECONDS: new inputs go to build/, the seeds stay as they are.
+# What is asserted must never be what keeps a fuzzer's input out, so there are
+# two builds: one with the assertions, which also lets the fuzzer see what is
+# compared with what, and one with NDEBUG and without that, which is faster.
+build_fuzzers() {
+    build "$root/build/$1" -DCMAKE_C_COMPILER=clang-14 -DCOPAL_FUZZ=ON \
+        -DCOPAL_WERROR=OFF -DCMAKE_BUILD_TYPE=None "-DCMAKE_C_FLAGS=-O2 -g $2" \
+        -DCOPAL_LUA=OFF -DCOPAL_PYTHON=OFF -DCOPAL_EXAMPLES=OFF \
+        -DCOPAL_TESTS=OFF
+}
+
+# run_fuzzer BUILD NAME SECONDS: new inputs go to build/, the seeds stay as they
+# are. Sequences begin with long inputs, as short ones do next to nothing.
+run_fuzzer() {
+    found=$root/build/fuzz/found/$2
+    log=$found-$1.log
+    mkdir -p "$found" "$root/build/fuzz/seeds/$2"
+    case $2 in
+    ask | engine | serve) lengths="-max_len=400 -len_control=0" ;;
+    *) lengths=-max_len=512 ;;
+    esac
+    set -- "$1" "$2" "$3" "$root/tests/fuzz/corpus/$2"
+    quietly "$log" "fuzz $2 for $3 s, $1" "$root/build/$1/fuzz/fuzz_$2" \
+        -max_total_time="$3" -timeout=10 -rss_limit_mb=2048 $lengths \
+        -entropic=0 -print_final_stats=1 -report_slow_units=2 \
+        -artifact_prefix="$found-" "$found" "$root/build/fuzz/seeds/$2" \
+        $([ ! -d "$4" ] || echo "$4") && passed=$((passed + 1))
+    awk -v build="$1" -v name="$2" '
+        /^stat::number_of_executed_units/ { runs = $2 }
+        /^stat::average_exec_per_sec/ { rate = $2 }
+        /slow-unit-/ { slow = ", slow inputs: see the log" }
+        / cov: / { cov = $0; sub(/.* cov: /, "", cov); sub(/ .*/, "", cov) }
+        END { printf "%-14s %-12s %9d /s %12d runs %6d edges%s\n",
+              name, build, rate, runs, cov, slow }' "$log" >>"$table"
+}
+
+# fuzz SECONDS: half of them in each build.
 fuzz() {
     sh "$root/examples/setup.sh" fuzz || exit 2
-    build "$root/build/fuzz" -DCMAKE_C_COMPILER=clang-14 -DCOPAL_FUZZ=ON \
-        -DCOPAL_WERROR=OFF -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS=-O1 \
-        -DCOPAL_LUA=OFF -DCOPAL_PYTHON=OFF -DCOPAL_EXAMPLES=OFF \
-        -DCOPAL_TESTS=OFF || return
-    set -- "$1" "$root"/build/fuzz/fuzz/fuzz_*
-    seconds=$1
-    shift
-    for fuzzer in "$@"; do
+    build_fuzzers fuzz "" && build_fuzzers fuzz-ndebug \
+        "-DNDEBUG -fno-sanitize-coverage=trace-cmp" || return
+    /usr/bin/python3 "$root/tests/fuzz/seeds.py" "$root/build/fuzz/seeds" ||
+        fail "seeds out of tests/vectors"
+    # Deep stacks and a long quarantine cost more than half of the speed.
+    export ASAN_OPTIONS="${ASAN_OPTIONS:-malloc_context_size=2:quarantine_size_mb=8}"
+    table=$root/build/fuzz/table
+    : >"$table"
+    for fuzzer in "$root"/build/fuzz/fuzz/fuzz_*; do
         [ -x "$fuzzer" ] || continue
-        name=${fuzzer##*/fuzz_}
-        found=$root/build/fuzz/found/$name
-        seeds=$root/tests/fuzz/corpus/$name
-        [ -d "$seeds" ] || seeds=
-        mkdir -p "$found"
-        quietly "$found.log" "fuzz $name for $seconds s" "$fuzzer" \
-            -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
-            -artifact_prefix="$found-" "$found" ${seeds:+"$seeds"} &&
-            passed=$((passed + 1))
+        run_fuzzer fuzz "${fuzzer##*/fuzz_}" $((($1 + 1) / 2))
+        run_fuzzer fuzz-ndebug "${fuzzer##*/fuzz_}" $((($1 + 1) / 2))
     done
+    cat "$table"
     [ $((passed + failed)) -gt 0 ] || fail "no fuzzers in tests/fuzz"
 }
 

@@ -6,15 +6,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Not assert(): what must hold must hold with NDEBUG, too. */
-static inline void require(bool is_so)
+#define require(fact) ((fact) ? (void)0 : give_up(__FILE__, __LINE__, #fact))
+
+static inline _Noreturn void give_up(const char *file, int line,
+                                     const char *fact)
 {
-    if (!is_so)
-        abort();
+    fprintf(stderr, "%s:%d: not so: %s\n", file, line, fact);
+    abort();
 }
 
 #endif

@@ -417,6 +417,26 @@ static void who_asks_for_ever_is_not_served_for_ever(void **state)
     assert_int_equal(t->count, before + 3 * 5);
 }
 
+/* It is no word about blocks, where none were sent. */
+static void a_request_without_a_body_is_answered_by_continue(void **state)
+{
+    struct world *w = *state;
+    struct tap *t;
+    struct party *p;
+
+    speak(w->client);
+    copal_free(w->server);
+    w->server = NULL;
+    t = tap_client(w);
+    p = ask_for(w, COPAL_GET, 0, COPAL_NON);
+    copal_sim_run(w->sim, 0);
+    play(w, t, "ACK 4.04", 0, (copal_bytes){0});
+    play(w, t, "NON 2.31", 1, (copal_bytes){0});
+    assert_int_equal(p->code, COPAL_CONTINUE);
+    assert_int_equal(p->ends, 1);
+    assert_int_equal(p->status, 0);
+}
+
 struct bad {
     const char *text;
     size_t len;
@@ -695,6 +715,9 @@ int main(void)
                                         build_bodies, tear_down_bodies),
         cmocka_unit_test_setup_teardown(
             who_asks_for_ever_is_not_served_for_ever, build_bodies,
+            tear_down_bodies),
+        cmocka_unit_test_setup_teardown(
+            a_request_without_a_body_is_answered_by_continue, build_bodies,
             tear_down_bodies),
         cmocka_unit_test_setup_teardown(requests_that_break_the_rules,
                                         build_bodies, tear_down_bodies),
