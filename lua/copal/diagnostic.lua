@@ -119,7 +119,7 @@ local function read_number(s, i)
   if rest ~= "" then
     local n = not rest:find("^[+-]") and tonumber(text)
     if not n then fail(i, "bad number") end
-    return n + 0.0, over
+    return n, over -- a float as it is: + 0.0 would make one of -0.0
   end
   if digits:find("^0%d") then fail(i, "bad number") end
   if #digits > 100 then fail(i, "number too long") end

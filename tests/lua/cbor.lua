@@ -152,7 +152,7 @@ end)
 test("diagnostic notation is written and read back", function()
   for _, text in ipairs { "1", "-1.5", "1.0e+300", "h'00ff'", '{1: [2, 3], "a": {}}',
     "1(1363896240)", "simple(99)", "18446744073709551615", "-18446744073709551616",
-    "2(h'010000000000000000')", "NaN", "-Infinity", "undefined", '"\195\188"', "[]" } do
+    "2(h'010000000000000000')", "NaN", "-Infinity", "undefined", '"\195\188"', "[]", "-0.0" } do
     local v, why = cbor.from_diagnostic(text)
     assert(v ~= nil, why)
     equal(cbor.diagnostic(cbor.encode(v)), text)
