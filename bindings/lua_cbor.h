@@ -89,6 +89,31 @@ static int push_array(struct decoding *d, const struct cp_cbor_item *item)
     return 1;
 }
 
+static int l_cbor_encode(lua_State *L);
+
+/* Tables are alike by what they hold. How those that were keys are written
+ * stands in a table below the map, which is made for the first. */
+static bool is_new_table(struct decoding *d)
+{
+    lua_State *L = d->L;
+    bool is_new;
+
+    if (lua_isnil(L, -3)) {
+        lua_newtable(L);
+        lua_replace(L, -4);
+    }
+    lua_pushcfunction(L, l_cbor_encode);
+    lua_pushvalue(L, -2);
+    lua_call(L, 1, 1);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, -5);
+    is_new = lua_isnil(L, -1);
+    lua_pop(L, 1);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -5);
+    return is_new;
+}
+
 /* What cannot be a key in Lua, or is one already. Two of a key make a map
  * invalid, and who reads the first and who the last would not agree.
  * RFC 8949 5.6. */
@@ -105,6 +130,8 @@ static bool is_new_key(struct decoding *d)
     lua_rawget(d->L, -3);
     is_new = lua_isnil(d->L, -1);
     lua_pop(d->L, 1);
+    if (is_new && lua_istable(d->L, -1))
+        is_new = is_new_table(d);
     if (!is_new)
         d->why = "a map with the same key twice";
     return is_new;
@@ -114,6 +141,7 @@ static int push_map(struct decoding *d)
 {
     int result;
 
+    lua_pushnil(d->L); /* keys that are tables, once there are any */
     lua_newtable(d->L);
     while ((result = read_next(d)) == 1) {
         if (!is_new_key(d))
@@ -125,6 +153,7 @@ static int push_map(struct decoding *d)
     }
     if (result < 0)
         return result;
+    lua_remove(d->L, -2);
     set_kind(d->L, d->kinds, KIND_OBJECT);
     return 1;
 }
@@ -165,7 +194,7 @@ static int read_next(struct decoding *d)
 
     if (result != 1)
         return result;
-    luaL_checkstack(d->L, 8, "CBOR");
+    luaL_checkstack(d->L, 12, "CBOR");
     switch (item.kind) {
     case CP_CBOR_UNSIGNED: push_whole(d, item.n, false); return 1;
     case CP_CBOR_NEGATIVE: push_whole(d, item.n, true); return 1;

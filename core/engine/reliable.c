@@ -334,14 +334,25 @@ static void begin(struct cp_flight *f, const struct cp_flight_plan *plan)
     enter_by_mid(f, (*f->peer->next_mid)++);
 }
 
+/* Who waits for a place is not overtaken: where NSTART differs, as by URIs,
+ * those of the smallest would wait for ever. */
+static bool is_held_up(const struct cp_flight *f)
+{
+    const struct cp_peer *peer = f->peer;
+    const struct cp_flight *first = cp_container_of(
+        cp_list_first(&peer->queue), struct cp_flight, place);
+
+    return first != f && peer->open - peer->resting >= first->nstart;
+}
+
 /* Leaves at once, or waits in its peer's queue. */
 static int take_off(struct cp_flight *f)
 {
     if (f->probing_rate > 0 && cp_peer_rate(f->engine, f->peer) == NULL)
         return COPAL_ENOMEM;
-    if (may_leave(f))
+    if (f->is_part || (may_leave(f) && !is_held_up(f)))
         return launch(f);
-    if (has_place(f))
+    if (f->probing_rate > 0 && has_place(f))
         cp_rate_wait(f->peer->rate, &f->peer->waits);
     return 0;
 }

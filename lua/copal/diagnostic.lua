@@ -188,6 +188,15 @@ local function read_chunks(s, i, depth)
   return is_text and whole or data.bytes(whole), after
 end
 
+-- Beyond what integers hold it is as cbor.decode() gives it: negative, in the
+-- same 64 bits. nil: no tag.
+local function tag_number(digits)
+  if not digits:match("^%d+$") or #digits > 20 then return nil end
+  if is_exact(tonumber(digits)) then return tonumber(digits) end
+  local bytes = bignum(digits, false).value
+  return string.unpack and #bytes == 8 and string.unpack(">i8", bytes) or nil
+end
+
 -- 1(...) and simple(...)
 local function read_call(s, i, depth)
   local name, j = s:match("^(%w+)_?%w*%(()", i)
@@ -197,9 +206,11 @@ local function read_call(s, i, depth)
   if s:sub(after, after) ~= ")" then fail(after, "')' expected") end
   if name == "simple" and type(v) == "number" then
     return data.simple(v), after + 1
-  elseif name:match("^%d+$") and is_exact(tonumber(name)) then
+  end
+  local number = tag_number(name)
+  if number then
     if (name == "2" or name == "3") and data.is_bytes(v) then v = v.bytes end
-    return data.tag(tonumber(name), v), after + 1
+    return data.tag(number, v), after + 1
   end
   fail(i, "unknown '" .. name .. "'")
 end
@@ -217,7 +228,9 @@ end
 function read(s, i, depth)
   local c = s:sub(i, i)
   local v, after
-  if depth > DEPTH then fail(i, "nested too deeply") end
+  -- What holds nothing may stand in as many as there may be.
+  local most = c:find("[%[{(]") and DEPTH or DEPTH + 1
+  if depth > most then fail(i, "nested too deeply") end
   if c == "[" then return read_array(s, i, depth + 1) end
   if c == "{" then return read_map(s, i, depth + 1) end
   if c == "(" then return read_chunks(s, i, depth + 1) end

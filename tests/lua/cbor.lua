@@ -123,9 +123,17 @@ test("what does not decode says what and where", function()
   end
   equal(select(2, cbor.decode(bytes "a201020103")),
     "CBOR: a map with the same key twice at byte 5")
+  for _, digits in ipairs { "a24161014161f6", "a28101018101f6", "a2c10001c100f6" } do
+    local v, why = cbor.decode(bytes(digits), { exact = true })
+    equal(v, nil)
+    assert(why:find "the same key twice", why)
+  end
   assert(select(2, cbor.decode(bytes "a1f97e0001")):find "NaN")
   assert(select(2, cbor.decode(("\129"):rep(65) .. "\0")):find "nested too deeply")
   assert(cbor.decode(("\129"):rep(64) .. "\0"))
+  assert(cbor.from_diagnostic(("["):rep(64) .. "0" .. ("]"):rep(64)))
+  assert(cbor.from_diagnostic(("1("):rep(64) .. "0" .. (")"):rep(64)))
+  assert(select(2, cbor.from_diagnostic(("["):rep(65) .. ("]"):rep(65))):find "nested too deeply")
 end)
 
 test("many errors leak nothing and leave the stack alone", function()
@@ -156,6 +164,10 @@ test("diagnostic notation is written and read back", function()
     local v, why = cbor.from_diagnostic(text)
     assert(v ~= nil, why)
     equal(cbor.diagnostic(cbor.encode(v)), text)
+  end
+  if math.type then -- integers of 64 bits
+    equal(hex(cbor.encode(cbor.from_diagnostic "18446744073709551615(1)")),
+      "dbffffffffffffffff01")
   end
   equal(hex(cbor.encode(cbor.from_diagnostic "18446744073709551616")),
     "c249010000000000000000")

@@ -355,6 +355,29 @@ static void nstart_counts_for_each_peer(void **state)
                          "   0 client > 192.0.2.3 CON GET 0002 /d (nobody)\n");
 }
 
+/* Or those of a smaller NSTART would wait as long as others come. */
+static void who_waits_for_a_place_is_not_overtaken(void **state)
+{
+    struct world *w = *state;
+
+    serve_text(w, w->server, "/a", 0, "1");
+    serve_text(w, w->server, "/one", 0, "2");
+    serve_text(w, w->server, "/b", 0, "3");
+    set_delay(w, 10);
+    copal_tune(w->client, SERVER, COPAL_P_NSTART, 2);
+    copal_tune(w->client, SERVER "/one", COPAL_P_NSTART, 1);
+    get(w, SERVER "/a");
+    get(w, SERVER "/one");
+    get(w, SERVER "/b");
+    copal_sim_run(w->sim, 1000);
+    assert_transcript(w, "   0 client > server CON GET 0001 /a\n"
+                         "  10 server > client ACK 2.05 0001 \"1\"\n"
+                         "  20 client > server CON GET 0002 /one\n"
+                         "  20 client > server CON GET 0003 /b\n"
+                         "  30 server > client ACK 2.05 0002 \"2\"\n"
+                         "  30 server > client ACK 2.05 0003 \"3\"\n");
+}
+
 static void an_empty_ack_frees_the_place(void **state)
 {
     struct world *w = *state;
@@ -710,6 +733,7 @@ int main(void)
         TEST(a_separate_answer_goes_by_the_parameters_of_its_scope),
         TEST(requests_beyond_nstart_wait_in_their_order),
         TEST(nstart_counts_for_each_peer),
+        TEST(who_waits_for_a_place_is_not_overtaken),
         TEST(an_empty_ack_frees_the_place),
         TEST(cancelling_stops_retransmissions_and_frees_the_place),
         TEST(cancelling_what_waits_sends_nothing),
