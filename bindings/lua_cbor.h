@@ -356,7 +356,7 @@ static bool find_bytes(struct encoding *e, copal_bytes *bytes)
 
 static void write_tag(struct encoding *e, int i)
 {
-    int64_t tag;
+    int64_t tag = 0;
     copal_bytes bytes;
 
     push_field(e->L, i, "tag");

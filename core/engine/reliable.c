@@ -339,8 +339,8 @@ static void begin(struct cp_flight *f, const struct cp_flight_plan *plan)
 static bool is_held_up(const struct cp_flight *f)
 {
     const struct cp_peer *peer = f->peer;
-    const struct cp_flight *first = cp_container_of(
-        cp_list_first(&peer->queue), struct cp_flight, place);
+    const struct cp_flight *first =
+        cp_container_of(cp_list_first(&peer->queue), struct cp_flight, place);
 
     return first != f && peer->open - peer->resting >= first->nstart;
 }

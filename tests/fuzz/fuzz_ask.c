@@ -71,6 +71,17 @@ static void do_mischief(struct asked *a, const copal_event *ev)
     }
 }
 
+/* What was not taken has to be offered again, or given up. */
+static void answer_pull(const copal_event *ev)
+{
+    bool last = ev->offset > 2000;
+    copal_bytes piece =
+        some_body((size_t)ev->offset, last ? ev->want / 2 : ev->want);
+
+    if (copal_write(ev->exchange, piece, last) != 0)
+        copal_cancel(ev->exchange);
+}
+
 static void on_event(const copal_event *ev, void *user)
 {
     struct asked *a = user;
@@ -81,10 +92,7 @@ static void on_event(const copal_event *ev, void *user)
         a->x = NULL;
         require(ev->text != NULL && (ev->status == 0 || ev->text[0] != '\0'));
     } else if (ev->kind == COPAL_PULL) {
-        copal_write(ev->exchange,
-                    some_body((size_t)ev->offset,
-                              ev->offset > 2000 ? ev->want / 2 : ev->want),
-                    ev->offset > 2000);
+        answer_pull(ev);
     } else if (ev->kind == COPAL_RESPONSE || ev->kind == COPAL_CHUNK) {
         require(ev->msg != NULL && copal_msg_remote(ev->msg) != NULL);
     }
