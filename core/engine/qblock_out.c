@@ -272,8 +272,8 @@ int cp_qblock_out_response(copal_exchange *x, const copal_msg *m)
     struct cp_qblock_ask *q = cp_ask_of(x)->qblock;
     bool is_control = m->code == COPAL_CONTINUE || cp_qblock_is_missing_list(m);
 
-    if (q->sending ==
-        NULL) /* late; of what never went by Q-Block1 the answer */
+    /* Late; but what never went by Q-Block1 has no other answer than this. */
+    if (q->sending == NULL)
         return is_control && q->has_tag ? CP_KEPT : CP_PASS;
     if (!is_control) {
         answered(x, m);
