@@ -2,15 +2,7 @@
  * byte that could mean something to another reader; it is taken at its last
  * byte and not before; and what was refused stays refused, whatever follows. */
 #include "wire/http_head.h"
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool fact)
-{
-    if (!fact)
-        abort();
-}
+#include "fuzz.h"
 
 static void check_taken(copal_bytes input, const struct cp_http_head *head)
 {

@@ -2,15 +2,7 @@
  * (RFC 8259) on a line, in UTF-8, whatever is in it. */
 #include "base/utf8.h"
 #include <copal_sim.h>
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool fact)
-{
-    if (!fact)
-        abort();
-}
+#include "fuzz.h"
 
 static const char *value(const char *at, int depth);
 
