@@ -244,8 +244,13 @@ int cp_block_out_response(copal_exchange *x, copal_msg **m)
         return try_in_blocks(x, *m, b.size);
     if (t == NULL || t->sending == NULL)
         return CP_PASS;
-    if (is_success && is_late(t, *m, b))
+    if (is_success && is_late(t, *m, b)) {
+        /* As it has the token of the newest block, that is not sent again: if
+         * it was lost, no answer will come. */
+        if (!t->awaits_write)
+            cp_ask_hope(cp_ask_of(x), cp_reliable_lifetime(x->engine));
         return CP_KEPT;
+    }
     t->awaits_answer = false;
     if (is_success && b.size != 0 && has_more_to_send(t)) {
         t->sent += t->last_len;

@@ -549,6 +549,27 @@ static void the_blocks_of_an_upload_have_one_token(void **state)
     }
 }
 
+static void after_a_late_answer_there_is_an_end_all_the_same(void **state)
+{
+    struct world *w = *state;
+    struct tap *t = tap_client(w);
+    struct party *p;
+
+    copal_free(w->server);
+    w->server = NULL;
+    tune(w->client, COPAL_P_BLOCK_SIZE, 16);
+    p = send_request(w, request_of(w, COPAL_PUT, "coap://server/x", 60));
+    copal_sim_run(w->sim, 0);
+    play(w, t, "ACK 2.31 1:0/1/16", 0, (copal_bytes){0});
+    play(w, t, "ACK 2.31 1:1/1/16", 0, (copal_bytes){0});
+    play(w, t, "NON 2.31 1:0/1/16", 1000, (copal_bytes){0});
+    copal_sim_run(w->sim, 200000);
+    assert_int_equal(p->ends, 0);
+    copal_sim_run(w->sim, 100000);
+    assert_int_equal(p->ends, 1);
+    assert_int_equal(p->status, COPAL_ETIMEOUT);
+}
+
 static void a_late_answer_to_the_block_before_moves_nothing(void **state)
 {
     struct world *w = *state;
@@ -1469,6 +1490,7 @@ int main(void)
         TEST(a_success_that_names_no_block_is_the_answer),
         TEST(the_blocks_of_an_upload_have_one_token),
         TEST(a_late_answer_to_the_block_before_moves_nothing),
+        TEST(after_a_late_answer_there_is_an_end_all_the_same),
         TEST(a_first_block_too_large_is_tried_in_the_size_named),
         TEST(a_server_that_never_has_enough_gets_no_more_than_the_body),
         TEST(an_error_amid_an_upload_is_the_answer),
