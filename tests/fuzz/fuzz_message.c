@@ -39,8 +39,9 @@ static bool has_dots(const copal_msg *m)
     return false;
 }
 
-/* By its URI the same can be asked for, unless it is of a host whose name is
- * none, or longer than a URI's parts may be. RFC 7252 6.4, 6.5. */
+/* By its URI the same can be asked for, unless that stands in Proxy-Uri, is of
+ * a host whose name is none, or longer than a URI's parts may be. RFC 7252 6.4,
+ * 6.5. */
 static void ask_again(const copal_msg *m)
 {
     copal_msg *again = cp_msg_new(memory(), COPAL_GET, 0);
@@ -48,7 +49,8 @@ static void ask_again(const copal_msg *m)
     char *text;
 
     require(again != NULL);
-    if (copal_msg_set_uri(again, uri) == 0 && !has_dots(m)) {
+    if (copal_msg_set_uri(again, uri) == 0 && !has_dots(m) &&
+        !cp_msg_has(m, COPAL_OPT_PROXY_URI)) {
         require(strcmp(copal_msg_path(again), copal_msg_path(m)) == 0);
         for (size_t i = 0;; i++) {
             copal_bytes a = {0}, b = {0};
