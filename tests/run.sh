@@ -4,7 +4,7 @@
 #   sh tests/run.sh                   everything but the fuzzers, the benchmarks and
 #                                     what fetches other CoAP programs (peers)
 #   sh tests/run.sh NAME...           parts: a label (unit sim net lua python cli tour interop
-#                                     peers corpus install style bench), or a
+#                                     peers corpus install style cost bench), or a
 #                                     test (sim.block, block); interop has peers
 #                                     in it and ends with the tables
 #   sh tests/run.sh asan              unit, sim, net, corpus, python under ASan and
