@@ -79,12 +79,14 @@ check() {
     [ $(($2 + $3 + $4)) -gt 0 ] || fail "no such test: $1"
 }
 
+# What measures is asked for to be read.
 check_named() {
     build_once || return
+    case $1 in bench | speed | scripts | cost) aloud=--verbose ;; *) aloud= ;; esac
     if ctest --test-dir "$root/build" --print-labels | grep -qx "  $1"; then
-        check "$root/build" -L "^$1\$"
+        check "$root/build" -L "^$1\$" $aloud
     else
-        check "$root/build" -R "(^|\\.)$1\$"
+        check "$root/build" -R "(^|\\.)$1\$" $aloud
     fi
 }
 

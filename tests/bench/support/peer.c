@@ -1,6 +1,7 @@
-/* The yardstick of scripts.sh: "peer serve" answers GET /hello at a free port
- * and says where; "peer ask URI COUNT" asks so often, 16 at a time, and says
- * what CPU time one request took, in microseconds. */
+/* What scripts.sh and speed.sh measure: "peer serve [PORT]" answers GET /hello,
+ * and /body by 1 MiB, at a free port unless told, and says where; "peer ask URI
+ * COUNT" asks so often, 16 at a time, and says what CPU time one request took, in
+ * microseconds. */
 #include <copal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,8 @@ enum {
     AT_A_TIME = 16,
     WARM_UP = 1000
 };
+
+static copal_msg *large;
 
 struct asker {
     copal *c;
@@ -73,10 +76,24 @@ static void hello(const copal_event *ev, void *user)
     copal_reply_text(ev->exchange, COPAL_CONTENT, "hello, world");
 }
 
-static int serve(copal *c)
+static void body(const copal_event *ev, void *user)
 {
+    (void)user;
+    copal_respond(ev->exchange, large);
+}
+
+static int serve(copal *c, const char *port)
+{
+    static uint8_t mebibyte[1 << 20];
+    char where[64];
+
+    snprintf(where, sizeof(where), "coap://127.0.0.1:%s", port);
+    large = copal_msg_new(c, COPAL_CONTENT);
+    copal_msg_set_payload(large, COPAL_NO_FORMAT,
+                          (copal_bytes){mebibyte, sizeof(mebibyte)});
     copal_serve(c, COPAL_GET, "/hello", 0, COPAL_CB(hello, NULL));
-    if (copal_listen(c, "coap://127.0.0.1:0", 0) != 0) {
+    copal_serve(c, COPAL_GET, "/body", 0, COPAL_CB(body, NULL));
+    if (copal_listen(c, where, 0) != 0) {
         fprintf(stderr, "%s\n", copal_why(c));
         return 1;
     }
@@ -90,12 +107,12 @@ int main(int argc, char **argv)
     copal *c = copal_new(NULL);
     int status = 2;
 
-    if (c != NULL && argc == 2 && strcmp(argv[1], "serve") == 0)
-        status = serve(c);
+    if (c != NULL && argc >= 2 && strcmp(argv[1], "serve") == 0)
+        status = serve(c, argc > 2 ? argv[2] : "0");
     else if (c != NULL && argc == 4 && strcmp(argv[1], "ask") == 0)
         status = ask_many(c, argv[2], atol(argv[3]));
     else
-        fprintf(stderr, "usage: peer serve | peer ask URI COUNT\n");
+        fprintf(stderr, "usage: peer serve [PORT] | peer ask URI COUNT\n");
     copal_free(c);
     return status;
 }

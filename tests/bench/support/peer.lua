@@ -1,16 +1,18 @@
--- As peer.c: peer.lua serve [waiting] | ask URI COUNT STYLE, STYLE callback,
--- coroutine or blocking.
+-- As peer.c: peer.lua serve [waiting|read [PORT]] | ask URI COUNT STYLE, STYLE
+-- callback, coroutine or blocking. PUT /hello reads path and payload first.
 local copal = require "copal"
-local what, uri, count, style = arg[1], arg[2], tonumber(arg[3]), arg[4]
+local what, uri, count, style = arg[1], arg[2], math.tointeger(arg[3]), arg[4]
 
 local AT_A_TIME, WARM_UP = 16, 1000
 
 local function serve(coap)
-  coap:serve("/hello", function()
+  coap:serve("/hello", { get = function()
     if uri == "waiting" then coap:sleep(0) end
     return "hello, world"
-  end)
-  assert(coap:listen "coap://127.0.0.1:0")
+  end, put = function(req)
+    if req.path[1] == "hello" and #req.payload == 12 then return "hello, world" end
+  end })
+  assert(coap:listen("coap://127.0.0.1:" .. (count or 0)))
   print("listening on " .. coap:addresses()[1])
   io.stdout:flush()
 end

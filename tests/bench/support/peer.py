@@ -1,5 +1,5 @@
-"""As peer.c: peer.py serve [async|waiting] | ask URI COUNT STYLE, STYLE await,
-callback, gather or blocking."""
+"""As peer.c: peer.py serve [async|waiting|read|read-async [PORT]] | ask URI COUNT
+STYLE, STYLE await, callback, gather or blocking."""
 
 import asyncio
 import sys
@@ -23,10 +23,22 @@ async def waiting(req):
     return "hello, world"
 
 
-async def serve(handler):
+def read(req):
+    assert req.path == ("hello",) and len(req.payload) == 12
+    return "hello, world"
+
+
+async def read_async(req):
+    return read(req)
+
+
+HANDLERS = {"": plain, "async": plain_async, "waiting": waiting, "read": read, "read-async": read_async}
+
+
+async def serve(what, port):
     async with copal.Endpoint() as coap:
-        coap.serve("/hello", handler)
-        coap.listen("coap://127.0.0.1:0")
+        coap.serve("/hello", HANDLERS[what], method="PUT" if "read" in what else "GET")
+        coap.listen(f"coap://127.0.0.1:{port}")
         print(f"listening on {coap.addresses[0]}", flush=True)
         await coap.forever()
 
@@ -88,7 +100,7 @@ def ask_blocking(uri, count):
 
 def main(what, uri="", count="0", style=""):
     if what == "serve":
-        asyncio.run(serve({"": plain, "async": plain_async, "waiting": waiting}[uri]))
+        asyncio.run(serve(uri, count))
     elif style == "blocking":
         ask_blocking(uri, int(count))
     else:

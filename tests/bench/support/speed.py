@@ -1,0 +1,273 @@
+"""Measures copal against the least that can be: speed.sh says how it is run.
+
+Each row is measured in rounds, copal and the base after one another, every other
+round backwards; a round's value is a ratio within that round, and what counts is
+the median. Server and generator have a core each. With peers in --peers FILE, a
+line "NAME | COMMAND", {port} in it, those are measured, too, in the rows whose
+paths they serve: /hello at least.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+
+import speed_report
+
+ROOT = os.environ["COPAL_ROOT"]
+BUILD = os.environ["COPAL_BUILD"]
+SUPPORT = f"{ROOT}/tests/bench/support"
+LOAD = f"{BUILD}/tests/bench/load"
+BASE = f"{BUILD}/tests/bench/base {{port}}"
+PEER = f"{BUILD}/tests/bench/peer"
+COPAL = f"{BUILD}/copal"
+PYTHON = sys.executable
+
+C = f"{BUILD}/examples/bench-server {{port}}"
+LUA = f"{COPAL} run {SUPPORT}/peer.lua"
+PY = f"{PYTHON} {SUPPORT}/peer.py"
+
+READ = "ask --method PUT --payload 12"
+OBSERVE = "observe --path obs --window 64 --clients"
+
+
+class Row:
+    """What is measured: a server under a load and the base under one, or who asks
+    and the generator itself. The value is a ratio, or what a key is."""
+
+    def __init__(self, name, title, server, load, base=None, base_load=None, *, mark=None, stretch=None, peer="",
+                 seconds=None, key="server_us", asks=None, heavy=False):
+        self.name, self.title, self.server, self.load = name, title, server, load
+        self.base, self.base_load = base, base_load or load
+        self.mark, self.stretch, self.peer = mark, stretch, peer
+        self.seconds, self.key, self.asks, self.heavy = seconds, key, asks, heavy
+
+
+def rows():
+    small, large = f"{BASE} 12", f"{BASE} 1024"
+    known = "libcoap 2.9 to 3.7"
+    c = [
+        Row("w1", "C handler, window 1, 256 clients", C, "ask --window 1", small),
+        Row("w16", "C handler, window 16", C, "ask", small, mark=1.25, stretch=1.12, peer=known),
+        Row("w256", "C handler, window 256", C, "ask --window 256", small, mark=1.25, stretch=1.12, peer=known),
+        Row("big", "C handler, answer of 1 KiB", C, "ask --path big", large, mark=1.25, stretch=1.12, peer=known),
+        Row("put", "C handler, PUT of 1 KiB", C, "ask --path sink --method PUT --payload 1024", small, mark=1.25,
+            stretch=1.12, peer=known),
+        Row("non", "C handler, NON", C, "ask --non", small, mark=1.25, stretch=1.12),
+        Row("10k", "C handler, 10,000 clients", C, "ask --clients 10000", small, mark=1.35, stretch=1.2,
+            peer="libcoap 40 to 45"),
+        Row("100k", "C handler, 100,000 clients", C, "ask --clients 100000", small, mark=1.5, stretch=1.3,
+            peer="node-coap 20, aiocoap 52", heavy=True),
+    ]
+    scripts = [
+        Row("lua", "Lua handler reading path and payload", f"{LUA} serve read {{port}}", READ, small, mark=1.4,
+            stretch=1.25),
+        Row("python", "Python handler, plain function", f"{PY} serve read {{port}}", READ, small, mark=1.6,
+            stretch=1.35, peer="node-coap 19 to 28"),
+        Row("async", "Python handler, async def", f"{PY} serve read-async {{port}}", READ, small, mark=2.0,
+            stretch=1.6, peer="aiocoap 46 to 57"),
+    ]
+    asks = [
+        Row("client", "C client, 16 outstanding", small, "ask --clients 1", mark=1.4, stretch=1.2,
+            peer="libcoap 2.4", asks=f"{PEER} ask {{uri}} {{count}}"),
+        Row("lua-client", "Lua client with callbacks", small, "ask --clients 1", mark=1.7, stretch=1.4,
+            asks=f"{LUA} ask {{uri}} {{count}} callback"),
+        Row("python-client", "Python client with callbacks", small, "ask --clients 1", mark=2.0, stretch=1.6,
+            peer="node-coap 30", asks=f"{PY} ask {{uri}} {{count}} callback"),
+        Row("await", "Python client with await", small, "ask --clients 1", mark=6.0, stretch=4.0,
+            peer="aiocoap 104", asks=f"{PY} ask {{uri}} {{count}} await"),
+    ]
+    told = []
+    for count, title in ((200, "200"), (10000, "10k"), (100000, "100k")):
+        for kind, peer in (("non", "libcoap 1.5 at 200"), ("con", "libcoap 2.8 at 200")):
+            told.append(Row(
+                f"{kind}-{title}", f"one {kind.upper()} notification, {count:,} observers",
+                C if kind == "non" else f"env NOTIFY_CON=1 {C}", f"{OBSERVE} {count}",
+                f"{BASE} 12 observe{'' if kind == 'non' else '-con'}", mark=1.3, stretch=1.15, peer=peer,
+                seconds=6 if kind == "non" else 2, heavy=count > 200))
+    body = [
+        Row("body", "1 MiB by Block2, a round trip's CPU time", f"{PEER} serve {{port}}", "body --path body", large,
+            "ask --path big --window 1 --clients 1", mark=1.3, stretch=1.1),
+    ]
+    return c + scripts + asks + told + body
+
+
+# ---- Processes ---------------------------------------------------------------
+
+
+def cores():
+    usable = sorted(os.sched_getaffinity(0))
+    return (usable[0], usable[-1]) if len(usable) > 1 else (None, None)
+
+
+SERVER_CORE, LOAD_CORE = cores()
+
+
+def pinned(core):
+    return (lambda: os.sched_setaffinity(0, {core})) if core is not None else None
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def answers(port):
+    """Does anybody? An empty CON is answered by a Reset, or a request by anything."""
+    ping = b"\x40\x01" + os.urandom(2) + b"\xb5hello"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(0.1)
+        s.connect(("127.0.0.1", port))
+        try:
+            s.send(ping)
+            return len(s.recv(2048)) >= 4
+        except OSError:
+            time.sleep(0.05)
+            return False
+
+
+class Server:
+    def __init__(self, command):
+        self.port = free_port()
+        argv = shlex.split(command.format(port=self.port))
+        self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                        preexec_fn=pinned(SERVER_CORE))
+        end = time.monotonic() + 20
+        while not answers(self.port):
+            if self.process.poll() is not None or time.monotonic() > end:
+                self.close()
+                raise RuntimeError(f"{command}: does not answer")
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def run(command):
+    done = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=120,
+                          preexec_fn=pinned(LOAD_CORE))
+    if not done.stdout:
+        raise RuntimeError(f"{command}: {done.stderr.strip() or done.returncode}")
+    return done.stdout
+
+
+def under_load(command, load, seconds):
+    with Server(command) as s:
+        warm_up = "" if load.startswith(("observe", "body")) else "--warm-up 0.2"
+        text = run(f"{LOAD} {s.port} {load} {warm_up} --seconds {seconds} --server {s.process.pid}")
+        return json.loads(text)
+
+
+def asking(command, base, seconds):
+    """About as many requests as take that long, if each takes 10 us."""
+    with Server(base) as s:
+        uri = f"coap://127.0.0.1:{s.port}/hello"
+        count = max(1600, int(seconds * 100000) // 16 * 16)
+        us = float(run(command.format(uri=uri, count=count)))
+        return {"server_us": us, "done": count, "lost": 0}
+
+
+# ---- Rounds --------------------------------------------------------------------
+
+
+def measure(row, seconds):
+    """(what was measured, what it was measured against)"""
+    seconds = row.seconds or seconds
+
+    def target():
+        if row.asks:
+            return asking(row.asks, row.server, seconds)
+        return under_load(row.server, row.load, seconds)
+
+    def base():
+        result = under_load(row.base or row.server, row.base_load, min(seconds, 2))
+        if row.asks:
+            result["server_us"] = result["own_us"]
+        return result
+
+    return target, base
+
+
+def measure_round(row, seconds, backwards):
+    target, base = measure(row, seconds)
+    if backwards:
+        b = base()
+        return target(), b
+    t = target()
+    return t, base()
+
+
+def is_there(row):
+    program = shlex.split((row.asks or row.server).replace("env NOTIFY_CON=1 ", ""))[0]
+    if not shutil.which(program):
+        return False
+    if program != PYTHON:
+        return True
+    return subprocess.run([PYTHON, "-c", "import copal"], capture_output=True).returncode == 0
+
+
+def with_peers(all_rows, path):
+    if not path:
+        return all_rows
+    for line in open(path):
+        name, _, command = (x.strip() for x in line.partition("|"))
+        if not command or name.startswith("#"):
+            continue
+        for like in ("w16", "10k"):
+            row = next(r for r in all_rows if r.name == like)
+            all_rows.append(Row(f"{name}-{like}", f"{name}, as {like}", command, row.load, row.base))
+    return all_rows
+
+
+def main():
+    ap = argparse.ArgumentParser(description="Measures copal's speed and memory.")
+    ap.add_argument("--rounds", type=int, default=5, help="of each row, but a third of 10,000 and more (5)")
+    ap.add_argument("--seconds", type=float, default=0.6, help="of a measurement (0.6)")
+    ap.add_argument("--only", help="rows, by their names, separated by commas")
+    ap.add_argument("--peers", help='a file of lines "NAME | COMMAND", {port} in it')
+    ap.add_argument("--out", default=f"{BUILD}/bench", help="where the table and the chart go")
+    ap.add_argument("--list", action="store_true", help="says what rows there are")
+    args = ap.parse_args()
+    wanted = with_peers(rows(), args.peers)
+    if args.list:
+        for r in wanted:
+            print(f"{r.name:14} {r.title}")
+        return
+    if args.only:
+        names = args.only.split(",")
+        unknown = set(names) - {r.name for r in wanted}
+        if unknown:
+            sys.exit(f"no such row: {', '.join(sorted(unknown))}")
+        wanted = [r for r in wanted if r.name in names]
+    os.environ["PYTHONPATH"] = f"{BUILD}/python"
+    wanted = [r for r in wanted if is_there(r)]
+    weather = speed_report.Weather(SERVER_CORE, LOAD_CORE)
+    results = {r.name: [] for r in wanted}
+    for i in range(args.rounds):
+        for row in wanted if i % 2 == 0 else wanted[::-1]:
+            if row.heavy and i % 3 != 0:
+                continue
+            try:
+                results[row.name].append(measure_round(row, args.seconds, i % 2 == 1))
+            except (RuntimeError, subprocess.TimeoutExpired, ValueError) as e:
+                print(f"{row.name}: {e}", file=sys.stderr)
+    lines = speed_report.lines(wanted, results)
+    speed_report.write(lines, weather.said(), args.out)
+    if not any(results.values()):
+        sys.exit("nothing was measured")
+
+
+main()
