@@ -36,7 +36,7 @@ bool cp_utf8_is_valid(copal_bytes text)
     bool valid = true;
 
     for (size_t i = 0; i < text.len && valid;)
-        i += cp_utf8_length(text, i, &valid);
+        i += text.data[i] < 0x80 ? 1 : cp_utf8_length(text, i, &valid);
     return valid;
 }
 

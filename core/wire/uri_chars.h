@@ -14,7 +14,20 @@ static inline bool cp_char_is_unreserved(uint8_t c)
 
 static inline bool cp_char_is_sub_delim(uint8_t c)
 {
-    return c != 0 && strchr("!$&'()*+,;=", c) != NULL;
+    switch (c) {
+    case '!':
+    case '$':
+    case '&':
+    case '\'':
+    case '(':
+    case ')':
+    case '*':
+    case '+':
+    case ',':
+    case ';':
+    case '=': return true;
+    default: return false;
+    }
 }
 
 /* A host name that is not encoded. RFC 3986 3.2.2. */

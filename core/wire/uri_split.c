@@ -17,11 +17,18 @@ static copal_bytes without(copal_bytes bytes, size_t first)
     return cp_bytes(bytes.data + first, bytes.len - first);
 }
 
+static bool is_one_of(uint8_t c, const char *ends)
+{
+    while (*ends != '\0' && (uint8_t)*ends != c)
+        ends++;
+    return *ends != '\0';
+}
+
 static copal_bytes until(copal_bytes bytes, const char *ends)
 {
     size_t len = 0;
 
-    while (len < bytes.len && strchr(ends, bytes.data[len]) == NULL)
+    while (len < bytes.len && !is_one_of(bytes.data[len], ends))
         len++;
     return cp_bytes(bytes.data, len);
 }
@@ -105,12 +112,32 @@ static int split_scheme(const struct cp_uri_work *w, copal_bytes *rest)
 
 /* ---- Host and port ---- */
 
+/* An IPv6 address has two colons at least, an IPv4 one begins with a digit; or
+ * with what is percent-encoded. */
+static bool may_be_address(int family, copal_bytes text)
+{
+    const uint8_t *colon;
+
+    if (text.len == 0)
+        return false;
+    if (memchr(text.data, '%', text.len) != NULL)
+        return true;
+    if (family == AF_INET)
+        return text.data[0] >= '0' && text.data[0] <= '9';
+    colon = memchr(text.data, ':', text.len);
+    return colon != NULL &&
+           memchr(colon + 1, ':', text.len - (size_t)(colon + 1 - text.data)) !=
+               NULL;
+}
+
 static bool is_address(int family, copal_bytes text)
 {
     uint8_t address[sizeof(struct in6_addr)];
     char copy[INET6_ADDRSTRLEN];
     size_t len = 0;
 
+    if (!may_be_address(family, text))
+        return false;
     while (text.len > 0 && len < sizeof(copy) - 1)
         copy[len++] = (char)cp_char_take(&text);
     copy[len] = '\0';
