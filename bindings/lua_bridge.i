@@ -70,6 +70,7 @@
 %native(on_error) int l_on_error(lua_State *L);
 %native(options) int l_options(lua_State *L);
 %native(msg_value) int l_msg_value(lua_State *L);
+%native(msg_list) int l_msg_list(lua_State *L);
 %native(msg_uint) int l_msg_uint(lua_State *L);
 %native(msg_decode) int l_msg_decode(lua_State *L);
 %native(msg_wire) int l_msg_wire(lua_State *L);

@@ -39,6 +39,26 @@ static int l_msg_value(lua_State *L)
     return 1;
 }
 
+/* msg_list(m, option, more): { value, value, ... }, with room for more fields */
+static int l_msg_list(lua_State *L)
+{
+    const copal_msg *m = check_box(L, 1, &message_type);
+    int option = (int)check_integer(L, 2, 0, UINT16_MAX);
+    int more = (int)check_integer(L, 3, 0, 64);
+    copal_bytes value;
+    int count = 0;
+
+    while (copal_msg_value(m, option, (size_t)count, &value) >= 0)
+        count++;
+    lua_createtable(L, count, more);
+    for (int i = 0; i < count; i++) {
+        copal_msg_value(m, option, (size_t)i, &value);
+        push_bytes(L, value);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
 /* nil: not there */
 static int l_msg_uint(lua_State *L)
 {

@@ -6,6 +6,8 @@ local core = require "copal_core"
 local errors = require "copal.error"
 local value = require "copal.value"
 
+local rawget, rawset, setmetatable = rawget, rawset, setmetatable
+
 local M = {}
 local methods, getters, setters = {}, {}, {}
 local Message = {}
@@ -66,15 +68,22 @@ function Request.__index(m, key)
     rawset(m, "handle", handle)
     return handle
   end
-  return Message.__index(m, key)
+  local get = getters[key]
+  if not get then return methods[key] end
+  local v = get(m.handle, m)
+  rawset(m, key, v)
+  return v
 end
 
 function Request.__tostring(m)
   return core.msg_print(m.handle, core.LINE)
 end
 
+-- With room for three fields more: to make a table grow costs more than to read
+-- what goes into it.
 function M.request(exchange)
-  return setmetatable({ exchange = exchange, received = true }, Request)
+  return setmetatable({ exchange = exchange, handle = nil, path = nil,
+    payload = nil }, Request)
 end
 
 function M.own(handle)
@@ -144,28 +153,19 @@ end
 
 -- /a/b as { "a", "b" }; "/" is {}; a trailing slash is an empty last segment.
 function getters.path(handle)
-  local list = setmetatable({ text = core.msg_path(handle) }, Path)
-  local i = 0
-  local segment = core.msg_value(handle, 11, 0)
-  while segment do
-    i = i + 1
-    list[i] = segment
-    segment = core.msg_value(handle, 11, i)
-  end
-  return list
+  local list = core.msg_list(handle, 11, 1)
+  list.text = core.msg_path(handle)
+  return setmetatable(list, Path)
 end
 
 -- In order, and by name: query.rt is "x" for "rt=x", true for "rt" alone.
 function getters.query(handle)
-  local list, i = {}, 0
-  local item = core.msg_value(handle, 15, 0)
-  while item do
-    i = i + 1
-    list[i] = item
+  local list = core.msg_list(handle, 15, 0)
+  for i = 1, #list do
+    local item = list[i]
     local key, v = item:match("^([^=]*)=(.*)$")
     key = key or item
     if list[key] == nil then list[key] = v or true end
-    item = core.msg_value(handle, 15, i)
   end
   return list
 end
