@@ -23,12 +23,15 @@ enum {
 };
 #endif
 
-/* Classes hold 32, 48, 64, 96, .. 1536, 2048 bytes: at most a third of a block
- * is slack. */
+/* Classes hold 32, 48, 64, .. 128 bytes, then four for each power of two: 160,
+ * 192, 224, 256, 320, .. 2048. A fifth of a block is slack at most, but of the
+ * smallest; all are multiples of 16. */
 enum {
     SMALLEST = 32,
+    EVEN = 128, /* up to here in steps of 16 */
     LARGEST = 2048,
-    CLASSES = 13,
+    EVEN_CLASSES = 7,
+    CLASSES = EVEN_CLASSES + 16,
     DIRECT = CLASSES, /* stands for a class: not from a slab */
     CHUNK = 16 * 1024,
     WHY = 512
@@ -36,13 +39,16 @@ enum {
 
 /* Stands before every block. */
 struct block {
-    union {
-        _Alignas(max_align_t) size_t size; /* as asked for */
-        struct block *next;                /* while it is free */
-    };
-    uint8_t class;
+    _Alignas(max_align_t) uint8_t class; /* first: no gap before the union */
     bool is_free;
+    union {
+        size_t size;        /* as asked for */
+        struct block *next; /* while it is free */
+    };
 };
+
+_Static_assert(sizeof(struct block) == _Alignof(max_align_t),
+               "it comes with each allocation and has no room to waste");
 
 /* What slabs are carved from; the blocks follow. */
 struct chunk {
@@ -166,7 +172,6 @@ static inline struct block *block_of(void *p)
     return (struct block *)p - 1;
 }
 
-/* Two classes for each power of two: one half up, and the next power. */
 static inline uint8_t class_for(const struct cp_mem *mem, size_t n)
 {
     unsigned power;
@@ -175,13 +180,21 @@ static inline uint8_t class_for(const struct cp_mem *mem, size_t n)
         return DIRECT;
     if (n <= SMALLEST)
         return 0;
+    if (n <= EVEN)
+        return (uint8_t)((n - 1) / 16 - 1);
+    /* 2^power < n <= 2^(power+1), and which quarter of what lies between. */
     power = 31u - (unsigned)__builtin_clz((unsigned)(n - 1));
-    return (uint8_t)(2 * (power - 5) + ((n - 1) >> (power - 1) & 1) + 1);
+    return (uint8_t)(EVEN_CLASSES + 4 * (power - 7) +
+                     ((n - 1) >> (power - 2) & 3));
 }
 
 static inline size_t class_size(uint8_t class)
 {
-    return (class % 2 == 0 ? (size_t)32 : (size_t)48) << class / 2;
+    unsigned above = class - EVEN_CLASSES;
+
+    if (class < EVEN_CLASSES)
+        return SMALLEST + 16u * class;
+    return (size_t)(5 + above % 4) << (5 + above / 4);
 }
 
 static struct block *carve(struct cp_mem *mem, uint8_t class)
