@@ -88,6 +88,7 @@
 %native(is_alive) PyObject *py_is_alive(PyObject *self, PyObject *args);
 %native(key) PyObject *py_key(PyObject *self, PyObject *args);
 %native(options) PyObject *py_options(PyObject *self, PyObject *args);
+%native(begin) PyObject *py_begin(PyObject *self, PyObject *args);
 %native(msg_value) PyObject *py_msg_value(PyObject *self, PyObject *args);
 %native(msg_uint) PyObject *py_msg_uint(PyObject *self, PyObject *args);
 %native(msg_decode) PyObject *py_msg_decode(PyObject *self, PyObject *args);

@@ -45,6 +45,23 @@ static PyObject *py_msg_value(PyObject *self, PyObject *args)
     return to_bytes(value);
 }
 
+/* begin(coroutine) -> (True, what it returned) or (False, what it waits for).
+ * coroutine.send(None) would make an exception of a return, with a traceback. */
+static PyObject *py_begin(PyObject *self, PyObject *args)
+{
+    PyObject *coroutine, *value = NULL;
+    PySendResult how;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "O", &coroutine))
+        return NULL;
+    how = PyIter_Send(coroutine, Py_None, &value);
+    if (how == PYGEN_ERROR)
+        return NULL;
+    return Py_BuildValue("(ON)", how == PYGEN_RETURN ? Py_True : Py_False,
+                         value);
+}
+
 /* msg_uint(message, option) -> int; None: not there */
 static PyObject *py_msg_uint(PyObject *self, PyObject *args)
 {

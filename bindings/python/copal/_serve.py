@@ -144,10 +144,7 @@ def run_in_place(
         _leave_task(loop, before)
     _enter_task(loop, here)  # type: ignore[arg-type]
     try:
-        here.first = here.context.run(coro.send, None)
-    except StopIteration as e:
-        here.is_over = True
-        return None, e.value
+        here.is_over, value = here.context.run(_copal.begin, coro)
     except BaseException:
         here.is_over = True
         raise
@@ -155,6 +152,9 @@ def run_in_place(
         _leave_task(loop, here)  # type: ignore[arg-type]
         if before is not None:
             _enter_task(loop, before)
+    if here.is_over:
+        return None, value
+    here.first = value
     return here.task(), None
 
 
