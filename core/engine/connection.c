@@ -34,13 +34,18 @@ static uint64_t address_hash(struct cp_engine *e, const struct cp_address *from)
 }
 
 /* The chain is as long as the limit at most. */
-bool cp_engine_may_accept(struct cp_engine *e, const struct cp_address *from)
+bool cp_engine_may_accept(struct cp_engine *e, const struct cp_address *from,
+                          size_t unfinished)
 {
     const int64_t *p = e->params.value;
     struct cp_map_node *n =
         cp_map_first(&e->connections.by_address, address_hash(e, from));
     int64_t count = 0;
 
+    if (unfinished >= (size_t)p[COPAL_P_MAX_HANDSHAKES]) {
+        cp_engine_limited(e, "max_handshakes");
+        return false;
+    }
     if (e->connections.accepted >= (size_t)p[COPAL_P_MAX_CONNECTIONS]) {
         cp_engine_limited(e, "max_connections");
         return false;
@@ -63,7 +68,7 @@ int cp_engine_connected(struct cp_engine *e, struct cp_link *link,
 
     if (e->ending || (e->closing && !is_ours))
         return COPAL_ECLOSED;
-    if (!is_ours && !cp_engine_may_accept(e, &path->remote))
+    if (!is_ours && !cp_engine_may_accept(e, &path->remote, 0))
         return COPAL_ELIMIT;
     c = cp_zalloc(e->mem, sizeof(*c));
     if (c == NULL)

@@ -64,9 +64,10 @@ void cp_engine_undelivered(struct cp_engine *e, struct cp_link *link,
                            const struct cp_path *path, copal_bytes quoted,
                            int status);
 
-/* Is there room for one more connection from there? (MAX_CONNECTIONS,
- * ADDR_CONNECTIONS) */
-bool cp_engine_may_accept(struct cp_engine *e, const struct cp_address *from);
+/* Is there room for one more connection from there? unfinished: how many whose
+ * handshake is under way. (MAX_CONNECTIONS, ADDR_CONNECTIONS, MAX_HANDSHAKES) */
+bool cp_engine_may_accept(struct cp_engine *e, const struct cp_address *from,
+                          size_t unfinished);
 
 /* A connection to path->remote is open, also its TLS and WebSocket; link, whose
  * engine is e, is for it alone. The engine's first message is sent. Not 0:

@@ -19,6 +19,7 @@ enum {
 struct stream {
     struct cp_link link;
     struct cp_pipe top; /* below: the pipes down to TCP */
+    struct cp_pipe *bottom;
     struct cp_list node;
     struct cp_net *net;
     const struct cp_layers *layers;
@@ -157,9 +158,12 @@ static const struct cp_link_ops link_ops = {
 static void opened(struct cp_pipe *p)
 {
     struct stream *s = of_top(p);
-    int err = cp_engine_connected(s->net->driver->engine, &s->link, &s->path,
-                                  s->layers->framing, s->host != NULL);
+    int err;
 
+    if (s->host != NULL)
+        (void)cp_tcp_local_end(s->bottom, &s->path.local);
+    err = cp_engine_connected(s->net->driver->engine, &s->link, &s->path,
+                              s->layers->framing, s->host != NULL);
     s->is_known = s->link.connection != NULL;
     if (s->is_known && s->host == NULL)
         uv_timer_stop(&s->limit); /* the engine waits for the CSM by itself */
@@ -249,6 +253,7 @@ static int put_layers(struct stream *s, struct cp_pipe *bottom)
     struct cp_pipe *highest = bottom, *next;
     int err = 0;
 
+    s->bottom = bottom;
     if (s->layers->tls != NULL) {
         err = s->layers->tls(s->net, highest, s->host, &next);
         highest = err == 0 ? next : highest;
@@ -391,9 +396,7 @@ void cp_stream_accept(struct cp_net *net, struct cp_pipe *bottom,
     struct cp_engine *engine = net->driver->engine;
     struct stream *s = NULL;
 
-    if (cp_engine_may_accept(engine, &path->remote) &&
-        unfinished(net) <
-            (size_t)cp_engine_param(engine, COPAL_P_MAX_HANDSHAKES))
+    if (cp_engine_may_accept(engine, &path->remote, unfinished(net)))
         s = stream_new(net, NULL, scheme);
     if (s == NULL) {
         bottom->ops->cut(bottom);

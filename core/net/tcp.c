@@ -2,48 +2,46 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <netinet/tcp.h>
 #include <uv.h>
-#include "base/mem.h"
+#include "base/buf.h"
 #include "engine/engine.h"
-#include "net/listen.h"
 #include "net/loop.h"
 #include "net/sockaddr.h"
-#include "net/stream.h"
 #include "net/turn.h"
+
+/* The socket is ours and libuv only watches it: libuv's own writes would end the
+ * process by SIGPIPE where a peer has gone, and what it queues is nobody's
+ * memory. */
 
 enum {
     READ_AT_ONCE = 65536,
-    MOST_QUEUED = 262144, /* bytes: who does not read is cut off */
-    BACKLOG = 512
+    READS_IN_A_ROW = 4,  /* then it is others' turn */
+    MOST_QUEUED = 262144 /* bytes: who does not read is cut off */
+};
+
+enum state {
+    CONNECTING,
+    OPEN,
+    FLUSHING, /* closes once the queue has left */
+    LEAVING,  /* all has left: what still comes is dropped, or a reset could
+               * overtake what was said last */
+    CLOSED
 };
 
 struct tcp {
     struct cp_pipe pipe;
-    uv_tcp_t handle;
-    uv_connect_t connect;
-    uv_shutdown_t shutdown;
+    uv_poll_t poll;
+    int fd;
     struct cp_net *net;
     struct cp_path path;
+    enum state state;
+    struct cp_buf queue; /* from sent on: not yet taken by the system */
+    size_t sent;
     int status; /* why it closes */
-    bool is_open, is_closing, is_closed;
     char why[192];
-};
-
-/* Bytes that the system did not take at once. */
-struct write {
-    uv_write_t request;
-    struct tcp *tcp;
-    uint8_t data[];
-};
-
-struct cp_tcp_listener {
-    uv_tcp_t handle;
-    struct cp_list node;
-    struct cp_net *net;
-    struct cp_address local;
-    int scheme;
-    bool listens;
-    char uri[CP_ADDRESS_TEXT + 16];
 };
 
 static struct tcp *of_pipe(const struct cp_pipe *p)
@@ -51,43 +49,43 @@ static struct tcp *of_pipe(const struct cp_pipe *p)
     return cp_container_of((struct cp_pipe *)p, struct tcp, pipe);
 }
 
-static int status_of(int uv_error)
+static int status_of(int error)
 {
-    switch (uv_error) {
-    case 0:
-    case UV_EOF: return 0;
-    case UV_ECONNREFUSED: return COPAL_EREFUSED;
-    case UV_ETIMEDOUT: return COPAL_ETIMEOUT;
-    case UV_ENETUNREACH:
-    case UV_EHOSTUNREACH:
-    case UV_EADDRNOTAVAIL: return COPAL_EUNREACH;
-    case UV_EACCES:
-    case UV_EPERM: return COPAL_EPERM;
-    case UV_ENOMEM: return COPAL_ENOMEM;
-    case UV_ECONNRESET:
-    case UV_EPIPE:
-    case UV_ECANCELED:
-    case UV_ECONNABORTED: return COPAL_ECLOSED;
+    switch (error) {
+    case 0: return 0;
+    case ECONNREFUSED: return COPAL_EREFUSED;
+    case ETIMEDOUT: return COPAL_ETIMEOUT;
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case EADDRNOTAVAIL: return COPAL_EUNREACH;
+    case EACCES:
+    case EPERM: return COPAL_EPERM;
+    case ENOMEM: return COPAL_ENOMEM;
+    case EMFILE:
+    case ENFILE: return COPAL_ELIMIT;
+    case ECONNRESET:
+    case EPIPE:
+    case ECONNABORTED: return COPAL_ECLOSED;
     default: return COPAL_EIO;
     }
 }
 
-static void explain(struct tcp *t, int uv_error)
+/* error 0: the peer closed. */
+static void explain(struct tcp *t, int error)
 {
     char where[CP_ADDRESS_TEXT];
 
     cp_address_print(&t->path.remote, 0, where);
-    t->status = status_of(uv_error);
-    if (t->status == COPAL_EREFUSED)
+    t->status = status_of(error);
+    if (error == ECONNREFUSED)
         snprintf(t->why, sizeof(t->why),
                  "nothing listens at %s; is the server running, and the port "
                  "right?",
                  where);
-    else if (t->status == 0)
+    else if (error == 0)
         snprintf(t->why, sizeof(t->why), "%s closed the connection", where);
     else
-        snprintf(t->why, sizeof(t->why), "%s: %s", where,
-                 uv_strerror(uv_error));
+        snprintf(t->why, sizeof(t->why), "%s: %s", where, strerror(error));
 }
 
 /* ---- Its end ---- */
@@ -100,6 +98,7 @@ static void on_closed(uv_handle_t *handle)
 
     if (t->pipe.above != NULL)
         t->pipe.above->ops->closed(t->pipe.above, t->status, t->why);
+    cp_buf_free(&t->queue);
     cp_free(t->net->driver->mem, t);
     cp_loop_handle_closed(loop);
     if (is_on)
@@ -110,139 +109,194 @@ static void cut(struct cp_pipe *p)
 {
     struct tcp *t = of_pipe(p);
 
-    t->is_closing = true;
-    if (t->is_closed)
+    if (t->state == CLOSED)
         return;
-    t->is_closed = true;
-    uv_close((uv_handle_t *)&t->handle, on_closed);
+    t->state = CLOSED;
+    cp_turn_come_round(t->net->loop);
+    uv_close((uv_handle_t *)&t->poll, on_closed);
+    close(t->fd);
 }
 
-static void on_shut_down(uv_shutdown_t *request, int status)
+static void fail(struct tcp *t, int error)
 {
-    struct tcp *t = request->data;
-
-    (void)status;
+    if (t->state == CONNECTING || t->state == OPEN)
+        explain(t, error);
     cut(&t->pipe);
 }
 
-static void close_pipe(struct cp_pipe *p)
-{
-    struct tcp *t = of_pipe(p);
+/* ---- Watching ---- */
 
-    if (t->is_closing)
+static void on_ready(uv_poll_t *poll, int status, int events);
+
+static size_t queued(const struct cp_pipe *p)
+{
+    const struct tcp *t = of_pipe(p);
+
+    return t->queue.len - t->sent;
+}
+
+static void watch(struct tcp *t)
+{
+    int events = UV_READABLE;
+
+    if (t->state == CLOSED)
         return;
-    t->is_closing = true;
-    t->shutdown.data = t;
-    if (!t->is_open ||
-        uv_shutdown(&t->shutdown, (uv_stream_t *)&t->handle, on_shut_down) != 0)
-        cut(p);
-}
-
-static void fail(struct tcp *t, int uv_error)
-{
-    if (!t->is_closing)
-        explain(t, uv_error);
-    cut(&t->pipe);
-}
-
-/* ---- In ---- */
-
-static void give_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
-{
-    struct tcp *t = handle->data;
-    struct cp_net *net = t->net;
-
-    (void)suggested;
-    if (net->read_buffer == NULL)
-        net->read_buffer = cp_alloc(net->driver->mem, READ_AT_ONCE);
-    *out = uv_buf_init((char *)net->read_buffer,
-                       net->read_buffer == NULL ? 0 : READ_AT_ONCE);
-}
-
-static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
-{
-    struct tcp *t = stream->data;
-    struct cp_loop *loop = t->net->loop;
-
-    if (count == 0 || !cp_turn_enter(loop))
-        return;
-    if (count < 0)
-        fail(t, count == UV_ENOBUFS ? UV_ENOMEM : (int)count);
-    else if (!t->is_closing)
-        t->pipe.above->ops->bytes(t->pipe.above,
-                                  cp_bytes(buffer->base, (size_t)count));
-    (void)cp_turn_end(loop);
+    if (t->state == CONNECTING)
+        events = UV_WRITABLE;
+    else if (queued(&t->pipe) > 0)
+        events |= UV_WRITABLE;
+    (void)uv_poll_start(&t->poll, events, on_ready);
+    cp_turn_come_round(t->net->loop);
 }
 
 /* ---- Out ---- */
 
-static size_t queued(const struct cp_pipe *p)
+/* How much of it the system takes now. What is wrong with the connection is
+ * told when it is read. */
+static size_t give(struct tcp *t, copal_bytes bytes)
 {
-    return uv_stream_get_write_queue_size(
-        (const uv_stream_t *)&of_pipe(p)->handle);
+    ssize_t n = send(t->fd, bytes.data, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+    return n < 0 ? 0 : (size_t)n;
 }
 
-static void on_written(uv_write_t *request, int status)
+static void leave(struct tcp *t)
 {
-    struct write *w = cp_container_of(request, struct write, request);
-    struct tcp *t = w->tcp;
-    struct cp_loop *loop = t->net->loop;
+    t->state = LEAVING;
+    if (shutdown(t->fd, SHUT_WR) != 0)
+        cut(&t->pipe);
+}
 
-    cp_free(t->net->driver->mem, w);
-    if (t->is_closed || !cp_turn_enter(loop))
+static void flush(struct tcp *t)
+{
+    size_t before = queued(&t->pipe);
+
+    if (before == 0)
         return;
-    if (status < 0)
-        fail(t, status);
-    else if (!t->is_closing)
-        t->pipe.above->ops->drained(t->pipe.above);
-    (void)cp_turn_end(loop);
+    t->sent += give(t, cp_bytes(t->queue.data + t->sent, before));
+    if (queued(&t->pipe) > 0)
+        return;
+    cp_buf_free(&t->queue);
+    t->queue = cp_buf_new(t->net->driver->mem);
+    t->sent = 0;
+    if (t->state == FLUSHING)
+        leave(t);
+    watch(t);
 }
 
-static int send_rest(struct tcp *t, copal_bytes rest)
+static int give_up(struct tcp *t, int status, const char *why)
 {
-    struct write *w = cp_alloc(t->net->driver->mem, sizeof(*w) + rest.len);
-    uv_buf_t buffer;
-
-    if (w == NULL)
-        return COPAL_ENOMEM;
-    w->tcp = t;
-    memcpy(w->data, rest.data, rest.len);
-    buffer = uv_buf_init((char *)w->data, (unsigned)rest.len);
-    if (uv_write(&w->request, (uv_stream_t *)&t->handle, &buffer, 1,
-                 on_written) == 0)
-        return 0;
-    cp_free(t->net->driver->mem, w);
-    return COPAL_EIO;
+    t->status = status;
+    snprintf(t->why, sizeof(t->why), "%s", why);
+    cut(&t->pipe);
+    return status;
 }
 
 /* Half of something was sent: the rest must follow, or nothing. */
 static int send_bytes(struct cp_pipe *p, copal_bytes bytes)
 {
     struct tcp *t = of_pipe(p);
-    uv_buf_t buffer = uv_buf_init((char *)bytes.data, (unsigned)bytes.len);
-    int sent = 0, err;
+    size_t before = queued(p), taken = 0;
 
-    if (!t->is_open || t->is_closing)
+    if (t->state != OPEN)
         return COPAL_ECLOSED;
-    if (queued(p) > MOST_QUEUED) {
-        snprintf(t->why, sizeof(t->why), "the peer does not read");
-        t->status = COPAL_ELIMIT;
-        cut(p);
-        return COPAL_ELIMIT;
-    }
-    if (queued(p) == 0)
-        sent = uv_try_write((uv_stream_t *)&t->handle, &buffer, 1);
-    if (sent < 0)
-        sent = 0; /* what is wrong is told when it is written or read */
-    if ((size_t)sent == bytes.len)
+    if (before > MOST_QUEUED)
+        return give_up(t, COPAL_ELIMIT, "the peer does not read");
+    if (before == 0)
+        taken = give(t, bytes);
+    if (taken == bytes.len)
         return 0;
-    err = send_rest(t, cp_bytes(bytes.data + sent, bytes.len - (size_t)sent));
-    if (err != 0) {
-        t->status = err;
-        snprintf(t->why, sizeof(t->why), "%s", copal_strerror(err));
+    cp_put_bytes(&t->queue, cp_bytes(bytes.data + taken, bytes.len - taken));
+    if (t->queue.failed)
+        return give_up(t, COPAL_ENOMEM, "out of memory");
+    if (before == 0)
+        watch(t);
+    return 0;
+}
+
+static void close_pipe(struct cp_pipe *p)
+{
+    struct tcp *t = of_pipe(p);
+
+    if (t->state == CONNECTING) {
         cut(p);
+    } else if (t->state == OPEN) {
+        t->state = FLUSHING;
+        if (queued(p) == 0)
+            leave(t);
+        watch(t);
     }
-    return err;
+}
+
+/* ---- In ---- */
+
+static uint8_t *buffer_of(struct cp_net *net)
+{
+    if (net->read_buffer == NULL)
+        net->read_buffer = cp_alloc(net->driver->mem, READ_AT_ONCE);
+    return net->read_buffer;
+}
+
+/* False: nothing more for now. */
+static bool read_some(struct tcp *t)
+{
+    uint8_t *buffer = buffer_of(t->net);
+    ssize_t n;
+
+    if (buffer == NULL) {
+        fail(t, ENOMEM);
+        return false;
+    }
+    n = recv(t->fd, buffer, READ_AT_ONCE, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    if (n <= 0) {
+        fail(t, n == 0 ? 0 : errno);
+        return false;
+    }
+    if (t->state == OPEN)
+        t->pipe.above->ops->bytes(t->pipe.above, cp_bytes(buffer, (size_t)n));
+    return n == READ_AT_ONCE && t->state != CLOSED;
+}
+
+static void on_connected(struct tcp *t)
+{
+    int error = 0;
+    socklen_t size = sizeof(error);
+
+    if (getsockopt(t->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+        error = errno;
+    if (error != 0) {
+        fail(t, error);
+        return;
+    }
+    t->state = OPEN;
+    watch(t);
+    t->pipe.above->ops->opened(t->pipe.above);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    struct tcp *t = poll->data;
+    struct cp_loop *loop = t->net->loop;
+
+    if (t->state == CLOSED || !cp_turn_enter(loop))
+        return;
+    if (t->state == CONNECTING) {
+        on_connected(t);
+    } else {
+        if ((events & UV_WRITABLE) != 0) {
+            flush(t);
+            if (t->state == OPEN && queued(&t->pipe) == 0)
+                t->pipe.above->ops->drained(t->pipe.above);
+        }
+        /* Also where libuv tells of an error, which reading shows. */
+        if (status < 0 || (events & UV_READABLE) != 0)
+            for (int i = 0; i < READS_IN_A_ROW && t->state != CLOSED; i++)
+                if (!read_some(t))
+                    break;
+    }
+    (void)cp_turn_end(loop);
 }
 
 static const struct cp_pipe_ops tcp_ops = {
@@ -254,217 +308,93 @@ static const struct cp_pipe_ops tcp_ops = {
 
 /* ---- Birth ---- */
 
-static struct tcp *tcp_new(struct cp_net *net)
+static int set_up(int fd)
+{
+    int on = 1;
+
+    return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0
+               ? 0
+               : errno;
+}
+
+int cp_tcp_adopt(struct cp_net *net, int fd, const struct cp_path *path,
+                 bool is_open, struct cp_pipe **out)
 {
     struct tcp *t = cp_zalloc(net->driver->mem, sizeof(*t));
 
-    if (t == NULL)
-        return NULL;
+    (void)set_up(fd); /* without it it is slower */
+    if (t == NULL || uv_poll_init(net->uv, &t->poll, fd) != 0) {
+        cp_free(net->driver->mem, t);
+        close(fd);
+        return COPAL_ENOMEM;
+    }
     t->pipe.ops = &tcp_ops;
     t->net = net;
+    t->fd = fd;
+    t->path = *path;
+    t->state = is_open ? OPEN : CONNECTING;
+    t->queue = cp_buf_new(net->driver->mem);
     t->status = COPAL_ECLOSED;
     snprintf(t->why, sizeof(t->why), "closed here");
-    (void)uv_tcp_init(net->uv, &t->handle);
-    t->handle.data = t;
+    t->poll.data = t;
     /* The loop alone decides whether there is something to wait for. */
-    uv_unref((uv_handle_t *)&t->handle);
+    uv_unref((uv_handle_t *)&t->poll);
     cp_loop_handle_opened(net->loop);
-    return t;
+    watch(t);
+    *out = &t->pipe;
+    return 0;
 }
 
-static void start(struct tcp *t)
+/* 0 or an errno. */
+static int begin(const struct cp_address *to, const struct cp_address *from,
+                 int *out)
 {
-    t->is_open = true;
-    (void)uv_tcp_nodelay(&t->handle, 1);
-    if (uv_read_start((uv_stream_t *)&t->handle, give_buffer, on_read) != 0)
-        fail(t, UV_EIO);
-}
+    union cp_sockaddr name;
+    socklen_t size = cp_sockaddr_write(to, &name);
+    int fd = socket(name.any.sa_family,
+                    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int error = 0;
 
-static void on_connected(uv_connect_t *request, int status)
-{
-    struct tcp *t = request->data;
-    struct cp_loop *loop = t->net->loop;
+    if (fd < 0)
+        return errno;
+    if (from->family != 0) {
+        union cp_sockaddr own;
+        socklen_t len = cp_sockaddr_write(from, &own);
 
-    if (t->is_closed || !cp_turn_enter(loop))
-        return;
-    if (status < 0) {
-        fail(t, status);
-    } else {
-        start(t);
-        if (!t->is_closing)
-            t->pipe.above->ops->opened(t->pipe.above);
+        if (bind(fd, &own.any, len) != 0)
+            error = errno;
     }
-    (void)cp_turn_end(loop);
+    if (error == 0 && connect(fd, &name.any, size) != 0 && errno != EINPROGRESS)
+        error = errno;
+    if (error != 0)
+        close(fd);
+    *out = fd;
+    return error;
 }
 
 int cp_tcp_connect(struct cp_net *net, const struct cp_address *to,
                    const struct cp_address *from, struct cp_pipe **out)
 {
-    struct tcp *t;
-    union cp_sockaddr name;
-    int error = 0;
+    struct cp_path path = {.remote = *to};
+    struct tcp failed = {.path = path};
+    int fd = -1, error;
 
     if (from->family != 0 && from->family != to->family)
         return cp_why(net->driver->mem, COPAL_EUNREACH,
                       "the address to leave from is of another version of IP");
-    t = tcp_new(net);
-    if (t == NULL)
-        return COPAL_ENOMEM;
-    t->path.remote = *to;
-    if (from->family != 0) {
-        (void)cp_sockaddr_write(from, &name);
-        error = uv_tcp_bind(&t->handle, &name.any, 0);
-    }
-    (void)cp_sockaddr_write(to, &name);
-    t->connect.data = t;
-    if (error == 0)
-        error =
-            uv_tcp_connect(&t->connect, &t->handle, &name.any, on_connected);
+    error = begin(to, from, &fd);
     if (error != 0) {
-        explain(t, error);
-        cp_why(net->driver->mem, t->status, "%s", t->why);
-        error = t->status;
-        cut(&t->pipe);
-        return error;
+        explain(&failed, error);
+        return cp_why(net->driver->mem, failed.status, "%s", failed.why);
     }
-    *out = &t->pipe;
-    return 0;
+    return cp_tcp_adopt(net, fd, &path, false, out);
 }
 
-/* ---- Listening ---- */
-
-static bool read_peer(const struct tcp *t, struct cp_path *out)
+bool cp_tcp_local_end(const struct cp_pipe *p, struct cp_address *out)
 {
     union cp_sockaddr name;
-    int size = sizeof(name);
+    socklen_t size = sizeof(name);
 
-    if (uv_tcp_getpeername(&t->handle, &name.any, &size) != 0 ||
-        !cp_sockaddr_read(&name, &out->remote))
-        return false;
-    size = sizeof(name);
-    return uv_tcp_getsockname(&t->handle, &name.any, &size) == 0 &&
-           cp_sockaddr_read(&name, &out->local);
-}
-
-/* Where there are no descriptors left libuv closes who asks, and goes on. */
-static void on_connection(uv_stream_t *server, int status)
-{
-    struct cp_tcp_listener *l = server->data;
-    struct cp_net *net = l->net;
-    struct tcp *t;
-
-    if (status < 0 || !cp_turn_enter(net->loop))
-        return;
-    t = tcp_new(net);
-    if (t != NULL && uv_accept(server, (uv_stream_t *)&t->handle) == 0 &&
-        read_peer(t, &t->path)) {
-        start(t);
-        if (!t->is_closing)
-            cp_stream_accept(net, &t->pipe, &t->path, l->scheme);
-    } else if (t != NULL) {
-        cut(&t->pipe);
-    }
-    (void)cp_turn_end(net->loop);
-}
-
-static int share_port(uv_tcp_t *handle)
-{
-    uv_os_fd_t fd;
-    int on = 1, error = uv_fileno((uv_handle_t *)handle, &fd);
-
-    if (error == 0 &&
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0)
-        error = -errno;
-    return error;
-}
-
-static void on_listener_closed(uv_handle_t *handle)
-{
-    struct cp_tcp_listener *l = handle->data;
-    struct cp_loop *loop = l->net->loop;
-
-    cp_free(l->net->driver->mem, l);
-    cp_loop_handle_closed(loop);
-}
-
-/* libuv tells of a port that is taken when it is to listen. */
-int cp_tcp_listen(struct cp_net *net, const struct cp_address *local,
-                  unsigned flags, struct cp_tcp_listener **out)
-{
-    struct cp_tcp_listener *l = cp_zalloc(net->driver->mem, sizeof(*l));
-    union cp_sockaddr name;
-    int size = sizeof(name), error;
-
-    if (l == NULL)
-        return ENOMEM;
-    l->net = net;
-    cp_list_append(&net->listeners, &l->node);
-    error = uv_tcp_init_ex(net->uv, &l->handle,
-                           local->family == CP_IPV4 ? AF_INET : AF_INET6);
-    if (error != 0) {
-        cp_list_remove(&l->node);
-        cp_free(net->driver->mem, l);
-        return -error;
-    }
-    l->handle.data = l;
-    uv_unref((uv_handle_t *)&l->handle);
-    cp_loop_handle_opened(net->loop);
-    (void)cp_sockaddr_write(local, &name);
-    if ((flags & COPAL_REUSE_PORT) != 0)
-        error = share_port(&l->handle);
-    if (error == 0)
-        error = uv_tcp_bind(&l->handle, &name.any,
-                            local->family == CP_IPV6 ? UV_TCP_IPV6ONLY : 0);
-    if (error == 0)
-        error = uv_listen((uv_stream_t *)&l->handle, BACKLOG, on_connection);
-    if (error == 0)
-        error = uv_tcp_getsockname(&l->handle, &name.any, &size);
-    if (error == 0 && !cp_sockaddr_read(&name, &l->local))
-        error = UV_EAFNOSUPPORT;
-    if (error != 0) {
-        cp_tcp_close(l);
-        return -error;
-    }
-    *out = l;
-    return 0;
-}
-
-void cp_tcp_start(struct cp_tcp_listener *l, int scheme)
-{
-    char address[CP_ADDRESS_TEXT];
-
-    cp_address_print(&l->local, 0, address);
-    snprintf(l->uri, sizeof(l->uri), "%s://%s", cp_scheme_name(scheme),
-             address);
-    l->scheme = scheme;
-    l->listens = true;
-}
-
-void cp_tcp_close(struct cp_tcp_listener *l)
-{
-    cp_list_remove(&l->node);
-    uv_close((uv_handle_t *)&l->handle, on_listener_closed);
-}
-
-const struct cp_address *cp_tcp_local(const struct cp_tcp_listener *l)
-{
-    return &l->local;
-}
-
-const char *cp_tcp_uri(const struct cp_net *net, size_t i)
-{
-    list_each (node, after, &net->listeners) {
-        const struct cp_tcp_listener *l =
-            cp_container_of(node, struct cp_tcp_listener, node);
-
-        if (l->listens && i-- == 0)
-            return l->uri;
-    }
-    return NULL;
-}
-
-void cp_tcp_close_all(struct cp_net *net)
-{
-    list_each (node, after, &net->listeners)
-        cp_tcp_close(cp_container_of(node, struct cp_tcp_listener, node));
+    return getsockname(of_pipe(p)->fd, &name.any, &size) == 0 &&
+           cp_sockaddr_read(&name, out);
 }

@@ -13,6 +13,14 @@
 int cp_tcp_connect(struct cp_net *net, const struct cp_address *to,
                    const struct cp_address *from, struct cp_pipe **out);
 
+/* A pipe on the socket fd, which is taken over in any case; is_open, or about to
+ * connect. COPAL_ENOMEM. */
+int cp_tcp_adopt(struct cp_net *net, int fd, const struct cp_path *path,
+                 bool is_open, struct cp_pipe **out);
+
+/* Our own end of it, once it is open; false: the system does not tell. */
+bool cp_tcp_local_end(const struct cp_pipe *p, struct cp_address *out);
+
 struct cp_tcp_listener;
 
 /* Listens at local, of which port 0 becomes a real one. flags as of

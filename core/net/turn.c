@@ -143,6 +143,9 @@ bool cp_turn_end(struct cp_loop *l)
     }
     if (cp_outbox_has_failures(l->net.out))
         cp_turn_due(l);
+    if (l->comes_round)
+        uv_async_send(&l->wake);
+    l->comes_round = false;
     arm(l);
     cp_turn_update_reference(l);
     return true;
@@ -189,6 +192,14 @@ void cp_turn_wake(struct cp_loop *l)
         uv_prepare_start(&l->prepare, on_prepare);
     }
     uv_async_send(&l->wake);
+}
+
+void cp_turn_come_round(struct cp_loop *l)
+{
+    if (l->is_inside)
+        l->comes_round = true;
+    else
+        uv_async_send(&l->wake);
 }
 
 void cp_turn_due(struct cp_loop *l)

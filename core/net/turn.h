@@ -29,6 +29,7 @@ struct cp_loop {
     atomic_bool is_due;          /* a turn is */
     atomic_bool is_stopped;      /* run() is to return */
     bool is_inside;              /* between enter and turn */
+    bool comes_round;            /* libuv has to: cp_turn_come_round() */
     bool is_condemned;           /* no more turns */
     bool is_closing;
 };
@@ -58,6 +59,11 @@ void cp_turn_wake(struct cp_loop *l);
 
 /* Something waits to be sent: unless a turn is on, one is due. */
 void cp_turn_due(struct cp_loop *l);
+
+/* A handle was told to watch for something. libuv asks the system for that when
+ * it next runs, and who drives this loop by its descriptor runs it only when that
+ * is readable: it will be. */
+void cp_turn_come_round(struct cp_loop *l);
 
 /* Is there anything left to wait for; a shared loop goes on as long as there
  * is. */

@@ -65,7 +65,7 @@ void cp_msg_put_line(struct cp_buf *b, const copal_msg *m)
 
     cp_put_text(b, cp_code_name(m->code));
     put_place(b, m);
-    if (m->received && m->type <= CP_RST)
+    if (m->received && m->type <= CP_RST && !cp_scheme_is_stream(m->scheme))
         cp_put_format(b, ", %s %04x", types[m->type], m->mid);
     if (m->received && m->token.len > 0) {
         cp_put_text(b, ", token ");

@@ -100,8 +100,9 @@ step("T12", "Wait for it: the whole response", function()
   print(request)
   ok(response.code == copal.CONTENT and #response.payload == 16,
     "a time of 16 characters")
-  ok(response.type == "ACK" and response.mid and #response.token > 0,
-    "piggybacked on the ACK")
+  ok(#response.token > 0 and (response.type == "ACK" and response.mid
+    or not uri:find "^coaps?:"), -- connections confirm nothing
+    "piggybacked on the ACK, if it came by UDP")
 end)
 
 step("T13", "Ways to wait", function()
@@ -169,9 +170,9 @@ step("T16", "Who answered, and where to", function()
     local res = assert(coap:get(base .. "/time"))
     print(res.remote, res.remote.hostinfo, res.remote.scheme)
     print(res.local_address, res.local_address.hostinfo)
-    ok(tostring(res.remote) == base and res.remote.scheme == "coap",
+    ok(tostring(res.remote) == base and res.remote.scheme == base:match "^[^:]+",
       "the remote prints as the server's base URI")
-    ok(res.local_address.scheme == "coap" and res.local_address.uri ~= base,
+    ok(res.local_address.scheme == res.remote.scheme and res.local_address.uri ~= base,
       "the local address is ours")
   end
 end)
@@ -304,14 +305,15 @@ step("T24", "PUT, then GET a body of several blocks", function()
   local sent = coap:stats().datagrams_out - before
   print(res.code, #res.payload, "bytes;", sent, "datagrams went out")
   ok(res.payload == text, "it came back the same")
-  ok(sent >= 6, "in blocks of 1,024 bytes, unseen")
+  ok(sent >= 6 or uri:find("+", 1, true),
+    "in blocks of 1,024 bytes, unseen, or whole by a connection")
 end)
 
 step("T25", "Who am I to the server", function()
   for _, base in ipairs { uri, uri6 } do
     local res = coap:get(base .. "/whoami")
     print(res.payload)
-    ok(res.payload:match "scheme: +coap\n" and res.payload:match "identity: +none",
+    ok(res.payload:match "scheme: +([^\n]+)" == base:match "^[^:]+" and res.payload:match "identity: +none",
       "the scheme; no identity was proved")
     ok(res.payload:find(res.local_address.hostinfo, 1, true)
       and res.payload:find(res.remote.hostinfo, 1, true),

@@ -119,7 +119,8 @@ async def whole_response() -> None:
     show("token      ", res.token.hex())
     show(repr(res))
     ok(res.code == copal.CONTENT and len(res.payload) == 16, "a time of 16 characters")
-    ok(res.type == "ACK" and res.mid is not None and len(res.token) > 0, "piggybacked on the ACK")
+    by_udp = URI.startswith(("coap:", "coaps:"))  # connections confirm nothing
+    ok(len(res.token) > 0 and (res.type == "ACK") == by_udp, "piggybacked on the ACK, if it came by UDP")
 
 
 @step("T13", "Ways to wait: without asyncio a call blocks")
@@ -208,10 +209,10 @@ def remote() -> None:
         show(res.remote, res.remote.hostinfo, res.remote.scheme)
         show(res.local_address, res.local_address.hostinfo)
         ok(
-            str(res.remote) == base and res.remote.scheme == "coap",
+            str(res.remote) == base and res.remote.scheme == base.split(":")[0],
             "the remote prints as the server's base URI",
         )
-        ok(res.local_address.scheme == "coap" and str(res.local_address) != base, "the local address is ours")
+        ok(res.local_address.scheme == res.remote.scheme and str(res.local_address) != base, "the local address is ours")
 
 
 @step("T17", "Is it multicast")
@@ -359,7 +360,7 @@ def blocks() -> None:
         sent = coap.stats.datagrams_out
         show(res.code, len(res.payload), "bytes;", sent, "datagrams went out")
     ok(res.payload == text, "it came back the same")
-    ok(sent >= 6, "in blocks of 1,024 bytes, unseen")
+    ok(sent >= 6 or "+" in URI, "in blocks of 1,024 bytes, unseen, or whole by a connection")
 
 
 @step("T25", "Who am I to the server")
@@ -368,7 +369,7 @@ def whoami() -> None:
         res = copal.get(f"{base}/whoami")
         show(res.text)
         ok(
-            "scheme:   coap\n" in res.text and "identity: none" in res.text,
+            f"scheme:   {res.remote.scheme}\n" in res.text and "identity: none" in res.text,
             "the scheme; no identity was proved",
         )
         ok(

@@ -126,9 +126,11 @@ void cp_engine_random(struct cp_engine *e, void *out, size_t n)
     memset(out, 0, n);
 }
 
-bool cp_engine_may_accept(struct cp_engine *e, const struct cp_address *from)
+bool cp_engine_may_accept(struct cp_engine *e, const struct cp_address *from,
+                          size_t unfinished)
 {
     (void)e;
+    (void)unfinished;
     (void)from;
     return false;
 }
