@@ -290,11 +290,14 @@ static void on_ready(uv_poll_t *poll, int status, int events)
             if (t->state == OPEN && queued(&t->pipe) == 0)
                 t->pipe.above->ops->drained(t->pipe.above);
         }
-        /* Also where libuv tells of an error, which reading shows. */
+        /* libuv stops to watch where there is an error; reading shows it,
+         * perhaps behind what came before. */
         if (status < 0 || (events & UV_READABLE) != 0)
             for (int i = 0; i < READS_IN_A_ROW && t->state != CLOSED; i++)
                 if (!read_some(t))
                     break;
+        if (status < 0)
+            watch(t);
     }
     (void)cp_turn_end(loop);
 }

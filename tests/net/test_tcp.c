@@ -379,7 +379,7 @@ static void who_does_not_read_is_cut_off(void **state)
 
     assert_int_equal(
         copal_serve(w->server, 0, "/m", 0, COPAL_CB(serve_much, NULL)), 0);
-    assert_int_equal(send(fd, "\x60\xe1\x23\x01\x00\x00", 6, 0), 6);
+    assert_int_equal(send(fd, "\x50\xe1\x23\x01\x00\x00", 6, 0), 6);
     assert_int_equal(send(fd, "\x20", 1, 0), 1);
     for (int i = 0; i < 3000 && n > 0; i++) {
         n = send(fd, ask, sizeof(ask), MSG_DONTWAIT | MSG_NOSIGNAL);
