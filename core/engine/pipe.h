@@ -14,6 +14,8 @@ struct cp_pipe_ops {
     void (*opened)(struct cp_pipe *p); /* bytes may go */
     void (*bytes)(struct cp_pipe *p, copal_bytes bytes);
     void (*drained)(struct cp_pipe *p); /* what was queued is less again */
+    /* Something came that is not all there yet, or it is; on top only. */
+    void (*amid)(struct cp_pipe *p, bool is_amid);
     /* The last call: it hands that on, and frees itself. status: 0, or
      * COPAL_E*; why: a sentence, good for the call. */
     void (*closed)(struct cp_pipe *p, int status, const char *why);

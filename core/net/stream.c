@@ -11,9 +11,10 @@
 #include "wire/uri.h"
 
 enum {
-    OPEN_WITHIN = 10000, /* ms: TCP, TLS, WebSocket and the peer's CSM */
-    CLOSE_WITHIN = 5000, /* ms: for what was sent to leave */
-    BLOCKED_FROM = 65536 /* bytes that wait */
+    OPEN_WITHIN = 10000,  /* ms: TCP, TLS, WebSocket and the peer's CSM */
+    CLOSE_WITHIN = 5000,  /* ms: for what was sent to leave */
+    FRAME_WITHIN = 30000, /* ms: all of one, from its first byte */
+    BLOCKED_FROM = 65536  /* bytes that wait */
 };
 
 struct stream {
@@ -238,8 +239,22 @@ static void closed(struct cp_pipe *p, int status, const char *why)
     forget(s);
 }
 
+/* The time is that of the beginning, however often more comes. */
+static void amid(struct cp_pipe *p, bool is_amid)
+{
+    struct stream *s = of_top(p);
+
+    if (s->is_closing || (s->host != NULL && !s->is_agreed))
+        return;
+    if (!is_amid)
+        uv_timer_stop(&s->limit);
+    else if (!uv_is_active((uv_handle_t *)&s->limit))
+        limit(s, FRAME_WITHIN);
+}
+
 static const struct cp_pipe_ops top_ops = {
     .opened = opened,
+    .amid = amid,
     .bytes = bytes,
     .drained = drained,
     .closed = closed,

@@ -9,8 +9,19 @@
 #include "wire/upgrade.h"
 
 enum {
-    GOING_AWAY = 1001,
-    NOT_BINARY = 1003 /* RFC 6455 7.4.1 */
+    GOING_AWAY = 1001, /* RFC 6455 7.4.1 */
+    NOT_BINARY = 1003,
+    TOO_BIG = 1009,
+    LONGEST_HEAD = 14
+};
+
+/* Where in its frames the peer is, of which wslay tells only when one is over.
+ * RFC 6455 5.2. */
+struct place {
+    uint8_t head[LONGEST_HEAD];
+    size_t have;   /* bytes of head */
+    uint64_t left; /* bytes of the payload still to come */
+    bool is_part;  /* a frame before said that more follow */
 };
 
 struct ws {
@@ -19,7 +30,8 @@ struct ws {
     wslay_event_context_ptr frames; /* NULL: the handshake is not over */
     struct cp_buf head;             /* of the handshake, as far as it came */
     copal_bytes in;                 /* what wslay reads from, for the moment */
-    char *host;                     /* of whom we ask; NULL: we were asked */
+    struct place place;
+    char *host; /* of whom we ask; NULL: we were asked */
     char key[CP_UPGRADE_KEY + 1];
     const char *why; /* it ends; NULL: it does not */
     int status;
@@ -135,10 +147,71 @@ static void flush(struct ws *w)
         end(w, 0, "the WebSocket was closed");
 }
 
+static size_t head_size(const struct place *p)
+{
+    unsigned len = p->have < 2 ? 0 : p->head[1] & 0x7f;
+
+    return 2 +
+           (p->have < 2  ? 0u
+            : len == 126 ? 2u
+            : len == 127 ? 8u
+                         : 0u) +
+           (p->have >= 2 && (p->head[1] & 0x80) != 0 ? 4u : 0u);
+}
+
+static uint64_t payload_size(const struct place *p)
+{
+    unsigned len = p->head[1] & 0x7f;
+
+    if (len < 126)
+        return len;
+    return cp_bytes_uint(cp_bytes(p->head + 2, len == 126 ? 2 : 8));
+}
+
+/* Follows the bytes through their frames. False: a frame longer than may be. */
+static bool follow(struct place *p, copal_bytes b, uint64_t most)
+{
+    size_t i = 0;
+
+    while (i < b.len) {
+        if (p->left > 0) {
+            uint64_t n = b.len - i < p->left ? b.len - i : p->left;
+
+            p->left -= n;
+            i += (size_t)n;
+        } else {
+            p->head[p->have++] = b.data[i++];
+        }
+        if (p->left == 0 && p->have >= 2 && p->have == head_size(p)) {
+            p->left = payload_size(p);
+            if ((p->head[0] & 8) == 0) /* no control frame: RFC 6455 5.4 */
+                p->is_part = (p->head[0] & 0x80) == 0;
+            p->have = 0;
+            if (p->left > most)
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool is_amid(const struct place *p)
+{
+    return p->left > 0 || p->have > 0 || p->is_part;
+}
+
 static void read_frames(struct ws *w, copal_bytes bytes)
 {
     int err;
 
+    if (!follow(&w->place, bytes,
+                (uint64_t)cp_engine_param(w->net->driver->engine,
+                                          COPAL_P_MAX_MESSAGE))) {
+        wslay_event_queue_close(w->frames, TOO_BIG, NULL, 0);
+        (void)wslay_event_send(w->frames);
+        end(w, COPAL_ELIMIT, "a frame longer than Max-Message-Size");
+        return;
+    }
+    w->pipe.above->ops->amid(w->pipe.above, is_amid(&w->place));
     w->in = bytes;
     err = wslay_event_recv(w->frames);
     w->in = (copal_bytes){0};

@@ -406,6 +406,12 @@ function Endpoint:addresses()
   return list
 end
 
+-- Pages of that origin, "https://example.org", may connect by WebSocket, besides
+-- those of the server's own host; "*": of any. RFC 6455 10.2.
+function Endpoint:allow_origin(origin)
+  return checked(core.allow_origin(handle_of(self), origin))
+end
+
 function Endpoint:join(uri, interface)
   return checked(core.join(handle_of(self), uri, interface))
 end

@@ -313,6 +313,13 @@ function Endpoint:addresses() end
 ---@param interface? string
 ---@return true?, copal.Error?
 function Endpoint:join(group, interface) end
+
+---Lets pages of one more origin connect by WebSocket, besides those of the host
+---that they connect to; "*": of any. RFC 6455 10.2.
+---@param origin string "https://example.org"
+---@return true? ok
+---@return copal.Error? err EINVAL, ENOTSUP
+function Endpoint:allow_origin(origin) end
 ---@param group string
 ---@param interface? string
 ---@return true?, copal.Error?

@@ -354,6 +354,10 @@ class BlockingEndpoint:
         """The URIs bound by listen(), with their real ports."""
         return self.aio.addresses
 
+    def allow_origin(self, origin: str) -> None:
+        """As Endpoint.allow_origin()."""
+        self.aio.allow_origin(origin)
+
     def join(self, group: str, interface: str | None = None) -> None:
         """Hears a group's address, on one interface or on all."""
         self.aio.join(group, interface)

@@ -405,6 +405,12 @@ class Endpoint(Passenger):
             found.append(uri)
         return found
 
+    def allow_origin(self, origin: str) -> None:
+        """Lets pages of one more origin, ``https://example.org``, connect by
+        WebSocket, besides those of the host that they connect to; ``*``: of any.
+        RFC 6455 10.2."""
+        _copal.allow_origin(self._alive(), origin)
+
     def join(self, group: str, interface: str | None = None) -> None:
         """Hears a group's address, on one interface or on all."""
         _copal.join(self._alive(), group, interface)
