@@ -159,12 +159,31 @@ int cp_signal_ping(struct cp_connection *c, copal_bytes token)
     return send(c, cp_msg_new(c->engine->mem, PING, 0), token);
 }
 
-/* Ours to keep the connection have no token; those of users one each. */
+/* The user's that waits longest. */
+static struct cp_ask *first_ping(const struct cp_connection *c)
+{
+    list_each (node, after, &c->exchanges) {
+        copal_exchange *x =
+            cp_container_of(node, copal_exchange, of_connection);
+
+        if (x->is_ask && cp_ask_of(x)->is_ping)
+            return cp_ask_of(x);
+    }
+    return NULL;
+}
+
+/* Ours to keep the connection have no token; those of users one each, which
+ * some peers leave out of their Pong, though RFC 8323 5.4 demands it. */
 static void on_pong(struct cp_connection *c, const copal_msg *m)
 {
     struct cp_token *t = cp_token_find(c->engine, m->token);
+    bool was_ours = c->pinged_at != 0;
 
     c->pinged_at = 0;
+    if (m->token.len == 0 && !was_ours && first_ping(c) != NULL) {
+        cp_ask_finish(&first_ping(c)->x, 0, "");
+        return;
+    }
     for (; t != NULL; t = cp_token_next(t)) {
         struct cp_ask *a = cp_ask_of(t->x);
 
