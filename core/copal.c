@@ -4,6 +4,7 @@
 #include "engine/answer_core.h"
 #include "engine/ask.h"
 #include "engine/core.h"
+#include "engine/record.h"
 #include "net/loop.h"
 #include "secure/security.h"
 #include "wire/params.h"
@@ -132,9 +133,11 @@ static bool observes(const copal_exchange *x)
 int copal_close(copal *c, uint64_t ms)
 {
     struct cp_engine *e = c->engine;
+    unsigned was = cp_record_call(e, CP_RECORD_CLOSE, ms, 0), inner;
 
     cp_endpoint_enter(c);
     e->closing = true;
+    inner = cp_record_inner(e);
     list_each (node, after, &e->exchanges) {
         copal_exchange *x = cp_container_of(node, copal_exchange, node);
 
@@ -142,8 +145,10 @@ int copal_close(copal *c, uint64_t ms)
             copal_cancel(x);
     }
     cp_connections_release(e);
+    cp_record_return(e, inner);
     cp_timer_start(&e->timers, &c->close_timer, e->now + ms, on_close_timer);
     cp_engine_wake(e);
+    cp_record_return(e, was);
     return 0;
 }
 
@@ -176,18 +181,33 @@ int copal_step(copal *c)
 
 uint64_t copal_now(const copal *c)
 {
+    if (c->engine->whose == CP_WHOSE_INNER) /* what can be run again */
+        return c->engine->now;
     return c->driver->ops->now(c->driver);
 }
 
 int64_t copal_after(copal *c, uint64_t ms, copal_cb cb)
 {
+    struct cp_engine *e = c->engine;
+    unsigned was = cp_record_call(
+        e, CP_RECORD_AFTER, (uint64_t)e->events.last_id + 1,
+        (ms & ~CP_RECORD_MUTE) | (cb.fn == NULL ? CP_RECORD_MUTE : 0));
+    int64_t id;
+
     cp_endpoint_enter(c);
-    return cp_event_after(c->engine, ms, cb);
+    id = cp_event_after(e, ms, cb);
+    cp_record_return(e, was);
+    return id;
 }
 
 int copal_cancel_timer(copal *c, int64_t id)
 {
-    return cp_event_cancel(c->engine, id);
+    unsigned was =
+        cp_record_call(c->engine, CP_RECORD_CANCEL_TIMER, (uint64_t)id, 0);
+    int err = cp_event_cancel(c->engine, id);
+
+    cp_record_return(c->engine, was);
+    return err;
 }
 
 int copal_post(copal *c, copal_cb cb)
@@ -251,6 +271,14 @@ int copal_tune(copal *c, const char *scope, copal_param p, int64_t value)
 
     if (err != 0)
         return err;
+    if (p == COPAL_P_RECORD_MEMORY)
+        err = cp_endpoint_record(c, (uint64_t)value);
+    else
+        cp_record_return(c->engine, cp_record_call_texts(
+                                        c->engine, CP_RECORD_TUNE, (uint64_t)p,
+                                        (uint64_t)value, 1, &scope));
+    if (err != 0)
+        return err;
     if (p == COPAL_P_MAX_MEMORY)
         cp_mem_limit(c->mem, (uint64_t)value);
     err = cp_params_set(&c->engine->params, scope, p, value);
@@ -269,19 +297,37 @@ const char *copal_why(const copal *c)
 int copal_serve(copal *c, int method, const char *path, unsigned flags,
                 copal_cb cb)
 {
-    return cp_site_serve(c->site, method, path, flags, cb);
+    unsigned was = cp_record_call_texts(
+        c->engine, CP_RECORD_SERVE, (uint64_t)method,
+        flags | (cb.fn != NULL ? CP_RECORD_HEARD : 0), 1, &path);
+    int err = cp_site_serve(c->site, method, path, flags, cb);
+
+    cp_record_return(c->engine, was);
+    return err;
 }
 
 int copal_unserve(copal *c, const char *path)
 {
+    unsigned was =
+        cp_record_call_texts(c->engine, CP_RECORD_UNSERVE, 0, 0, 1, &path);
+    int err;
+
     cp_endpoint_enter(c);
-    return cp_site_unserve(c->site, path);
+    err = cp_site_unserve(c->site, path);
+    cp_record_return(c->engine, was);
+    return err;
 }
 
 int copal_describe(copal *c, const char *path, const char *name,
                    const char *value)
 {
-    return cp_site_describe(c->site, path, name, value);
+    const char *texts[] = {path, name, value};
+    unsigned was =
+        cp_record_call_texts(c->engine, CP_RECORD_DESCRIBE, 0, 0, 3, texts);
+    int err = cp_site_describe(c->site, path, name, value);
+
+    cp_record_return(c->engine, was);
+    return err;
 }
 
 copal_bytes copal_links(copal *c)
@@ -291,8 +337,14 @@ copal_bytes copal_links(copal *c)
 
 int copal_notify(copal *c, const char *path)
 {
+    unsigned was =
+        cp_record_call_texts(c->engine, CP_RECORD_NOTIFY, 0, 0, 1, &path);
+    int told;
+
     cp_endpoint_enter(c);
-    return cp_site_notify(c->site, path);
+    told = cp_site_notify(c->site, path);
+    cp_record_return(c->engine, was);
+    return told;
 }
 
 const char *copal_version(void)

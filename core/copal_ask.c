@@ -4,6 +4,7 @@
 #include "engine/ask.h"
 #include "engine/core.h"
 #include "engine/raw.h"
+#include "engine/record.h"
 
 copal_msg *copal_msg_new(copal *c, int code)
 {
@@ -14,10 +15,18 @@ copal_msg *copal_msg_new(copal *c, int code)
 
 copal_exchange *copal_request(copal *c, copal_msg *m, copal_cb cb)
 {
+    struct cp_engine *e = c->engine;
+    copal_exchange *x;
+    unsigned was = cp_record_call_message(e, CP_RECORD_REQUEST, e->serial + 1,
+                                          cb.fn != NULL, NULL, m);
+
     cp_endpoint_enter(c);
     if (m != NULL && (m->flags & COPAL_WATCH) != 0)
-        return cp_endpoint_watch(c, m, cb);
-    return cp_ask_start(c->engine, m, cb);
+        x = cp_endpoint_watch(c, m, cb);
+    else
+        x = cp_ask_start(e, m, cb);
+    cp_record_return(e, was);
+    return x;
 }
 
 static copal_exchange *ask(copal *c, const char *uri, int code, bool observe,
@@ -73,17 +82,26 @@ int copal_disconnect(copal *c, const char *scope)
 
 int copal_send(copal *c, copal_msg *m, const char *to)
 {
+    unsigned was =
+        cp_record_call_message(c->engine, CP_RECORD_SEND, 0, 0, to, m);
+    int err;
+
     cp_endpoint_enter(c);
-    return cp_raw_send(c->engine, m, to);
+    err = cp_raw_send(c->engine, m, to);
+    cp_record_return(c->engine, was);
+    return err;
 }
 
 int copal_strays(copal *c, copal_cb cb)
 {
     copal_cb before = c->engine->on_stray;
+    unsigned was =
+        cp_record_call(c->engine, CP_RECORD_STRAYS, cb.fn != NULL, 0);
 
     c->engine->on_stray = cb;
     c->engine->has_stray = cb.fn != NULL;
     cp_cb_drop(before);
+    cp_record_return(c->engine, was);
     return 0;
 }
 
@@ -91,6 +109,8 @@ int copal_understand(copal *c, int option)
 {
     struct cp_engine *e = c->engine;
 
+    cp_record_return(
+        e, cp_record_call(e, CP_RECORD_UNDERSTAND, (uint64_t)option, 0));
     if (option < 0 || option > UINT16_MAX)
         return cp_why(c->mem, COPAL_EINVAL, "option %d: use 0 to 65535",
                       option);

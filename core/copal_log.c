@@ -81,7 +81,7 @@ static void on_datagram(void *user, const struct cp_path *path,
     cp_buf_free(&b);
 }
 
-static int file_error(copal *c, const char *path)
+int cp_endpoint_file_error(copal *c, const char *path)
 {
     int err = errno == ENOENT                     ? COPAL_ENOENT
               : errno == EACCES || errno == EPERM ? COPAL_EPERM
@@ -126,7 +126,7 @@ static int begin_capture(copal *c, const char *path)
     log->endpoint = c;
     log->began = us_of_clock() - copal_now(c) * 1000;
     if (!open_file(log, path)) {
-        err = file_error(c, path);
+        err = cp_endpoint_file_error(c, path);
         if (log->file != NULL)
             fclose(log->file);
         cp_free(c->mem, log);
@@ -147,8 +147,7 @@ int copal_log_to(copal *c, copal_log what, const char *path)
     case COPAL_LOG_KEYS:
         return cp_why(c->mem, COPAL_ENOTSUP, "key logs: not built in yet");
     case COPAL_LOG_RECORDING:
-        return cp_why(c->mem, COPAL_ENOTSUP,
-                      "the flight recorder: not built in yet");
+        return path == NULL ? 0 : cp_endpoint_write_recording(c, path);
     default:
         return cp_why(c->mem, COPAL_EINVAL,
                       "log_to: no log %d; COPAL_LOG_CAPTURE is there",

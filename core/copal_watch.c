@@ -2,6 +2,7 @@
 #include "endpoint.h"
 #include "engine/ask.h"
 #include "engine/core.h"
+#include "engine/record.h"
 #include "serve/watch.h"
 
 static void tell(void *user, int kind, int status, const char *text,
@@ -59,6 +60,7 @@ copal_exchange *cp_endpoint_watch(copal *c, copal_msg *m, copal_cb cb)
 {
     copal_exchange *x = cp_ask_open(c->engine, m, cb);
     struct cp_watch *w;
+    unsigned was;
 
     if (x == NULL)
         return NULL;
@@ -69,9 +71,11 @@ copal_exchange *cp_endpoint_watch(copal *c, copal_msg *m, copal_cb cb)
                          copal_msg_uri(m));
         return x;
     }
+    was = cp_record_inner(c->engine);
     w = cp_watch_new(
         c->mem, c, m, terms_of(x),
         (struct cp_watch_face){tell, over, cp_ask_again, random_up_to, x});
+    cp_record_return(c->engine, was);
     if (w == NULL)
         cp_exchange_fail(x, COPAL_ENOMEM, NULL);
     else

@@ -28,6 +28,15 @@ int cp_endpoint_new(struct cp_mem *mem, struct cp_driver *driver, uint64_t seed,
 /* Lines that copal_log_due() was against, of all kinds. */
 uint64_t cp_log_left_out(const copal *c);
 
+/* Begins to record into so many bytes; 0: no more. COPAL_ENOMEM. */
+int cp_endpoint_record(copal *c, uint64_t bytes);
+
+/* Writes what is recorded to a file. As copal_log_to(). */
+int cp_endpoint_write_recording(copal *c, const char *path);
+
+/* The error that errno means, of a file, with its sentence. */
+int cp_endpoint_file_error(copal *c, const char *path);
+
 /* Closes the capture, if there is one. */
 void cp_endpoint_end_capture(copal *c);
 

@@ -72,7 +72,7 @@ void cp_random_init(struct cp_random *r, uint64_t seed)
     *r = (struct cp_random){.seed = seed};
 }
 
-void cp_random_bytes(struct cp_random *r, void *out, size_t n)
+static void draw(struct cp_random *r, void *out, size_t n)
 {
     uint8_t *at = out;
 
@@ -98,6 +98,17 @@ void cp_random_bytes(struct cp_random *r, void *out, size_t n)
         at += some;
         n -= some;
     }
+}
+
+void cp_random_bytes(struct cp_random *r, void *out, size_t n)
+{
+    if (r->tap == NULL) {
+        draw(r, out, n);
+        return;
+    }
+    if (!r->tap(r->tap_user, out, n, true))
+        draw(r, out, n);
+    r->tap(r->tap_user, out, n, false);
 }
 
 uint64_t cp_random_u64(struct cp_random *r)

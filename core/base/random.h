@@ -3,6 +3,7 @@
 #ifndef CP_BASE_RANDOM_H
 #define CP_BASE_RANDOM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,6 +12,11 @@ struct cp_random {
     uint64_t counter; /* of a seeded stream */
     uint8_t pool[256];
     size_t left; /* bytes of pool not yet used */
+
+    /* Sees bytes when they were drawn; and, before that, may give them in place
+     * of what would come: true if it did. NULL: nobody does. */
+    bool (*tap)(void *user, uint8_t *bytes, size_t n, bool before);
+    void *tap_user;
 };
 
 void cp_random_init(struct cp_random *r, uint64_t seed);

@@ -1,6 +1,7 @@
 #include "engine/answer_core.h"
 #include "engine/core.h"
 #include "engine/memory.h"
+#include "engine/record.h"
 #include "engine/trace.h"
 #include "engine/transfer.h"
 
@@ -48,8 +49,12 @@ void cp_answer_finish(copal_exchange *x)
     cp_answer_wire_done(a);
     cp_flight_stop(&a->flight);
     a->handler = NULL;
-    if (a->done != NULL)
+    if (a->done != NULL) {
+        unsigned was = cp_record_inner(x->engine);
+
         a->done(a->done_user, NULL);
+        cp_record_return(x->engine, was);
+    }
     a->done = NULL;
     cp_exchange_retire(x);
     cp_handler_unref(h);
@@ -103,14 +108,22 @@ static void on_flight_over(struct cp_flight *f, int status)
 void cp_answer_abandoned(copal_exchange *x)
 {
     struct cp_answer *a = cp_answer_of(x);
+    struct cp_engine *e = x->engine;
+    unsigned was;
 
     if (x->over || !x->is_live || !a->dispatched || a->answered ||
         x->delivering)
         return;
     cp_exchange_hold(x); /* a reply that fails abandons it no second time */
+    if (CP_RECORD_IS_ON(e) && a->handler != NULL) /* else no user saw it */
+        cp_record_do_pair(
+            e, CP_RECORD_ABANDONED | (e->in_turn ? CP_RECORD_NESTED : 0),
+            x->serial, 0);
+    was = cp_record_inner(e);
     if (copal_reply(x, COPAL_INTERNAL_ERROR, COPAL_NO_FORMAT,
                     (copal_bytes){0}) != 0)
         cp_answer_finish(x);
+    cp_record_return(e, was);
     cp_exchange_let_go(x);
 }
 
@@ -258,6 +271,33 @@ void cp_answer_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
 
 /* ---- Handlers ---- */
 
+static void call_recorded(struct cp_engine *e, struct cp_handler *h,
+                          const copal_event *ev)
+{
+    unsigned was = cp_record_callback(e, h->is_own, cp_record_kind_of(ev),
+                                      ev->exchange->serial);
+
+    h->cb.fn(ev, h->cb.user);
+    cp_record_callback_over(e, h->is_own, was);
+}
+
+/* Every request passes here, mostly not recorded. */
+static inline void call(struct cp_engine *e, struct cp_handler *h,
+                        const copal_event *ev)
+{
+    uint8_t was = e->whose;
+
+    if (h->cb.fn == NULL)
+        return;
+    if (CP_RECORD_IS_ON(e)) {
+        call_recorded(e, h, ev);
+        return;
+    }
+    e->whose = h->is_own ? CP_WHOSE_INNER : CP_WHOSE_USER;
+    h->cb.fn(ev, h->cb.user);
+    e->whose = was;
+}
+
 void cp_answer_deliver(copal_exchange *x, const copal_event *ev)
 {
     struct cp_answer *a = cp_answer_of(x);
@@ -268,16 +308,20 @@ void cp_answer_deliver(copal_exchange *x, const copal_event *ev)
         if (x->over)
             return;
         a->dispatched = true;
-        if (e->on_request.fn != NULL)
+        if (e->on_request.fn != NULL) {
+            unsigned was = cp_record_inner(e);
+
             e->on_request.fn(ev, e->on_request.user);
+            cp_record_return(e, was);
+        }
         cp_answer_wire_expect(a);
         return;
     }
     if (ev->kind == COPAL_CHUNK && cp_block_stream_in_holds_back(x, ev))
         return;
     h = cp_handler_ref(a->handler);
-    if (h != NULL && h->cb.fn != NULL)
-        h->cb.fn(ev, h->cb.user);
+    if (h != NULL)
+        call(e, h, ev);
     if (ev->kind == COPAL_CHUNK && !x->over)
         cp_block_stream_in_delivered(x);
     if (ev->kind == COPAL_END)
@@ -299,8 +343,7 @@ void cp_answer_dispatch(const copal_event *ev, struct cp_handler *h)
         a->handler = cp_handler_ref(h);
     cp_handler_ref(h);
     x->delivering = true;
-    if (h->cb.fn != NULL)
-        h->cb.fn(ev, h->cb.user);
+    call(x->engine, h, ev);
     x->delivering = outer;
     cp_answer_wire_expect(a);
     cp_handler_unref(h);

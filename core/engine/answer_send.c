@@ -1,6 +1,7 @@
 /* What goes out as an answer: the user's, a stage's, what stands for them. */
 #include "engine/answer_core.h"
 #include "engine/fresh_guard.h"
+#include "engine/record.h"
 
 enum {
     INLINE_DATAGRAM = 1280,
@@ -174,9 +175,11 @@ int cp_answer_send(copal_exchange *x, copal_msg *m)
     }
     if (a->link == NULL) {
         void (*done)(void *user, const copal_msg *answer) = a->done;
+        unsigned was = cp_record_inner(e);
 
         a->done = NULL;
         done(a->done_user, m);
+        cp_record_return(e, was);
     } else if (a->wire->path.is_multicast) {
         cp_engine_wake(e);
         return cp_answer_late(a, m);
@@ -252,18 +255,11 @@ static int pass_down(copal_exchange *x, const copal_msg *m)
 
 /* ---- Who sends ---- */
 
-int copal_respond(copal_exchange *x, copal_msg *m)
+static int respond(copal_exchange *x, copal_msg *m)
 {
-    struct cp_answer *a;
+    struct cp_answer *a = cp_answer_of(x);
     int err;
 
-    if (x == NULL)
-        return COPAL_EINVAL;
-    if (m == NULL)
-        return COPAL_ENOMEM;
-    if (x->engine == NULL)
-        return COPAL_ESTATE;
-    a = cp_answer_of(x);
     if (x->is_ask || x->over || a->answered || a->wire == NULL)
         return cp_why(x->mem, COPAL_ESTATE, "reply: %s",
                       x->is_ask ? "this exchange asks, it has nothing to answer"
@@ -286,6 +282,25 @@ int copal_respond(copal_exchange *x, copal_msg *m)
         cp_why(x->mem, err, "reply: not sent, %s", copal_strerror(err));
     }
     cp_exchange_let_go(x);
+    return err;
+}
+
+int copal_respond(copal_exchange *x, copal_msg *m)
+{
+    struct cp_engine *e;
+    unsigned was;
+    int err;
+
+    if (x == NULL)
+        return COPAL_EINVAL;
+    if (m == NULL)
+        return COPAL_ENOMEM;
+    if (x->engine == NULL)
+        return COPAL_ESTATE;
+    e = x->engine;
+    was = cp_record_call_message(e, CP_RECORD_RESPOND, x->serial, 0, NULL, m);
+    err = respond(x, m);
+    cp_record_return(e, was);
     return err;
 }
 

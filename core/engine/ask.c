@@ -2,6 +2,7 @@
 #include "base/callback.h"
 #include "engine/ask_group.h"
 #include "engine/core.h"
+#include "engine/record.h"
 #include "engine/trace.h"
 #include "wire/message_text.h"
 #include "wire/uri.h"
@@ -60,8 +61,12 @@ void cp_ask_finish(copal_exchange *x, int status, const char *sentence)
     a->held = NULL;
     if (a->member_of != NULL && status != 0 && status != COPAL_ENOTOBS)
         cp_trace_state(e, "member_lost", copal_errname(status));
-    if (a->source.over != NULL)
+    if (a->source.over != NULL) {
+        unsigned was = cp_record_inner(e);
+
         a->source.over(a->source.user);
+        cp_record_return(e, was);
+    }
     if (*sentence == '\0')
         a->why[0] = '\0'; /* as nearly always: not worth a printf */
     else
@@ -90,11 +95,16 @@ void cp_ask_deliver(copal_exchange *x, const copal_event *ev)
 {
     struct cp_ask *a = cp_ask_of(x);
     copal_cb cb = a->cb;
+    unsigned was;
 
     if (ev->kind == COPAL_CHUNK && cp_block_stream_in_holds_back(x, ev))
         return;
-    if (cb.fn != NULL)
+    if (cb.fn != NULL) {
+        was = cp_record_callback(x->engine, x->is_inner, (uint64_t)ev->kind,
+                                 x->serial);
         cb.fn(ev, cb.user);
+        cp_record_callback_over(x->engine, x->is_inner, was);
+    }
     if (ev->kind == COPAL_CHUNK && !x->over)
         cp_block_stream_in_delivered(x);
     if (ev->kind != COPAL_END)
@@ -383,6 +393,7 @@ static void on_routed(struct cp_route *r, int status, const char *why)
 {
     struct cp_ask *a = r->work_user;
 
+    cp_record_route(a->x.engine, CP_RECORD_ROUTED, r, status, why);
     a->routing = false;
     if (status != 0)
         cp_exchange_fail(&a->x, status, "%s", why);
@@ -411,6 +422,8 @@ static int find_route(struct cp_ask *a)
     a->route = r;
     a->routing = true; /* done may not be called from inside */
     found = e->driver->ops->route(e->driver, r);
+    cp_record_route(e, CP_RECORD_ROUTE, r, found,
+                    found < 0 ? cp_why_text(e->mem) : NULL);
     if (found != 1)
         a->routing = false;
     return found;

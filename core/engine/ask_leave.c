@@ -1,6 +1,7 @@
 /* The user does not wait for the answer. */
 #include "engine/ask_group.h"
 #include "engine/core.h"
+#include "engine/record.h"
 
 /* RFC 7641 3.6: a GET with Observe 1 under the observation's token. Nobody is
  * told how it ends; were it lost, a Reset to the next notification would do. */
@@ -55,12 +56,10 @@ void cp_ask_farewell(struct cp_ask *a)
     say_farewell(a);
 }
 
-int copal_cancel(copal_exchange *x)
+static int cancel(copal_exchange *x)
 {
     struct cp_ask *a;
 
-    if (x == NULL)
-        return COPAL_EINVAL;
     if (!x->is_ask || x->over || x->engine == NULL)
         return cp_why(x->mem, COPAL_ESTATE, "cancel: %s",
                       x->is_ask ? "the exchange is over already"
@@ -76,4 +75,21 @@ int copal_cancel(copal_exchange *x)
     cp_observe_share_hand_over(a);
     cp_ask_finish(x, COPAL_ECANCEL, "cancelled here");
     return 0;
+}
+
+int copal_cancel(copal_exchange *x)
+{
+    struct cp_engine *e;
+    unsigned was;
+    int err;
+
+    if (x == NULL)
+        return COPAL_EINVAL;
+    if (x->engine == NULL)
+        return cancel(x);
+    e = x->engine;
+    was = cp_record_call(e, CP_RECORD_CANCEL, x->serial, 0);
+    err = cancel(x);
+    cp_record_return(e, was);
+    return err;
 }

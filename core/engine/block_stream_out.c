@@ -1,4 +1,5 @@
 /* Bodies that the user writes, a piece for each PULL, in both roles. */
+#include "engine/record.h"
 #include "engine/transfer.h"
 
 int cp_block_stream_out_pull(copal_exchange *x)
@@ -86,9 +87,9 @@ static int check_piece(const copal_exchange *x, copal_bytes piece, int last)
     return 0;
 }
 
-int copal_write(copal_exchange *x, copal_bytes piece, int last)
+static int write_piece(copal_exchange *x, copal_bytes piece, int last)
 {
-    int err = x == NULL ? COPAL_EINVAL : check_piece(x, piece, last);
+    int err = check_piece(x, piece, last);
 
     if (err != 0)
         return err;
@@ -99,5 +100,22 @@ int copal_write(copal_exchange *x, copal_bytes piece, int last)
     if (err < 0 && x->transfer != NULL)
         x->transfer->awaits_write = true;
     cp_exchange_let_go(x);
+    return err;
+}
+
+int copal_write(copal_exchange *x, copal_bytes piece, int last)
+{
+    struct cp_engine *e;
+    unsigned was;
+    int err;
+
+    if (x == NULL)
+        return COPAL_EINVAL;
+    if (x->engine == NULL || (piece.data == NULL && piece.len > 0))
+        return write_piece(x, piece, last);
+    e = x->engine;
+    was = cp_record_call_write(e, x->serial, last != 0, piece);
+    err = write_piece(x, piece, last);
+    cp_record_return(e, was);
     return err;
 }

@@ -4,10 +4,12 @@
 #include "engine/block_partial.h"
 #include "engine/core.h"
 #include "engine/observe_core.h"
+#include "engine/record.h"
 #include "engine/trace.h"
 #include "wire/block.h"
 
 enum {
+    FIRST_NUMBER = 1024,    /* of a connection's link */
     CSM_WITHIN = 10000,     /* ms: the peer's first message */
     MESSAGE_WITHIN = 30000, /* ms: all of one, from its first byte */
     IDLE = 600000,          /* ms: of one that the peer opened */
@@ -60,12 +62,26 @@ bool cp_engine_may_accept(struct cp_engine *e, const struct cp_address *from,
 
 /* ---- Life ---- */
 
+/* Those of sockets stay as long as the endpoint, of connections there may be
+ * very many: they begin again. */
+static void number(struct cp_engine *e, struct cp_link *link)
+{
+    uint32_t span = UINT16_MAX - FIRST_NUMBER;
+
+    link->number = (uint16_t)(FIRST_NUMBER + e->connections.opened++ % span);
+    link->mark = cp_record_mark(link);
+}
+
 int cp_engine_connected(struct cp_engine *e, struct cp_link *link,
                         const struct cp_path *path, enum cp_framing framing,
                         bool is_ours)
 {
     struct cp_connection *c;
 
+    if (link->number == 0)
+        number(e, link);
+    cp_record_stream(e, CP_RECORD_CONNECTED, framing, is_ours, link, path,
+                     (copal_bytes){0});
     if (e->ending || (e->closing && !is_ours))
         return COPAL_ECLOSED;
     if (!is_ours && !cp_engine_may_accept(e, &path->remote, 0))
@@ -137,6 +153,8 @@ void cp_engine_closed(struct cp_engine *e, struct cp_link *link, int status)
 
     if (c == NULL)
         return;
+    cp_record_stream(e, CP_RECORD_CLOSED, 0, status, link, &c->path,
+                     (copal_bytes){0});
     c->is_closing = c->is_released = true;
     cp_timer_stop(&e->timers, &c->timer);
     end_exchanges(c, status == 0 ? COPAL_ECLOSED : status);
@@ -341,9 +359,9 @@ void cp_engine_bytes(struct cp_engine *e, struct cp_link *link,
     struct cp_connection *c = link->connection;
     size_t taken;
 
-    (void)e;
     if (c == NULL || c->is_closing)
         return;
+    cp_record_stream(e, CP_RECORD_STREAM_IN, 0, 0, link, &c->path, bytes);
     if (c->in.len == 0) {
         taken = take_messages(c, bytes);
         keep(c, cp_bytes(bytes.data + taken, bytes.len - taken));
@@ -399,6 +417,15 @@ uint16_t cp_connection_block(const struct cp_link *link, const copal_msg *m)
     return cp_block_fit(room);
 }
 
+static int send_by(struct cp_connection *c, copal_bytes bytes)
+{
+    int err = cp_link_send(c->link, &c->path, bytes);
+
+    cp_record_stream(c->engine, CP_RECORD_STREAM_OUT, 0, err, c->link, &c->path,
+                     bytes);
+    return err;
+}
+
 int cp_connection_send(struct cp_link *link, const copal_msg *m,
                        copal_bytes token)
 {
@@ -420,7 +447,7 @@ int cp_connection_send(struct cp_link *link, const copal_msg *m,
     if (err == 0)
         err = cp_buf_finish(&out, &bytes);
     if (err == 0)
-        err = cp_link_send(link, &c->path, bytes);
+        err = send_by(c, bytes);
     if (err == 0) {
         cp_engine_count_datagram(c->engine, true, bytes.len);
         cp_trace_message(c->engine, CP_TRACE_OUT, c, bytes);

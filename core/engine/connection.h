@@ -48,6 +48,7 @@ struct cp_connections {
     struct cp_list all;
     struct cp_map by_address; /* the peer's, its port aside */
     size_t accepted;
+    uint32_t opened; /* so many, both ways */
 };
 
 void cp_connections_init(struct cp_engine *e);

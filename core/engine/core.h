@@ -40,6 +40,13 @@ struct cp_engine {
     bool ending;    /* cp_engine_free() is at work */
     bool closing;   /* copal_close(): nothing new comes in */
 
+    uint64_t birth;           /* the seed of what was drawn at birth */
+    uint32_t serial;          /* the newest exchange's */
+    uint16_t links;           /* the newest link's number */
+    uint8_t whose;            /* enum cp_whose; kept while there is a record */
+    struct cp_record *record; /* the flight recorder; NULL: off */
+    struct cp_record *frozen; /* what it held when the end began */
+
     struct cp_random random;
     struct cp_params params;
     struct cp_heap timers;
@@ -81,6 +88,17 @@ struct cp_engine {
     copal_stats stats;
     struct cp_counts counts;
 };
+
+/* A recording may begin when ids have been used: each is noted as if it had been
+ * drawn at random. */
+uint16_t cp_peer_tapped_mid(struct cp_engine *e, uint16_t *counter);
+
+/* The next message id of a counter. */
+static inline uint16_t cp_peer_take_mid(struct cp_engine *e, uint16_t *counter)
+{
+    return e->random.tap != NULL ? cp_peer_tapped_mid(e, counter)
+                                 : (*counter)++;
+}
 
 /* A call from outside a turn does something now: what is the time? */
 void cp_engine_tell_time(struct cp_engine *e);

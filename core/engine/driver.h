@@ -27,6 +27,7 @@ struct cp_route {
     struct cp_list node; /* the driver's, while it works on it */
     void *work;          /* the driver's */
     void *work_user;     /* the asker's */
+    uint32_t number;     /* the recorder's */
 
     int scheme;
     const char *host;          /* name or literal, "%zone" allowed */
@@ -49,6 +50,8 @@ struct cp_page {
 };
 
 struct cp_driver_ops {
+    bool is_virtual; /* its time has nothing to do with the world's */
+
     /* Monotonic, ms. */
     uint64_t (*now)(struct cp_driver *d);
 

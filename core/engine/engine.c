@@ -4,9 +4,20 @@
 #include "engine/ask.h"
 #include "engine/fresh_guard.h"
 #include "engine/raw.h"
+#include "engine/record.h"
+#include "engine/record_put.h"
 #include "engine/trace.h"
 #include "engine/wait.h"
 #include <stdio.h>
+
+/* What was drawn at birth, keys of tables and where message ids begin, can be
+ * drawn again from a number of 64 bits, so that a recording need not hold it.
+ * What others see and must not guess is not among that. */
+static void leave_birth(struct cp_engine *e)
+{
+    cp_random_init(&e->random, 0);
+    cp_random_bytes(&e->random, e->freshness.key, sizeof(e->freshness.key));
+}
 
 struct cp_engine *cp_engine_new(struct cp_driver *driver, uint64_t seed,
                                 struct cp_stages stages, copal_cb on_request,
@@ -24,6 +35,8 @@ struct cp_engine *cp_engine_new(struct cp_driver *driver, uint64_t seed,
     e->on_request = on_request;
     e->now = driver->ops->now(driver);
     cp_random_init(&e->random, seed);
+    e->birth = seed != 0 ? seed : cp_random_u64(&e->random);
+    cp_random_init(&e->random, e->birth);
     cp_random_bytes(&e->random, e->mids, sizeof(e->mids));
     cp_params_init(&e->params, mem);
     if (cp_events_init(e) != 0) {
@@ -46,6 +59,8 @@ struct cp_engine *cp_engine_new(struct cp_driver *driver, uint64_t seed,
     cp_cache_init(e);
     cp_fresh_init(e);
     cp_qblocks_init(e);
+    if (seed == 0)
+        leave_birth(e);
     return e;
 }
 
@@ -76,6 +91,7 @@ void cp_engine_end(struct cp_engine *e)
 {
     e->ending = true;
     e->in_turn = true;
+    cp_record_freeze(e);
     cp_raw_clear(e);
     cp_observing_clear(e);
     end_all(e);
@@ -90,6 +106,7 @@ void cp_engine_free(struct cp_engine *e)
 {
     struct cp_mem *mem = e->mem;
 
+    cp_record_end(e);
     make_husks(e);
     cp_dedup_clear(&e->dedup);
     cp_cache_clear(e);
@@ -115,6 +132,8 @@ void cp_engine_enter(struct cp_engine *e, uint64_t now)
     if (now > e->now) /* time never goes back, whatever the clock does */
         e->now = now;
     e->in_turn = true;
+    e->whose = CP_WHOSE_ENGINE;
+    cp_record_time(e, false);
 }
 
 void cp_engine_tell_time(struct cp_engine *e)
@@ -126,6 +145,7 @@ void cp_engine_tell_time(struct cp_engine *e)
     now = e->driver->ops->now(e->driver);
     if (now > e->now)
         e->now = now;
+    cp_record_time(e, true);
 }
 
 void cp_engine_turn(struct cp_engine *e, uint64_t now)
@@ -133,11 +153,14 @@ void cp_engine_turn(struct cp_engine *e, uint64_t now)
     cp_engine_enter(e, now);
     cp_mem_reap(e->mem);
     cp_event_collect(e);
+    if (CP_RECORD_IS_ON(e))
+        cp_record_do_plain(e, CP_RECORD_TURN);
     while (cp_heap_run(&e->timers, e->now))
         continue;
     cp_observe_turn(e);
     cp_event_deliver(e);
     e->in_turn = false;
+    cp_record_turn_over(e);
 }
 
 uint64_t cp_engine_deadline(const struct cp_engine *e)
@@ -179,6 +202,8 @@ void cp_engine_wake(struct cp_engine *e)
 void cp_engine_attach(struct cp_engine *e, struct cp_link *link)
 {
     link->engine = e;
+    link->number = ++e->links;
+    link->mark = cp_record_mark(link);
 }
 
 int cp_engine_send(struct cp_engine *e, struct cp_link *link,
@@ -189,6 +214,7 @@ int cp_engine_send(struct cp_engine *e, struct cp_link *link,
 
     if (way.hops == 0)
         way.hops = (uint8_t)e->params.value[COPAL_P_HOPS];
+    cp_record_datagram(e, CP_RECORD_OUT, link, &way, datagram, again);
     err = cp_link_send(link, &way, datagram);
     cp_trace_datagram(e, again ? CP_TRACE_AGAIN : CP_TRACE_OUT, link, path,
                       datagram);
@@ -398,6 +424,7 @@ void cp_engine_datagram(struct cp_engine *e, struct cp_link *link,
     struct cp_seen *seen = NULL;
     int err = cp_header_read(datagram, &h);
 
+    cp_record_datagram(e, CP_RECORD_IN, link, path, datagram, false);
     cp_trace_datagram(e, CP_TRACE_IN, link, path, datagram);
     if (err == COPAL_ENOTSUP) { /* too short, or of a version to come */
         e->stats.malformed++;
@@ -450,6 +477,8 @@ void cp_engine_undelivered(struct cp_engine *e, struct cp_link *link,
     struct cp_flight *f;
     struct cp_peer *peer;
 
+    if (CP_RECORD_IS_ON(e))
+        cp_record_do_lost(e, link, path, quoted, status);
     if (quoted.len == 0) {
         peer = cp_peer_find(e, link, path);
         if (peer != NULL && !e->params.value[COPAL_P_IGNORE_ICMP])

@@ -2,6 +2,7 @@
 #include "base/callback.h"
 #include "engine/core.h"
 #include "engine/exchange.h"
+#include "engine/record.h"
 #include <stdlib.h>
 
 /* A timer of the user's. It is its own event when it comes due. */
@@ -10,6 +11,7 @@ struct timer {
     struct cp_timer timer;
     struct cp_event event;
     struct cp_engine *engine;
+    bool is_inner; /* not the user's */
     int64_t id;
     copal_cb cb;
 };
@@ -75,6 +77,7 @@ int64_t cp_event_after(struct cp_engine *e, uint64_t ms, copal_cb cb)
     }
     cp_list_init(&t->event.node);
     t->engine = e;
+    t->is_inner = e->whose == CP_WHOSE_INNER;
     t->cb = cb;
     t->id = ++e->events.last_id;
     cp_map_put(&e->events.timers, &t->node,
@@ -172,22 +175,44 @@ void cp_event_post_trace(struct cp_engine *e, char *line)
     ev->text = ev->own_text = line;
 }
 
-static void call(copal_cb cb, const copal_event *ev)
-{
-    if (cb.fn != NULL)
-        cb.fn(ev, cb.user);
-}
-
 static void deliver_timer(struct cp_engine *e, struct cp_event *ev)
 {
     struct timer *t = cp_container_of(ev, struct timer, event);
     copal_cb cb = t->cb;
+    bool is_inner = t->is_inner;
+    uint64_t id = (uint64_t)t->id;
+    unsigned was;
 
     /* It can no longer be cancelled, and the callback may start others. */
     t->cb = (copal_cb){0};
     timer_free(e, t);
-    call(cb, &(copal_event){.kind = COPAL_TIMER});
+    if (cb.fn != NULL) {
+        was = cp_record_callback(e, is_inner, COPAL_TIMER, id);
+        cb.fn(&(copal_event){.kind = COPAL_TIMER}, cb.user);
+        cp_record_callback_over(e, is_inner, was);
+    }
     cp_cb_drop(cb);
+}
+
+/* Of lines of trace the recorder knows nothing: what their user calls is as if
+ * a drop had called it. */
+static void deliver_to_all(struct cp_engine *e, struct cp_event *ev)
+{
+    bool is_trace = ev->kind == COPAL_TRACE;
+    copal_cb cb = is_trace ? e->on_trace : e->on_stray;
+    copal_event shown = {
+        .kind = (copal_kind)ev->kind, .msg = ev->msg, .text = ev->text};
+    unsigned was;
+
+    if (cb.fn == NULL)
+        return;
+    if (is_trace) {
+        cb.fn(&shown, cb.user);
+        return;
+    }
+    was = cp_record_callback(e, false, COPAL_STRAY, 0);
+    cb.fn(&shown, cb.user);
+    cp_record_callback_over(e, false, was);
 }
 
 static void deliver_one(struct cp_engine *e, struct cp_event *ev)
@@ -198,10 +223,7 @@ static void deliver_one(struct cp_engine *e, struct cp_event *ev)
         return;
     }
     if (ev->x == NULL)
-        call(ev->kind == COPAL_TRACE ? e->on_trace : e->on_stray,
-             &(copal_event){.kind = (copal_kind)ev->kind,
-                            .msg = ev->msg,
-                            .text = ev->text});
+        deliver_to_all(e, ev);
     else
         cp_exchange_deliver(ev->x, &(copal_event){
                                        .kind = (copal_kind)ev->kind,
@@ -273,7 +295,12 @@ void cp_event_collect(struct cp_engine *e)
     struct post *p;
 
     while ((p = take_post(e)) != NULL) {
+        unsigned was =
+            cp_record_call(e, CP_RECORD_AFTER, (uint64_t)e->events.last_id + 1,
+                           p->cb.fn == NULL ? CP_RECORD_MUTE : 0);
+
         cp_event_after(e, 0, p->cb);
+        cp_record_return(e, was);
         free(p);
     }
 }

@@ -1,5 +1,6 @@
 #include "engine/exchange.h"
 #include "engine/core.h"
+#include "engine/record.h"
 #include <stdio.h>
 
 enum {
@@ -33,6 +34,8 @@ void cp_exchange_init(copal_exchange *x, struct cp_engine *e, bool is_ask,
     atomic_init(&x->retired, false);
     x->is_ask = is_ask;
     x->is_live = true;
+    x->is_inner = e->whose == CP_WHOSE_INNER;
+    x->serial = ++e->serial;
     x->mem = e->mem;
     x->engine = e;
     x->request = copal_msg_ref(request);

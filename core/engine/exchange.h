@@ -21,6 +21,8 @@ struct copal_exchange {
     bool delivering; /* inside the user's callback */
     bool paused;
     uint32_t queued; /* events that are yet to be delivered */
+    bool is_inner;   /* not the user's: the site's or a watch's */
+    uint32_t serial; /* the how manieth of its endpoint */
     struct cp_mem *mem;
     struct cp_engine *engine; /* NULL: a husk, the endpoint is gone */
     struct cp_list node;      /* in engine->exchanges while it has memory */

@@ -4,12 +4,15 @@
 #define CP_ENGINE_HANDLER_H
 
 #include <copal.h>
+#include <stdbool.h>
 #include "base/mem.h"
 
 struct cp_handler {
     struct cp_mem *mem;
     unsigned refs;
-    unsigned flags; /* COPAL_OBSERVABLE, COPAL_STREAMED, ... */
+    unsigned flags;  /* COPAL_OBSERVABLE, COPAL_STREAMED, ... */
+    bool is_own;     /* not the user's */
+    uint64_t number; /* its owner's: no other has it, whatever memory it gets */
     copal_cb cb;
 };
 

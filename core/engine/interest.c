@@ -17,7 +17,7 @@ static uint64_t interest_key(struct cp_engine *e, struct cp_handler *h,
     struct cp_buf key = cp_buf_new(e->mem);
     uint64_t hash;
 
-    cp_put_bytes(&key, cp_bytes(&h, sizeof(h)));
+    cp_put_bytes(&key, cp_bytes(&h->number, sizeof(h->number)));
     cp_msg_put_cache_key(request, &key);
     if (request->code == COPAL_FETCH)
         cp_put_bytes(&key, request->payload);
@@ -38,7 +38,7 @@ static uint64_t interest_key(struct cp_engine *e, struct cp_handler *h,
 static uint64_t topic_hash(struct cp_engine *e, const struct cp_handler *h,
                            const char *path)
 {
-    uint64_t part[2] = {(uint64_t)(uintptr_t)h,
+    uint64_t part[2] = {h->number,
                         cp_map_hash(&e->observing.topics, path, strlen(path))};
 
     return cp_map_hash(&e->observing.topics, part, sizeof(part));

@@ -26,6 +26,8 @@ struct cp_link {
     const struct cp_link_ops *ops;
     struct cp_engine *engine; /* hears what comes: cp_engine_datagram() */
     int scheme;               /* enum cp_scheme */
+    uint16_t number;          /* from 1, given by cp_engine_attach() */
+    uint32_t mark;            /* the end of its paths in recordings */
     bool is_simulated;        /* whom it reaches is as good as on loopback */
     struct cp_connection *connection; /* the engine's; NULL: datagrams */
 };

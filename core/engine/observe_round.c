@@ -3,6 +3,7 @@
  * read between what goes out. */
 #include "engine/observe_core.h"
 #include "engine/core.h"
+#include "engine/record.h"
 
 enum {
     PER_TURN = 128, /* handlers asked and datagrams sent in a turn */
@@ -28,7 +29,8 @@ static void tell_some(struct cp_interest *i)
         struct cp_observer *o = cp_container_of(cp_list_first(&i->untold),
                                                 struct cp_observer, place);
 
-        if (o->link->connection == NULL && cp_link_is_blocked(o->link)) {
+        if (o->link->connection == NULL &&
+            cp_record_is_blocked(i->engine, o->link)) {
             all->resume_at = i->engine->now + 1;
             return;
         }

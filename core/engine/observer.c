@@ -1,5 +1,6 @@
 #include "engine/observe_core.h"
 #include "engine/fresh_guard.h"
+#include "engine/record.h"
 #include "engine/transfer.h"
 
 static uint64_t hash_of(struct cp_engine *e, const struct cp_address *remote,
@@ -246,6 +247,8 @@ void cp_engine_drained(struct cp_engine *e, struct cp_link *link)
 
     if (link->connection == NULL)
         return;
+    cp_record_stream(e, CP_RECORD_DRAINED, 0, 0, link, &link->connection->path,
+                     (copal_bytes){0});
     o = first_by(e, link, &link->connection->path.remote);
     for (; o != NULL; o = after) {
         after = next_by(cp_map_next(&o->of_peer), link);

@@ -1,5 +1,6 @@
 /* One observer's notifications on their way. RFC 7641 4.5. */
 #include "engine/observe_core.h"
+#include "engine/record.h"
 #include "engine/fresh_guard.h"
 #include "engine/transfer.h"
 #include "engine/wait.h"
@@ -158,7 +159,7 @@ static void send_by_connection(struct cp_observer *o)
     copal_msg *m;
     int err = COPAL_ENOMEM;
 
-    if (o->next == NULL || cp_link_is_blocked(o->link))
+    if (o->next == NULL || cp_record_is_blocked(o->link->engine, o->link))
         return; /* of those that come meanwhile the newest waits */
     m = as_of_now(o, o->next, o->next_at);
     take_next(o);

@@ -108,3 +108,20 @@ const char *cp_params_uri_back(const struct cp_params *p,
 {
     return cp_list_empty(&p->scopes) ? NULL : copal_msg_remote(request);
 }
+
+void cp_params_each(const struct cp_params *p,
+                    void (*fn)(void *user, const char *scope, int param,
+                               int64_t value),
+                    void *user)
+{
+#define X(name, number, standard, where, what) \
+    if (p->value[number] != standard) \
+        fn(user, NULL, number, p->value[number]);
+    COPAL_PARAMS(X)
+#undef X
+    list_each (node, after, &p->scopes) {
+        const struct scope *s = cp_container_of(node, struct scope, node);
+
+        fn(user, s->prefix, s->param, s->value);
+    }
+}

@@ -6,7 +6,7 @@
 #include "wire/message.h"
 
 enum {
-    CP_PARAM_COUNT = 42
+    CP_PARAM_COUNT = 43
 };
 
 struct cp_params {
@@ -26,6 +26,12 @@ int cp_params_set(struct cp_params *p, const char *scope, int param,
  * endpoint's. m and uri may be NULL. */
 int64_t cp_params_get(const struct cp_params *p, const copal_msg *m,
                       const char *uri, int param);
+
+/* Each that is set, of the endpoint (scope NULL) and of its scopes. */
+void cp_params_each(const struct cp_params *p,
+                    void (*fn)(void *user, const char *scope, int param,
+                               int64_t value),
+                    void *user);
 
 /* The URI under which what goes back to who sent request falls. NULL where no
  * scope could apply: the text is not made for nothing. */

@@ -101,7 +101,18 @@ struct cp_rate *cp_peer_rate(struct cp_engine *e, struct cp_peer *p)
     return p->rate;
 }
 
+uint16_t cp_peer_tapped_mid(struct cp_engine *e, uint16_t *counter)
+{
+    uint16_t mid = *counter;
+
+    if (!e->random.tap(e->random.tap_user, (uint8_t *)&mid, sizeof(mid), true))
+        mid = *counter;
+    e->random.tap(e->random.tap_user, (uint8_t *)&mid, sizeof(mid), false);
+    *counter = (uint16_t)(mid + 1);
+    return mid;
+}
+
 uint16_t cp_peer_next_mid(struct cp_engine *e, const struct cp_address *to)
 {
-    return (*counter_of(e, to))++;
+    return cp_peer_take_mid(e, counter_of(e, to));
 }

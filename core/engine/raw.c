@@ -1,6 +1,7 @@
 #include "engine/raw.h"
 #include "engine/core.h"
 #include "engine/peer.h"
+#include "engine/record.h"
 #include "engine/trace.h"
 #include "wire/datagram.h"
 #include "wire/uri.h"
@@ -68,6 +69,7 @@ static void on_routed(struct cp_route *route, int status, const char *why)
 {
     struct raw *r = cp_container_of(route, struct raw, route);
 
+    cp_record_route(r->engine, CP_RECORD_ROUTED, route, status, why);
     if (status != 0 || send_by(r) != 0)
         cp_trace_state(r->engine, "raw_lost", why == NULL ? "" : why);
     raw_free(r);
@@ -114,6 +116,8 @@ int cp_raw_send(struct cp_engine *e, copal_msg *m, const char *to)
     cp_list_init(&r->node);
     cp_list_append(&e->raws, &r->node);
     found = e->driver->ops->route(e->driver, &r->route);
+    cp_record_route(e, CP_RECORD_ROUTE, &r->route, found,
+                    found < 0 ? cp_why_text(e->mem) : NULL);
     if (found == 1)
         return 0;
     err = found == 0 ? send_by(r) : found;

@@ -297,7 +297,9 @@ int cp_flight_renew(struct cp_flight *f, const copal_msg *m, copal_bytes token,
                     bool is_new)
 {
     struct cp_engine *e = f->engine;
-    uint16_t mid = is_new && f->sent > 0 ? (*f->peer->next_mid)++ : f->mid;
+    uint16_t mid = is_new && f->sent > 0
+                       ? cp_peer_take_mid(f->engine, f->peer->next_mid)
+                       : f->mid;
     int err = encode(f, token, mid, m);
 
     if (err != 0 || mid == f->mid)
@@ -331,7 +333,7 @@ static void begin(struct cp_flight *f, const struct cp_flight_plan *plan)
     f->state = CP_QUEUED;
     cp_list_append(&f->peer->queue, &f->place);
     f->peer->queued++;
-    enter_by_mid(f, (*f->peer->next_mid)++);
+    enter_by_mid(f, cp_peer_take_mid(f->engine, f->peer->next_mid));
 }
 
 /* Who waits for a place is not overtaken: where NSTART differs, as by URIs,

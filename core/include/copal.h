@@ -35,8 +35,7 @@
  * Times are milliseconds; sizes and offsets are bytes; text is UTF-8.
  *
  * Not built in yet, and then ENOTSUP: all schemes but coap, everything under
- * "Credentials and state", key logs, recording and replay, some
- * parameters. The comments say where.
+ * "Credentials and state", and key logs. The comments say where.
  */
 #ifndef COPAL_H
 #define COPAL_H
@@ -372,8 +371,10 @@ COPAL_API int copal_number(copal_registry r, const char *name);
  * when nothing came for 600 s and nobody observes by it. After KEEPALIVE ms of
  * silence either end is asked by a Ping, and given up 30 s later.
  *
- * Not built in yet, so that any value but the default gives ENOTSUP:
- * RECORD_MEMORY.
+ * RECORD_MEMORY above 0 switches the flight recorder on, at best before anything
+ * else is called: see copal_log_to() and copal_replay(). At least 16384; 1 MiB
+ * holds some thousand exchanges. Set anew, what was recorded is gone; ENOMEM: it
+ * stays as it was, off or on.
  *
  * X(name, number, default, where, what) */
 /* clang-format off */
@@ -416,7 +417,8 @@ COPAL_API int copal_number(copal_registry r, const char *name);
     X(GROUP_RATE,      36,      20, "E",   "answers/s of a group's; 0: all")  \
     X(MAX_UNPROVEN,    37,    8192, "E",   "strangers' exchanges, observers") \
     X(LOG_BURST,       40,      10, "E",   "lines of a kind; 0: no limit")    \
-    X(LOG_RATE,        41,       1, "E",   "lines/s of a kind after those")
+    X(LOG_RATE,        41,       1, "E",   "lines/s of a kind after those")  \
+    X(RECORD_PAYLOADS, 42,       1, "E",   "0: recordings leave them out")
 /* clang-format on */
 
 typedef enum copal_param {
@@ -1089,8 +1091,18 @@ COPAL_API int copal_trace(copal *c, unsigned what, copal_cb cb);
  * path NULL: no more. A capture has packets with IP and UDP headers made up:
  * the lower port is written as 5683, so that a reader knows CoAP when it sees
  * it, and what is really known stands in the packet's comment; it ends where
- * the disk is full, which the state trace tells. Keys and the recorder are not
- * built in yet: ENOTSUP. ENOENT, EPERM, EIO: the file; EINVAL: what. */
+ * the disk is full, which the state trace tells. Keys are not built in yet:
+ * ENOTSUP. ESTATE: nothing is recorded, see RECORD_MEMORY. ENOENT, EPERM, EIO:
+ * the file; EINVAL: what.
+ *
+ * The flight recorder keeps what comes to an endpoint from outside: datagrams and
+ * bytes of connections, ways to peers, the time, random bytes drawn, calls of its
+ * user's; and what it sends. It costs about 300 instructions a request. Once
+ * RECORD_MEMORY is full the oldest eighth of it gives way. A recording holds
+ * tokens, URIs, options, the key behind Echo values and, unless RECORD_PAYLOADS is
+ * 0 when it is written, payloads: keep it as safe as what it shows. What is not
+ * recorded: allocations that failed, MAX_MEMORY, and calls made from a TRACE
+ * event or a drop only as well as their order is known. */
 typedef enum copal_log {
     COPAL_LOG_CAPTURE = 1,
     COPAL_LOG_KEYS,
@@ -1099,8 +1111,24 @@ typedef enum copal_log {
 
 COPAL_API int copal_log_to(copal *c, copal_log what, const char *path);
 
-/* Runs a recording again; cb sees its TRACE, then END. Not built in yet:
- * ENOTSUP, and no endpoint to ask why. */
+/* Runs a recording again, on an endpoint without a network, and compares what it
+ * sends with what was sent, byte for byte. cb sees TRACE lines of both groups and
+ * END; what it is called for is over when the call returns, with the status of
+ * END. User code is not run: its calls are made where they were made.
+ *   0          all of it was the same
+ *   ECHANGED   not so; text says at which record, when, and what was sent then
+ *              and now
+ *   EFORMAT    no recording, cut short or changed
+ *   ENOENT, EPERM, EIO, ENOMEM   the file
+ * Recorded from an endpoint's first call on, and as long as the ring did not
+ * wrap, all is compared. Else it begins at the oldest place whose setting is
+ * known (parameters, resources), and a line {"ev":"replay"} says so. What goes on
+ * there under a token whose request is not in the recording, requests of ours to
+ * who was owed something then or answers what is not in it, and connections
+ * opened before are run as far as they can be and not compared. Without payloads
+ * (RECORD_PAYLOADS 0) they are zeroes of the same length: lengths, codes, ids and
+ * options are compared. That fails where a payload decides what follows, as lists of
+ * missing blocks do (Q_BLOCK); and what connections carried cannot be run again. */
 COPAL_API int copal_replay(const char *path, copal_cb cb);
 
 #ifdef __cplusplus

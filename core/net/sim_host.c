@@ -361,6 +361,7 @@ static void close_host(struct cp_driver *d)
 }
 
 static const struct cp_driver_ops driver_ops = {
+    .is_virtual = true,
     .now = now_of,
     .wake = wake,
     .route = route,

@@ -15,6 +15,7 @@ struct cp_site {
     struct cp_engine *engine;
     copal *owner;
     struct cp_tree tree;
+    uint64_t handlers;     /* the newest one's number */
     struct cp_list listed; /* places with methods, in order of registration */
 
     /* GET of the site's own, in place as long as no user serves that path. */
@@ -62,6 +63,7 @@ struct cp_site *cp_site_new(struct cp_mem *mem, struct cp_engine *e, copal *c)
         cp_handler_new(mem, COPAL_GROUP, COPAL_CB(cp_wellknown_on_request, s));
     if (s->own.handler == NULL)
         goto fail_tree;
+    s->own.handler->is_own = true;
     serve_own(s);
     return s;
 fail_tree:
@@ -243,6 +245,7 @@ static int add_method(struct cp_site *s, struct cp_place *p, int method,
         return COPAL_ENOMEM;
     }
     h->cb = cb;
+    h->number = ++s->handlers;
     cp_list_init(&own);
     if (is_own(s, p))
         empty(s, p, &own);
@@ -393,4 +396,50 @@ int cp_site_notify(struct cp_site *s, const char *path)
     }
     copal_msg_unref(m);
     return err;
+}
+
+/* ---- Looking ---- */
+
+struct describing {
+    const struct cp_site_calls *calls;
+    const char *path;
+};
+
+static void describe(void *user, const char *name, const char *value)
+{
+    const struct describing *it = user;
+
+    it->calls->describe(it->calls->user, it->path, name, value);
+}
+
+static void tell_place(const struct cp_place *p, const char *path,
+                       const struct cp_site_calls *calls)
+{
+    list_each (node, after, &p->methods) {
+        const struct cp_method *m =
+            cp_container_of(node, struct cp_method, node);
+
+        calls->serve(calls->user, m->method, path, m->handler->flags,
+                     m->handler->cb.fn != NULL);
+    }
+    cp_wellknown_each(p, describe, &(struct describing){calls, path});
+}
+
+int cp_site_each(const struct cp_site *s, const struct cp_site_calls *calls)
+{
+    list_each (node, after, &s->listed) {
+        const struct cp_place *p =
+            cp_container_of(node, struct cp_place, listed);
+        struct cp_buf path = cp_buf_new(s->mem);
+        const char *text;
+
+        cp_place_put_pattern(p, &path);
+        text = cp_buf_text(&path);
+        if (text != NULL && !is_own(s, p))
+            tell_place(p, text, calls);
+        cp_buf_free(&path);
+        if (text == NULL)
+            return COPAL_ENOMEM;
+    }
+    return 0;
 }

@@ -33,4 +33,15 @@ int cp_site_describe(struct cp_site *s, const char *path, const char *name,
 copal_bytes cp_site_links(struct cp_site *s);
 int cp_site_notify(struct cp_site *s, const char *path);
 
+/* What is served and said there, as calls would bring it about: for each method
+ * of a path serve, then describe for each attribute. COPAL_ENOMEM. */
+struct cp_site_calls {
+    void (*serve)(void *user, int method, const char *path, unsigned flags,
+                  bool has_callback);
+    void (*describe)(void *user, const char *path, const char *name,
+                     const char *value);
+    void *user;
+};
+int cp_site_each(const struct cp_site *s, const struct cp_site_calls *calls);
+
 #endif

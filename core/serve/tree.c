@@ -315,6 +315,26 @@ void cp_place_put_path(const struct cp_place *p, struct cp_buf *out)
     put_segments(p, out);
 }
 
+static void put_steps(const struct cp_place *p, struct cp_buf *out)
+{
+    if (p->parent == NULL)
+        return;
+    put_steps(p->parent, out);
+    if (p->kind == CP_PLACE_NAMED)
+        cp_put_format(out, "/{%s}", p->text);
+    else if (p->kind == CP_PLACE_REST)
+        cp_put_text(out, "/*");
+    else
+        cp_uri_put_segment(out, cp_bytes(p->text, p->len));
+}
+
+void cp_place_put_pattern(const struct cp_place *p, struct cp_buf *out)
+{
+    if (p->parent == NULL)
+        cp_put_u8(out, p->kind == CP_PLACE_REST ? '*' : '/');
+    put_steps(p, out);
+}
+
 struct cp_handler *cp_place_handler(const struct cp_place *p, int method)
 {
     struct cp_handler *any = NULL;

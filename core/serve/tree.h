@@ -72,6 +72,9 @@ bool cp_place_is_open(const struct cp_place *p);
  * whoever asks for just that gets an answer, too. */
 void cp_place_put_path(const struct cp_place *p, struct cp_buf *out);
 
+/* The same as copal_serve() takes it: "/hello/{name}", "/files/" and a star. */
+void cp_place_put_pattern(const struct cp_place *p, struct cp_buf *out);
+
 /* The handler for method at p, the exact one before that of any; or NULL. */
 struct cp_handler *cp_place_handler(const struct cp_place *p, int method);
 

@@ -62,6 +62,19 @@ int cp_wellknown_describe(struct cp_mem *mem, struct cp_place *p,
     return 0;
 }
 
+void cp_wellknown_each(const struct cp_place *p,
+                       void (*fn)(void *user, const char *name,
+                                  const char *value),
+                       void *user)
+{
+    list_each (node, after, &p->attributes) {
+        const struct attribute *a =
+            cp_container_of(node, struct attribute, node);
+
+        fn(user, a->name, a->value);
+    }
+}
+
 void cp_wellknown_forget(struct cp_mem *mem, struct cp_place *p)
 {
     list_each (node, after, &p->attributes) {

@@ -11,6 +11,12 @@
 int cp_wellknown_describe(struct cp_mem *mem, struct cp_place *p,
                           const char *name, const char *value);
 
+/* Each attribute that p has. */
+void cp_wellknown_each(const struct cp_place *p,
+                       void (*fn)(void *user, const char *name,
+                                  const char *value),
+                       void *user);
+
 /* Forgets all that was said of p. */
 void cp_wellknown_forget(struct cp_mem *mem, struct cp_place *p);
 

@@ -8,6 +8,10 @@
 #define TEBIBYTE (INT64_C(1) << 40)
 #define MANY     (INT64_C(1) << 24)
 
+enum {
+    LEAST_RECORD = 16384
+};
+
 struct range {
     int64_t least, most;
     bool is_missing; /* what it tunes is not built in */
@@ -35,7 +39,8 @@ static const struct range ranges[] = {
     [COPAL_P_ECHO_FACTOR]      = {0, 1000, false},
     [COPAL_P_GUARD_LOOPBACK]   = {0, 1, false},
     [COPAL_P_CACHE_MEMORY]     = {0, TEBIBYTE, false},
-    [COPAL_P_RECORD_MEMORY]    = {0, TEBIBYTE, true},
+    [COPAL_P_RECORD_MEMORY]    = {0, GIBIBYTE, false},
+    [COPAL_P_RECORD_PAYLOADS]  = {0, 1, false},
     [COPAL_P_MAX_MEMORY]       = {0, TEBIBYTE, false},
     [COPAL_P_MAX_EXCHANGES]    = {1, MANY, false},
     [COPAL_P_MAX_PEERS]        = {1, MANY, false},
@@ -114,6 +119,10 @@ int cp_params_check(struct cp_mem *mem, copal_param p, int64_t value,
         return cp_why(mem, COPAL_EINVAL,
                       "%s: %lld is none of 16, 32, 64, 128, 256, 512, 1024",
                       name, (long long)value);
+    if (p == COPAL_P_RECORD_MEMORY && value > 0 && value < LEAST_RECORD)
+        return cp_why(mem, COPAL_EINVAL,
+                      "%s: %lld is too small to hold anything; 0, or from %d",
+                      name, (long long)value, LEAST_RECORD);
     if (range->is_missing && value != row->value)
         return cp_why(mem, COPAL_ENOTSUP,
                       "%s: not built in yet, so it stays at %lld", name,
