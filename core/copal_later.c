@@ -68,11 +68,3 @@ int copal_via(copal *c, const char *scope, const char *proxy_uri)
     (void)scope, (void)proxy_uri;
     return not_built_in(c, "asking through a proxy");
 }
-
-/* There is no endpoint to ask why: the status says it all. */
-int copal_replay(const char *path, copal_cb cb)
-{
-    (void)path;
-    cp_cb_drop(cb);
-    return COPAL_ENOTSUP;
-}

@@ -23,6 +23,8 @@ static void *heap_realloc(void *user, void *p, size_t n)
     return moved;
 }
 
+bool runs_differ;
+
 bool memory_failed(const struct world *w)
 {
     return w->heap.failed;
@@ -50,6 +52,7 @@ struct world *new_world(uint64_t seed, unsigned fail_at)
 
     assert_non_null(w);
     w->heap.fail_at = fail_at;
+    runs_differ = fail_at != 0;
     w->sim = copal_sim_new(seed);
     assert_non_null(w->sim);
     w->client = add_host(w, "client");

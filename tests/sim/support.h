@@ -65,6 +65,10 @@ void free_world(struct world *w);
 /* A host more, with the world's memory. NULL: out of it. */
 copal *add_host(struct world *w, const char *name);
 
+/* Run again it need not be the same: memory runs out, or a test does what no
+ * driver does. */
+extern bool runs_differ;
+
 /* ---- Callbacks ---- */
 
 /* A record of w's, and the callback that fills it. */

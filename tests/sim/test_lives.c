@@ -237,8 +237,10 @@ static void step(struct life *l)
 
     if (l->host[i] == NULL)
         begin(l, i);
-    if (l->hardship == STARVED)
+    if (l->hardship == STARVED) {
+        runs_differ = true;
         l->w->heap.fail_at = l->w->heap.asked + 1 + dice(l, 60);
+    }
     switch (dice(l, 20)) {
     case 0: use_one(l, copal_cancel); break;
     case 1: use_one(l, copal_pause); break;

@@ -1,0 +1,135 @@
+/* A recording run again: an endpoint on a driver that has no network, which is
+ * given what the recording holds and asked for what is in it to be sent.
+ *
+ *   copal_replay.c   the file, and the walk through its records
+ *   replay_world.c   the driver and its links: what the engine asks for
+ *   replay_call.c    the user: callbacks, and the calls made in them
+ *   replay_check.c   is what is sent what was sent?
+ *   replay_past.c    what began before the recording did */
+#ifndef CP_REPLAY_H
+#define CP_REPLAY_H
+
+#include "endpoint.h"
+#include "engine/record.h"
+#include "engine/record_take.h"
+
+enum {
+    CP_REPLAY_SENTENCE = 700
+};
+
+struct cp_replay {
+    struct cp_driver driver;
+    struct cp_mem *mem;
+    copal *c;
+    copal_cb user;
+
+    struct cp_cursor records; /* still to come */
+    uint64_t number;          /* how many were taken */
+    uint64_t clock;
+    bool is_bare;   /* payloads were left out */
+    bool is_late;   /* it begins amid things */
+    bool is_begun;  /* a START was there */
+    bool is_over;   /* nothing counts any more */
+    bool is_broken; /* differs or is malformed: status and why say it */
+
+    struct cp_list links;    /* struct link, of replay_world.c */
+    struct cp_list routes;   /* struct cp_route: looked up */
+    struct cp_map exchanges; /* struct known, of replay_call.c, by number */
+    struct cp_map timers;    /* likewise */
+    struct cp_map talks;     /* of replay_past.c */
+    struct cp_replay_talk *newest;
+    uint64_t sent, untold; /* datagrams alike; of before */
+
+    int status;
+    char why[CP_REPLAY_SENTENCE];
+};
+
+/* copal_replay.c: it ends here, with a sentence; only the first counts. */
+void cp_replay_differs(struct cp_replay *r, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void cp_replay_malformed(struct cp_replay *r, const char *what);
+
+/* The next record, NULL: there is none, or it is over. Taking it. */
+bool cp_replay_peek(struct cp_replay *r, struct cp_record_head *out);
+bool cp_replay_take(struct cp_replay *r, struct cp_record_head *out);
+
+/* The next one stands where the engine asked for nothing of the kind: whatever
+ * has to be done with it is. */
+void cp_replay_leftover(struct cp_replay *r);
+
+/* As copal_replay(), of a recording in memory, but that cb is not dropped.
+ * check_sum false: one that was made to be wrong is run, too. */
+int cp_replay_bytes(copal_bytes recording, bool check_sum, copal_cb cb);
+
+/* ---- replay_world.c ---- */
+
+void cp_replay_world_init(struct cp_replay *r);
+void cp_replay_world_clear(struct cp_replay *r);
+
+/* The link of that way. NULL: out of memory, or another by that number. */
+struct cp_link *cp_replay_link(struct cp_replay *r,
+                               const struct cp_record_way *way);
+/* What came of looking up a name. */
+void cp_replay_routed(struct cp_replay *r, copal_bytes body);
+
+/* ---- replay_call.c ---- */
+
+void cp_replay_calls_init(struct cp_replay *r);
+void cp_replay_calls_clear(struct cp_replay *r);
+
+static inline bool cp_replay_is_call(const struct cp_record_head *h)
+{
+    unsigned type = h->type & ~(unsigned)CP_RECORD_NESTED;
+
+    return type >= CP_RECORD_REQUEST && type <= CP_RECORD_UNDERSTAND;
+}
+
+/* Makes the call; the record is taken. */
+void cp_replay_call(struct cp_replay *r, const struct cp_record_head *h);
+
+/* Calls that come next and were made by a drop or a line of trace. */
+void cp_replay_nested(struct cp_replay *r);
+
+/* Nobody holds that exchange any more. */
+void cp_replay_abandon(struct cp_replay *r, const struct cp_record_head *h);
+
+/* The calls up to the end of a callback whose CALLBACK was taken. */
+void cp_replay_callback(struct cp_replay *r);
+
+/* ---- replay_check.c ---- */
+
+/* The engine sends this. */
+void cp_replay_sends(struct cp_replay *r, struct cp_link *link,
+                     const struct cp_path *path, copal_bytes datagram);
+
+/* By a connection; what the link said of it then. */
+int cp_replay_streams(struct cp_replay *r, const struct cp_link *link,
+                      copal_bytes bytes);
+
+/* h, an OUT, was sent then, and is not now. */
+void cp_replay_unsent(struct cp_replay *r, const struct cp_record_head *h);
+
+/* ---- replay_past.c ---- */
+
+void cp_replay_past_init(struct cp_replay *r);
+void cp_replay_past_clear(struct cp_replay *r);
+
+/* Something was owed to that address when it began. */
+void cp_replay_past_owed(struct cp_replay *r, const struct cp_address *remote);
+
+/* A datagram is about to be heard; or was recorded as sent. */
+void cp_replay_past_note(struct cp_replay *r, const struct cp_path *path,
+                         copal_bytes datagram, bool out);
+
+/* What came last began before: the user was not asked then. */
+void cp_replay_past_unasked(struct cp_replay *r);
+
+/* Does that datagram belong to what began before the recording did? */
+bool cp_replay_past_has(struct cp_replay *r, const struct cp_path *path,
+                        copal_bytes datagram);
+
+/* A line of trace of the replay's own. */
+void cp_replay_note(struct cp_replay *r, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

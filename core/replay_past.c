@@ -1,0 +1,177 @@
+/* A replay that begins amid things: what is exchanged under a token whose first
+ * request is not in the recording began before it, and so did what is asked of
+ * somebody who was still owed something. */
+#include "replay.h"
+#include "wire/block.h"
+#include "wire/datagram.h"
+
+enum kind {
+    BY_TOKEN,
+    BY_OUR_MID,
+    BY_THEIR_MID,
+    REMOTE /* whoever it is */
+};
+
+struct cp_replay_talk {
+    struct cp_map_node node;
+    struct cp_address remote;
+    uint64_t what; /* a token's hash, or a message id */
+    uint8_t kind;
+    bool is_past;
+};
+
+struct key {
+    struct cp_address remote;
+    uint64_t what;
+    uint64_t kind;
+};
+
+void cp_replay_past_init(struct cp_replay *r)
+{
+    struct cp_random random;
+
+    cp_random_init(&random, 1);
+    cp_map_init(&r->talks, r->mem, &random);
+}
+
+void cp_replay_past_clear(struct cp_replay *r)
+{
+    map_each (node, after, &r->talks)
+        cp_free(r->mem, cp_container_of(node, struct cp_replay_talk, node));
+    cp_map_clear(&r->talks);
+}
+
+static uint64_t hash_of(const struct cp_replay *r, enum kind kind,
+                        const struct cp_address *remote, uint64_t what)
+{
+    const struct key key = {*remote, what, kind};
+
+    return cp_map_hash(&r->talks, &key, sizeof(key));
+}
+
+static struct cp_replay_talk *find(const struct cp_replay *r, enum kind kind,
+                                   const struct cp_address *remote,
+                                   uint64_t what)
+{
+    struct cp_map_node *n =
+        cp_map_first(&r->talks, hash_of(r, kind, remote, what));
+
+    for (; n != NULL; n = cp_map_next(n)) {
+        struct cp_replay_talk *t =
+            cp_container_of(n, struct cp_replay_talk, node);
+
+        if (t->kind == kind && t->what == what &&
+            cp_address_equal(&t->remote, remote))
+            return t;
+    }
+    return NULL;
+}
+
+static struct cp_replay_talk *set(struct cp_replay *r, enum kind kind,
+                                  const struct cp_address *remote,
+                                  uint64_t what, bool is_past)
+{
+    struct cp_replay_talk *t = find(r, kind, remote, what);
+
+    if (t == NULL) {
+        t = cp_zalloc(r->mem, sizeof(*t));
+        if (t == NULL)
+            return NULL;
+        t->kind = (uint8_t)kind;
+        t->remote = *remote;
+        t->what = what;
+        cp_map_put(&r->talks, &t->node, hash_of(r, kind, remote, what));
+    }
+    t->is_past = is_past;
+    return t;
+}
+
+void cp_replay_past_owed(struct cp_replay *r, const struct cp_address *remote)
+{
+    set(r, REMOTE, remote, 0, true);
+}
+
+static bool was_owed(const struct cp_replay *r, const struct cp_address *remote)
+{
+    return find(r, REMOTE, remote, 0) != NULL;
+}
+
+static uint64_t token_of(const struct cp_replay *r, const struct cp_header *h)
+{
+    return cp_map_hash(&r->talks, h->token.data, h->token.len);
+}
+
+static enum kind mid_kind(const struct cp_header *h, bool out)
+{
+    bool is_reply = h->type == CP_ACK || h->type == CP_RST;
+
+    return out == is_reply ? BY_THEIR_MID : BY_OUR_MID;
+}
+
+/* A block that is not the first, of whichever option. */
+static bool goes_on(struct cp_replay *r, const struct cp_header *h)
+{
+    static const uint8_t options[] = {COPAL_OPT_BLOCK1, COPAL_OPT_BLOCK2,
+                                      COPAL_OPT_Q_BLOCK1, COPAL_OPT_Q_BLOCK2};
+    copal_msg *m = NULL;
+    bool is_on = false;
+
+    if (cp_datagram_decode(r->mem, h, &m) != 0)
+        return true;
+    for (size_t i = 0; i < sizeof(options); i++)
+        is_on |= cp_msg_uint_or(m, options[i], 0) >> 4 != 0;
+    copal_msg_unref(m);
+    return is_on;
+}
+
+/* Is what h belongs to from before? Requests begin something. */
+static bool judge(struct cp_replay *r, const struct cp_path *path,
+                  const struct cp_header *h, bool out)
+{
+    struct cp_replay_talk *t = find(r, BY_TOKEN, &path->remote, token_of(r, h));
+
+    if (cp_code_is_request(h->code))
+        return goes_on(r, h) || (out && was_owed(r, &path->remote));
+    if (t == NULL && !out) /* it answers what we asked before */
+        set(r, REMOTE, &path->remote, 0, true);
+    return t == NULL || t->is_past;
+}
+
+void cp_replay_past_note(struct cp_replay *r, const struct cp_path *path,
+                         copal_bytes datagram, bool out)
+{
+    struct cp_header h;
+    struct cp_replay_talk *t;
+    bool is_past;
+
+    if (cp_header_read(datagram, &h) != 0 || h.code == COPAL_EMPTY)
+        return;
+    is_past = judge(r, path, &h, out);
+    t = set(r, BY_TOKEN, &path->remote, token_of(r, &h), is_past);
+    set(r, mid_kind(&h, out), &path->remote, h.mid, is_past);
+    if (out || t == NULL)
+        return;
+    r->newest = t;
+}
+
+void cp_replay_past_unasked(struct cp_replay *r)
+{
+    if (r->newest != NULL)
+        r->newest->is_past = true;
+}
+
+bool cp_replay_past_has(struct cp_replay *r, const struct cp_path *path,
+                        copal_bytes datagram)
+{
+    struct cp_header h;
+    struct cp_replay_talk *t;
+
+    if (cp_header_read(datagram, &h) != 0)
+        return true;
+    if (h.code == COPAL_EMPTY)
+        t = find(r, mid_kind(&h, true), &path->remote, h.mid);
+    else
+        t = find(r, BY_TOKEN, &path->remote, token_of(r, &h));
+    return t == NULL || t->is_past ||
+           (cp_code_is_request(h.code) && was_owed(r, &path->remote));
+}
