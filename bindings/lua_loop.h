@@ -46,6 +46,52 @@ static int l_catch_signals(lua_State *L)
     return 0;
 }
 
+/* What SIGUSR1 has written: the recording of one endpoint, by the loop that it
+ * wakes. */
+static volatile sig_atomic_t recording_wanted;
+static copal *recorded;
+static char recording_path[1024];
+
+static void on_recording_signal(int number)
+{
+    copal *c = atomic_load(&running);
+
+    (void)number;
+    recording_wanted = 1;
+    if (c != NULL)
+        copal_stop(c);
+}
+
+/* Did it stop the loop? What it asked for is done then. */
+static bool write_wanted(void)
+{
+    bool was_wanted = recording_wanted != 0;
+
+    recording_wanted = 0;
+    if (was_wanted && recorded != NULL &&
+        copal_log_to(recorded, COPAL_LOG_RECORDING, recording_path) < 0)
+        fprintf(stderr, "copal: %s\n", copal_why(recorded));
+    return was_wanted;
+}
+
+/* record_on_signal(endpoint, path): from now on SIGUSR1 writes its recording
+ * there. */
+static int l_record_on_signal(lua_State *L)
+{
+    copal *c = check_box(L, 1, &endpoint_type);
+    const char *path = luaL_checkstring(L, 2);
+    struct sigaction action;
+
+    luaL_argcheck(L, strlen(path) < sizeof(recording_path), 2, "too long");
+    strcpy(recording_path, path);
+    recorded = c;
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = on_recording_signal;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGUSR1, &action, NULL);
+    return 0;
+}
+
 /* The number of the signal that came, or nil; forgets it. */
 static int l_caught(lua_State *L)
 {
@@ -102,6 +148,8 @@ static int l_free(lua_State *L)
     luaL_argcheck(L, box != NULL, 1, "endpoint expected");
     c = box->ptr;
     box->ptr = NULL;
+    if (c == recorded)
+        recorded = NULL;
     unlink_endpoint((struct endpoint_box *)(void *)box);
     if (c != NULL)
         copal_free(c);
@@ -141,8 +189,9 @@ static int l_run(lua_State *L)
     int err = 0;
 
     watch_signals(&w, c);
-    if (caught == 0)
-        err = copal_run(c);
+    do
+        err = caught == 0 ? copal_run(c) : 0;
+    while (write_wanted() && err == 0 && caught == 0);
     unwatch_signals(&w);
     if (err < 0)
         return push_error(L, err, why(L));
@@ -210,6 +259,7 @@ static int l_wait(lua_State *L)
         for (int i = 0; i < n; i++)
             fds[i].revents = 0;
     unwatch_signals(&w);
+    write_wanted();
     err = step_all(L, fds, n);
     if (err < 0)
         return push_error(L, err, NULL);
@@ -219,5 +269,46 @@ static int l_wait(lua_State *L)
             lua_pushinteger(L, fds[i].fd);
             return 2;
         }
+    return 1;
+}
+
+/* replay(path, fn): runs a recording again; fn sees each line of trace. True, or
+ * nil, sentence, number and name. An error in fn is raised when it is over. */
+struct replaying {
+    lua_State *L;
+    bool failed; /* what fn raised is on top of the stack */
+    char why[1024];
+};
+
+static void on_replay(const copal_event *ev, void *user)
+{
+    struct replaying *r = user;
+
+    if (ev->kind == COPAL_END) {
+        snprintf(r->why, sizeof(r->why), "%s", ev->text);
+        return;
+    }
+    if (ev->kind != COPAL_TRACE || r->failed)
+        return;
+    lua_pushvalue(r->L, 2);
+    lua_pushstring(r->L, ev->text);
+    r->failed = lua_pcall(r->L, 1, 0, 0) != 0;
+}
+
+static int l_replay(lua_State *L)
+{
+    struct replaying r = {.L = L};
+    const char *path = luaL_checkstring(L, 1);
+    int err;
+
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_settop(L, 2);
+    luaL_checkstack(L, 8, NULL);
+    err = copal_replay(path, COPAL_CB(on_replay, &r));
+    if (r.failed)
+        return lua_error(L);
+    if (err < 0)
+        return push_error(L, err, r.why);
+    lua_pushboolean(L, 1);
     return 1;
 }

@@ -24,6 +24,7 @@ local copal = {
   is_error = errors.is,
   is_message = message.is,
   decode = message.decode,
+  replay = require "copal.endpoint".replay,
   null = data.null,
   undefined = data.undefined,
 }

@@ -481,10 +481,20 @@ function Endpoint:trace(what, fn)
     end))
 end
 
+-- Runs a recording again, without an endpoint: see copal_replay().
+function M.replay(path, fn)
+  local json = require "copal.json"
+  return checked(core.replay(path, function(line)
+    if fn then fn(json.decode(line) or { text = line }, line) end
+  end))
+end
+
 local logs = { capture = core.LOG_CAPTURE, keys = core.LOG_KEYS,
   recording = core.LOG_RECORDING }
 
 -- c:log_to("capture", "file.pcapng"): messages, for Wireshark; no path: no more.
+-- c:log_to("recording", file): at once, what record_memory bytes of the flight
+-- recorder hold, for copal.replay(), copal replay and copal trace.
 -- True, or nil and an error.
 function Endpoint:log_to(what, path)
   local number = logs[what] or error("copal: log_to: capture, keys or recording", 2)

@@ -335,7 +335,9 @@ function Endpoint:disconnect(scope) end
 ---@param fn? fun(event: table, text: string)
 ---@return true?, copal.Error?
 function Endpoint:trace(what, fn) end
----Writes to a file: "capture", plaintext messages as pcapng. No path: no more.
+---Writes to a file: "capture", plaintext messages as pcapng, from now on; no path:
+---no more. "recording": at once, what the flight recorder holds (record_memory),
+---for copal.replay(), copal replay and copal trace.
 ---@param what "capture"|"keys"|"recording"
 ---@param path string?
 ---@return true?, copal.Error?
@@ -518,6 +520,13 @@ function copal.is_message(x) end
 ---@param datagram string
 ---@return copal.Message?, copal.Error?
 function copal.decode(datagram) end
+---Runs a recording again; fn sees each event of its trace, as of Endpoint:trace().
+---True if all that is sent is what was sent; else nil and an error, ECHANGED: not
+---so, EFORMAT: no recording, or damaged.
+---@param path string
+---@param fn fun(event: table, line: string)?
+---@return true?, copal.Error?
+function copal.replay(path, fn) end
 ---@param which "luv"|"own"
 ---@return true?, copal.Error?
 function copal.use_loop(which) end

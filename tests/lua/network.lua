@@ -409,4 +409,30 @@ test("messages are captured until told", function()
   sim:close()
 end)
 
+collectgarbage()
+test("a recording is run again", function()
+  local sim = assert(copal.sim())
+  local server = assert(sim:endpoint "server")
+  local client = assert(sim:endpoint("client", { record_memory = 65536 }))
+  local path, heard = os.tmpname(), {}
+  server:serve("/t", function() return "22.5 C" end)
+  local ok, err = server:log_to("recording", path)
+  equal(ok, nil) equal(err.name, "ESTATE")
+  client:get "coap://server/t"
+  assert(client:log_to("recording", path))
+  assert(copal.replay(path, function(ev) heard[#heard + 1] = ev.ev end))
+  equal(heard[1], "out") equal(heard[2], "in") equal(heard[3], "replay")
+  ok, err = pcall(copal.replay, path, function() error("from within", 0) end)
+  equal(ok, false) equal(err, "from within")
+  ok, err = copal.replay "/no/such/file"
+  equal(ok, nil) equal(err.name, "ENOENT")
+  local f = assert(io.open(path, "ab"))
+  f:write "x"
+  f:close()
+  ok, err = copal.replay(path)
+  equal(ok, nil) equal(err.name, "EFORMAT")
+  os.remove(path)
+  sim:close()
+end)
+
 check.done()

@@ -641,6 +641,19 @@ def test_a_capture_is_written_until_told(pair, tmp_path):
         client.log_to("pictures", path)
 
 
+def test_a_recording_is_written(pair, tmp_path):
+    _, server, client = pair
+    server.serve("/t", lambda req: "t")
+    path = tmp_path / "flight.rec"
+    with pytest.raises(copal.Error, match="record_memory") as e:
+        client.log_to("recording", path)
+    assert e.value.name == "ESTATE"
+    client.tune(record_memory=65536)
+    client.get("coap://server/t")
+    client.log_to("recording", path)
+    assert path.read_bytes()[:8] == b"copalrec"
+
+
 def test_trace_gives_dicts(pair):
     _, server, client = pair
     seen = []

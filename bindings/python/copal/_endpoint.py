@@ -455,8 +455,10 @@ class Endpoint(Passenger):
 
     def log_to(self, what: str, path: str | os.PathLike[str] | None) -> None:
         """Writes to a file: ``capture``, plaintext messages as pcapng, from now
-        on. ``keys`` and ``recording`` are not built in yet. None: no more.
-        Error: the file cannot be written."""
+        on, None: no more; or ``recording``, at once, what the flight recorder
+        holds (``record_memory``), for ``copal replay`` and ``copal trace``.
+        ``keys`` are not built in yet.
+        Error: the file cannot be written, or nothing is recorded."""
         logs = {"capture": _copal.LOG_CAPTURE, "keys": _copal.LOG_KEYS, "recording": _copal.LOG_RECORDING}
         if what not in logs:
             raise ValueError(f"log_to: capture, keys or recording, not {what!r}")

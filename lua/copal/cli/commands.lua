@@ -18,9 +18,10 @@ return {
   { "run", "run", "FILE.lua [ARGS]", "a script with everything loaded" },
   { "codec", "codec", "FORMAT [--to FORMAT]", "convert stdin: cbor diag json senml link" },
   { "trace", "trace", "FILE", "the exchange in a capture or recording, as a ladder" },
+  { "replay", "replay", "FILE", "run a recording again: is the same sent?" },
   { "completion", "completion", "bash|zsh|fish", "what a shell needs to complete commands and flags" },
   { "help", "help", "[COMMAND]", "this" },
   { "shell" }, { "ui" }, { "top" }, { "proxy" }, { "tap" },
-  { "record" }, { "replay" }, { "sim" }, { "fleet" },
+  { "record" }, { "sim" }, { "fleet" },
   { "check" }, { "creds" }, { "doctor" },
 }

@@ -62,6 +62,8 @@ local rows = {
   { nil, "metrics", "PLACE", "serve", "counters for Prometheus, http://PLACE/metrics: 9100 (of this host), 127.0.0.1:9100, [::1]:9100; port 0: any free one" },
   { nil, "trace", "FILE", NET .. " serve", "a line of JSON for each message and decision; -: stderr" },
   { nil, "pcap", "FILE", NET .. " serve", "pcapng of plaintext messages" },
+  { nil, "record", "FILE", NET .. " serve", "the flight recorder's last --record-memory bytes (4 MiB if not told), written at the end, when it fails, and at SIGUSR1; copal replay, copal trace" },
+  { "v", "verbose", false, "replay", "the trace as lines of JSON on stdout", count = true },
   { nil, "keylog", "FILE", ALL .. " serve", "keys in NSS format", absent = true },
   { nil, "profile", "NAME", ALL, "device quirks", absent = true },
   { nil, "resume", false, ASK, "go on with a broken transfer", absent = true },
@@ -69,8 +71,8 @@ local rows = {
   { "t", "to", "FORMAT", "codec", "cbor diag json senml link text: what to write" },
   { "x", "hex", false, "codec", "CBOR is hexadecimal digits, read and written" },
   { nil, "no-color", false, NET .. " serve trace", "no colour; so does NO_COLOR" },
-  { "q", "quiet", false, NET .. " serve trace bench", "nothing on stderr but errors of usage" },
-  { "h", "help", false, NET .. " serve run codec trace bench", "this" },
+  { "q", "quiet", false, NET .. " serve trace bench replay", "nothing on stderr but errors of usage" },
+  { "h", "help", false, NET .. " serve run codec trace bench replay", "this" },
 }
 
 local function belongs(row, command)

@@ -65,6 +65,16 @@ cores. Fields may be added.
 Exit: 0 when all were answered with 2.xx; else as below, of what went wrong first.
 ]]
 
+local replay = [[
+Runs what the flight recorder wrote (--record FILE, log_to recording) again
+without a network and compares all that is sent, byte for byte. A recording that
+begins amid things is compared as far as what it holds began in it. -v shows the
+trace of the run, a line of JSON each; copal trace FILE shows the recording itself.
+
+Exit: 0 the same was sent, 1 not the same: which record, when, and what was sent
+then and now; 10 no recording, or damaged; 2 no such file.
+]]
+
 local function commands()
   return require "copal.cli.commands"
 end
@@ -77,10 +87,11 @@ function M.of(command)
       local help = row[2] and flags_table.help(command) or ""
       if help ~= "" then print("\nFlags:\n" .. help) end
       if row[2] and command ~= "run" and command ~= "help" and command ~= "codec"
-        and command ~= "trace" then
+        and command ~= "trace" and command ~= "replay" then
         print("\nAny parameter, times like 500ms or 5s:\n" .. flags_table.help_params())
       end
       if row[2] == "request" then io.write("\n", items) end
+      if command == "replay" then io.write("\n", replay) end
       if command == "serve" then io.write("\n", script) end
       if command == "bench" then io.write("\n", bench, "\n", items) end
       return exit.OK

@@ -64,6 +64,8 @@ end
 
 return function(...)
   local ok, status = xpcall(dispatch, with_traceback, { ... })
+  local session = package.loaded["copal.cli.session"]
+  if session then session.finish() end
   if ok then return status or exit.OK end
   local text
   status, text = failure(status)

@@ -6,17 +6,46 @@ local exit = require "copal.cli.exit"
 
 local M = {}
 
+local RECORD_MEMORY = 4194304 -- bytes, where --record-memory is not given
+
+-- Its recording stands in FILE when it is gone, however that comes.
+local function record(coap, path)
+  local handle, free = coap.handle, coap.before_free
+  local written = false
+  local function write()
+    if written then return end
+    written = true
+    local ok, why = core.log_to(handle, core.LOG_RECORDING, path)
+    if not ok then io.stderr:write("copal: --record ", why, "\n") end
+  end
+  coap.before_free = function()
+    write()
+    if free then free() end
+  end
+  M.at_end = write
+  core.record_on_signal(handle, path)
+end
+
+-- The program ends: what was asked for and is not there yet.
+function M.finish()
+  if M.at_end then M.at_end() end
+end
+
 -- The endpoint, its parameters as flags say.
 function M.open(flags)
   core.catch_signals()
   local parameters = {}
   for name, v in pairs(flags.params) do parameters[name] = v end
+  if flags.record and not parameters.record_memory then
+    parameters.record_memory = RECORD_MEMORY
+  end
   local coap, err = copal.endpoint(parameters)
   if not coap then exit.fail(exit.of_error(err), err.message) end
   if flags.pcap then
     local ok, failed = coap:log_to("capture", flags.pcap)
     if not ok then exit.fail(exit.of_error(failed), "--pcap " .. failed.message) end
   end
+  if flags.record then record(coap, flags.record) end
   if flags.verbose or flags.trace then
     require "copal.cli.wire".attach(coap, flags)
   end
