@@ -144,6 +144,7 @@ int copal_close(copal *c, uint64_t ms)
         if (observes(x))
             copal_cancel(x);
     }
+    cp_observe_end(e, NULL, COPAL_UNAVAILABLE);
     cp_connections_release(e);
     cp_record_return(e, inner);
     cp_timer_start(&e->timers, &c->close_timer, e->now + ms, on_close_timer);

@@ -38,7 +38,8 @@ uint64_t cp_observe_deadline(const struct cp_engine *e);
 int cp_observe_notify(struct cp_engine *e, struct cp_handler *h,
                       const char *path);
 
-/* h serves no more: its observers get a last answer with code. */
+/* h serves no more: its observers get a last answer with code. NULL: so do all
+ * observers there are. */
 void cp_observe_end(struct cp_engine *e, struct cp_handler *h, int code);
 
 #endif

@@ -221,13 +221,14 @@ void cp_observe_end(struct cp_engine *e, struct cp_handler *h, int code)
     map_each (node, after, &e->observing.interests) {
         struct cp_interest *i = cp_container_of(node, struct cp_interest, node);
 
-        if (i->handler != h)
+        if (h != NULL && i->handler != h)
             continue;
         i->ended = true;
         if (last != NULL)
             tell_all(i, last);
     }
-    h->flags &= ~(unsigned)COPAL_OBSERVABLE; /* nor will anybody come anew */
+    if (h != NULL)
+        h->flags &= ~(unsigned)COPAL_OBSERVABLE; /* nor will anybody come */
     copal_msg_unref(last);
     cp_engine_wake(e);
 }

@@ -448,9 +448,9 @@ COPAL_API copal *copal_new(const copal_config *config);
  * NULL. Nothing new begins meanwhile: requests give NULL, timers ECLOSED. */
 COPAL_API void copal_free(copal *c);
 
-/* An orderly end: accepts nothing new (5.03), deregisters what it observes or
- * watches (END with ECANCEL), sends the answers it owes, takes leave of
- * connections. copal_run() returns when that is done, and when requests and
+/* An orderly end: accepts nothing new (5.03), tells its observers so (5.03,
+ * their last notification), deregisters what it observes or watches (END with
+ * ECANCEL), sends the answers it owes, takes leave of connections. copal_run() returns when that is done, and when requests and
  * timers still open are; after ms at the latest; then copal_free(). Gives 0. */
 COPAL_API int copal_close(copal *c, uint64_t ms);
 

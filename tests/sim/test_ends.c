@@ -413,6 +413,24 @@ static void close_deregisters_what_is_observed(void **state)
     assert_int_equal(count_in_transcript(w, "CON GET 0002 /t obs=1"), 1);
 }
 
+static void close_tells_observers_that_it_is_over(void **state)
+{
+    struct world *w = *state;
+    struct record *r;
+    copal_stats stats = {.size = sizeof(stats)};
+
+    serve_text(w, w->server, "/t", COPAL_OBSERVABLE, "x");
+    r = observe(w, SERVER "/t");
+    copal_sim_run(w->sim, 100);
+    assert_int_equal(r->ends, 0);
+    copal_close(w->server, 1000);
+    copal_sim_run(w->sim, 100);
+    assert_ended(r, 0);
+    assert_int_equal(r->code, COPAL_UNAVAILABLE);
+    copal_get_stats(w->server, &stats);
+    assert_int_equal(stats.observers, 0);
+}
+
 static void requests_may_finish_while_the_endpoint_closes(void **state)
 {
     struct world *w = *state;
@@ -450,6 +468,7 @@ int main(void)
         TEST(close_sends_the_answers_owed_and_takes_no_more),
         TEST(what_is_still_owed_at_the_end_is_answered_by_5_03),
         TEST(close_deregisters_what_is_observed),
+        TEST(close_tells_observers_that_it_is_over),
         TEST(requests_may_finish_while_the_endpoint_closes),
     };
 
