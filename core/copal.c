@@ -231,6 +231,28 @@ const char *copal_local(const copal *c, size_t i)
     return c->driver->ops->local(c->driver, i);
 }
 
+static int no_sockets(copal *c, const char *what)
+{
+    return cp_why(c->mem, COPAL_ESTATE, "%s: a simulated host has no sockets",
+                  what);
+}
+
+int copal_take_over(copal *c, int fd)
+{
+    cp_endpoint_enter(c);
+    return c->driver->ops->take_over == NULL
+               ? no_sockets(c, "take over")
+               : c->driver->ops->take_over(c->driver, fd);
+}
+
+int copal_hand_over(copal *c, size_t i)
+{
+    cp_endpoint_enter(c);
+    return c->driver->ops->hand_over == NULL
+               ? no_sockets(c, "hand over")
+               : c->driver->ops->hand_over(c->driver, i);
+}
+
 int copal_allow_origin(copal *c, const char *origin)
 {
     cp_endpoint_enter(c);

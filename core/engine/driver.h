@@ -67,6 +67,9 @@ struct cp_driver_ops {
     int (*listen)(struct cp_driver *d, const struct cp_uri *base,
                   const char *text, unsigned flags);
     const char *(*local)(const struct cp_driver *d, size_t i);
+    /* As the public functions of that name. NULL: there are no sockets. */
+    int (*take_over)(struct cp_driver *d, int fd);
+    int (*hand_over)(struct cp_driver *d, size_t i);
     /* As copal_join(), copal_leave() and copal_interface(). */
     int (*join)(struct cp_driver *d, const struct cp_uri *group,
                 const char *if_name, bool leave);

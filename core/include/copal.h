@@ -450,8 +450,9 @@ COPAL_API void copal_free(copal *c);
 
 /* An orderly end: accepts nothing new (5.03), tells its observers so (5.03,
  * their last notification), deregisters what it observes or watches (END with
- * ECANCEL), sends the answers it owes, takes leave of connections. copal_run() returns when that is done, and when requests and
- * timers still open are; after ms at the latest; then copal_free(). Gives 0. */
+ * ECANCEL), sends the answers it owes, takes leave of connections. copal_run()
+ * returns when that is done, and when requests and timers still open are; after
+ * ms at the latest; then copal_free(). Gives 0. */
 COPAL_API int copal_close(copal *c, uint64_t ms);
 
 /* Runs until nothing is left to wait for or copal_stop(). An endpoint that
@@ -494,6 +495,17 @@ enum {                       /* copal_listen */
     COPAL_REUSE_PORT = 2     /* load spread over endpoints, for workers      */
 };
 
+/* Workers: an endpoint a thread or process, each with COPAL_REUSE_PORT at the
+ * same URI; with port 0 the others listen at copal_local() of the first. The
+ * system chooses one by the addresses and ports of both ends, so a client stays
+ * with one: repeats, blocks, observations. Endpoints share nothing: each has its
+ * resources and limits, and tells its own observers; a change is made known to
+ * the others by copal_post() to each and copal_notify() there. When a socket of
+ * the port is closed or one more opened, the system chooses anew, and clients
+ * come to strangers: whoever ends a worker, or starts one again, keeps its
+ * socket meanwhile, see copal_hand_over(). TCP: whoever accepts a connection has
+ * it for good. */
+
 /* Accepts at a URI without path: "coap://[::1]:5683", "coaps+tcp://0.0.0.0";
  * host "*": every address, IPv4 and IPv6, whichever the host has; port 0: any
  * free one. May be called for several. What this endpoint asks leaves from
@@ -503,6 +515,21 @@ enum {                       /* copal_listen */
  * address of this host; ENOTSUP: a scheme other than coap, coap+tcp and
  * coap+ws. */
 COPAL_API int copal_listen(copal *c, const char *uri, unsigned flags);
+
+/* Accepts at a UDP socket that is bound already: of copal_hand_over(), of
+ * systemd. What came meanwhile waits in it. Of fd a copy is used: it stays
+ * yours to close. Settings of the socket that others see as well are changed
+ * (O_NONBLOCK, buffers, what it reports). EINVAL: no UDP socket, not bound, or
+ * one of IPv6 that is not IPV6_V6ONLY; ELIMIT; EIO; ESTATE: simulated. */
+COPAL_API int copal_take_over(copal *c, int fd);
+
+/* Reads no more from the socket of copal_local(c, i) and gives a descriptor of
+ * it, yours to close: what comes from now on waits for who goes on there with
+ * copal_take_over(), another endpoint or process. Answers of c still leave by
+ * it, but what acknowledges them comes to the other: owe little. What c asks
+ * later leaves from another port. ENOENT: past
+ * the last; ENOTSUP: not UDP; ELIMIT; ESTATE: simulated. */
+COPAL_API int copal_hand_over(copal *c, size_t i);
 
 /* Lets pages of one more origin, "https://example.org", connect by WebSocket; "*":
  * of any. Those of the host that they connect to may anyway, as may who names

@@ -1,7 +1,9 @@
 #include "net/listen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 #include "net/interfaces.h"
 #include "net/resolve.h"
 #include "net/sockaddr.h"
@@ -300,6 +302,68 @@ int cp_listen_tcp(struct cp_net *net, const struct cp_uri *base,
                   const char *text, unsigned flags)
 {
     return listen_by(&by_tcp, net, base, text, flags);
+}
+
+/* ---- From hand to hand ---- */
+
+static int copy_fd(int fd)
+{
+    return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+int cp_listen_take_over(struct cp_net *net, int fd)
+{
+    struct cp_mem *mem = net->driver->mem;
+    struct cp_udp *s = NULL;
+    int own = copy_fd(fd), error;
+
+    if (own < 0)
+        return errno == EBADF
+                   ? cp_why(mem, COPAL_EINVAL, "no descriptor: %d", fd)
+                   : cp_listen_error(mem, "take over", errno);
+    error = cp_udp_adopt(net, own, &s);
+    if (error == EINVAL)
+        return cp_why(mem, COPAL_EINVAL,
+                      "descriptor %d is not a UDP socket bound to a port; one "
+                      "of IPv6 must be IPV6_V6ONLY",
+                      fd);
+    if (error == 0 && !cp_sockaddr_is_any(&s->local))
+        error = cp_interfaces_with(&s->local, &s->if_index);
+    if (error != 0) {
+        if (s != NULL)
+            cp_udp_close(s);
+        return cp_listen_error(mem, "take over", error);
+    }
+    start_udp(s, CP_COAP);
+    return 0;
+}
+
+int cp_listen_hand_over(struct cp_net *net, size_t i)
+{
+    struct cp_mem *mem = net->driver->mem;
+    struct cp_udp *found = NULL;
+    size_t left = i;
+    int fd;
+
+    list_each (node, after, &net->sockets) {
+        struct cp_udp *s = cp_container_of(node, struct cp_udp, node);
+
+        if (s->listens && found == NULL && left-- == 0)
+            found = s;
+    }
+    if (found == NULL && cp_listen_uri(net, i) == NULL)
+        return cp_why(mem, COPAL_ENOENT,
+                      "hand over: this endpoint listens at fewer addresses");
+    if (found == NULL)
+        return cp_why(mem, COPAL_ENOTSUP,
+                      "%s: only UDP is handed over; listen there anew, with "
+                      "COPAL_REUSE_PORT",
+                      cp_listen_uri(net, i));
+    fd = copy_fd(found->fd);
+    if (fd < 0)
+        return cp_listen_error(mem, found->uri, errno);
+    cp_udp_hand_over(found);
+    return fd;
 }
 
 const char *cp_listen_uri(const struct cp_net *net, size_t i)

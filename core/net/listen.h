@@ -11,6 +11,10 @@ int cp_listen_udp(struct cp_net *net, const struct cp_uri *base,
 int cp_listen_tcp(struct cp_net *net, const struct cp_uri *base,
                   const char *text, unsigned flags);
 
+/* As copal_take_over() and copal_hand_over(). */
+int cp_listen_take_over(struct cp_net *net, int fd);
+int cp_listen_hand_over(struct cp_net *net, size_t i);
+
 /* The i-th URI listened at; NULL past the last. */
 const char *cp_listen_uri(const struct cp_net *net, size_t i);
 

@@ -179,6 +179,21 @@ static int listen_at(struct cp_driver *d, const struct cp_uri *base,
     return err;
 }
 
+static int take_over(struct cp_driver *d, int fd)
+{
+    struct cp_loop *l = loop_of(d);
+    int err = cp_listen_take_over(&l->net, fd);
+
+    if (err == 0)
+        cp_turn_update_reference(l);
+    return err;
+}
+
+static int hand_over(struct cp_driver *d, size_t i)
+{
+    return cp_listen_hand_over(&loop_of(d)->net, i);
+}
+
 static const char *local(const struct cp_driver *d, size_t i)
 {
     return cp_listen_uri(&loop_of_const(d)->net, i);
@@ -282,6 +297,8 @@ static const struct cp_driver_ops loop_ops = {
     .unroute = unroute,
     .listen = listen_at,
     .local = local,
+    .take_over = take_over,
+    .hand_over = hand_over,
     .join = join,
     .interface = interface,
     .metrics = metrics,

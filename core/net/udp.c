@@ -1,6 +1,7 @@
 #include "net/udp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -45,9 +46,10 @@ static void on_poll(uv_poll_t *poll, int status, int events);
 
 static void watch(struct cp_udp *s)
 {
-    int events = UV_READABLE | (s->is_blocked ? UV_WRITABLE : 0);
+    int events = (s->is_handed_over ? 0 : UV_READABLE) |
+                 (s->is_blocked ? UV_WRITABLE : 0);
 
-    if (s->is_resting) {
+    if (s->is_resting || events == 0) {
         (void)uv_poll_stop(&s->poll);
         return;
     }
@@ -92,7 +94,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         watch(s);
     }
 
-    for (int i = 0; i < MAX_BATCHES; i++) {
+    for (int i = 0; i < MAX_BATCHES && !s->is_handed_over; i++) {
         int more = cp_inbox_receive(s);
 
         failures += more < 0;
@@ -108,6 +110,13 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 void cp_udp_block(struct cp_udp *s)
 {
     s->is_blocked = true;
+    watch(s);
+}
+
+void cp_udp_hand_over(struct cp_udp *s)
+{
+    s->is_handed_over = true;
+    s->is_shared = true; /* what we ask leaves from another */
     watch(s);
 }
 
@@ -138,21 +147,22 @@ static void size_buffers(int fd, int64_t bytes)
         (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 }
 
+/* IPv6 sockets leave IPv4 to others: that is set before they are bound. */
+static int keep_to_family(int fd, int family)
+{
+    return family == CP_IPV4 ? 0 : switch_on(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+}
+
 /* Which address was asked, and what became of what was sent. Systems without
  * an error queue tell of refused ports by the time-out only. */
 static int ask_for_news(int fd, int family)
 {
-    int error;
-
     if (family == CP_IPV4) {
 #ifdef IP_RECVERR
         (void)switch_on(fd, IPPROTO_IP, IP_RECVERR);
 #endif
         return switch_on(fd, IPPROTO_IP, IP_PKTINFO);
     }
-    error = switch_on(fd, IPPROTO_IPV6, IPV6_V6ONLY);
-    if (error != 0)
-        return error;
 #ifdef IPV6_RECVERR
     (void)switch_on(fd, IPPROTO_IPV6, IPV6_RECVERR);
 #endif
@@ -196,8 +206,10 @@ static bool is_beside_group(const struct cp_net *net,
 
 static int set_up(int fd, const struct cp_address *local, unsigned flags)
 {
-    int error = ask_for_news(fd, local->family);
+    int error = keep_to_family(fd, local->family);
 
+    if (error == 0)
+        error = ask_for_news(fd, local->family);
     hear_own_groups_only(fd, local->family);
     if (error == 0 && (flags & COPAL_REUSE_ADDRESS) != 0)
         error = switch_on(fd, SOL_SOCKET, SO_REUSEADDR);
@@ -263,49 +275,122 @@ bool cp_udp_is_shared(const struct cp_address *local)
     return is_shared;
 }
 
+/* Takes fd, which is bound to s->local, into the loop. 0 or an errno. */
+static int enter_loop(struct cp_net *net, struct cp_udp *s, int fd)
+{
+    int error = -uv_poll_init(net->uv, &s->poll, fd);
+
+    if (error != 0)
+        return error;
+    s->fd = fd;
+    s->net = net;
+    s->link = (struct cp_link){
+        .ops = &udp_ops,
+        .engine = net->driver->engine,
+        .scheme = CP_COAP,
+    };
+    s->poll.data = s;
+    /* The loop alone decides whether there is something to wait for. */
+    uv_unref((uv_handle_t *)&s->poll);
+    cp_list_append(&net->sockets, &s->node);
+    cp_loop_handle_opened(net->loop);
+    return 0;
+}
+
 int cp_udp_open(struct cp_net *net, const struct cp_address *local,
                 unsigned flags, struct cp_udp **out)
 {
     struct cp_engine *engine = net->driver->engine;
     struct cp_udp *s;
     int error = make_boxes(net);
+    int fd;
 
     if (error != 0)
         return error;
     s = cp_zalloc(net->driver->mem, sizeof(*s));
     if (s == NULL)
         return ENOMEM;
-    s->fd = make_fd(local->family);
-    if (s->fd < 0) {
+    fd = make_fd(local->family);
+    if (fd < 0) {
         error = errno;
         goto no_socket;
     }
-    size_buffers(s->fd, cp_engine_param(engine, COPAL_P_SOCKET_BUFFER));
-    error = bind_to(net, s->fd, local, flags, &s->local);
+    size_buffers(fd, cp_engine_param(engine, COPAL_P_SOCKET_BUFFER));
+    error = bind_to(net, fd, local, flags, &s->local);
     if (error == 0)
-        error = -uv_poll_init(net->uv, &s->poll, s->fd);
+        error = enter_loop(net, s, fd);
     if (error != 0)
         goto no_use;
-
-    s->net = net;
-    s->link = (struct cp_link){
-        .ops = &udp_ops,
-        .engine = engine,
-        .scheme = CP_COAP,
-    };
     s->is_shared = flags != 0;
-    s->poll.data = s;
-    /* The loop alone decides whether there is something to wait for. */
-    uv_unref((uv_handle_t *)&s->poll);
-    cp_list_append(&net->sockets, &s->node);
-    cp_loop_handle_opened(net->loop);
     *out = s;
     return 0;
 no_use:
-    close(s->fd);
+    close(fd);
 no_socket:
     cp_free(net->driver->mem, s);
     return error;
+}
+
+static int option_of(int fd, int level, int option)
+{
+    int value = 0;
+    socklen_t size = sizeof(value);
+
+    return getsockopt(fd, level, option, &value, &size) == 0 ? value : -1;
+}
+
+/* Where fd is bound, if it is what cp_udp_open() would have opened. */
+static int look_at(int fd, struct cp_address *local)
+{
+    union cp_sockaddr name;
+    socklen_t size = sizeof(name);
+
+    if (option_of(fd, SOL_SOCKET, SO_TYPE) != SOCK_DGRAM ||
+        getsockname(fd, &name.any, &size) != 0 ||
+        !cp_sockaddr_read(&name, local) || local->port == 0)
+        return EINVAL;
+    if (local->family == CP_IPV6 &&
+        option_of(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 1)
+        return EINVAL;
+    return 0;
+}
+
+/* What can still be set when it is bound; IPV6_V6ONLY cannot. */
+static int fit_out(int fd, int family)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
+        return errno;
+    hear_own_groups_only(fd, family);
+    return ask_for_news(fd, family);
+}
+
+int cp_udp_adopt(struct cp_net *net, int fd, struct cp_udp **out)
+{
+    struct cp_engine *engine = net->driver->engine;
+    int error = make_boxes(net);
+    struct cp_udp *s = NULL;
+
+    if (error == 0) {
+        s = cp_zalloc(net->driver->mem, sizeof(*s));
+        error = s == NULL ? ENOMEM : look_at(fd, &s->local);
+    }
+    if (error == 0)
+        error = fit_out(fd, s->local.family);
+    if (error == 0) {
+        size_buffers(fd, cp_engine_param(engine, COPAL_P_SOCKET_BUFFER));
+        error = enter_loop(net, s, fd);
+    }
+    if (error != 0) {
+        cp_free(net->driver->mem, s);
+        close(fd);
+        return error;
+    }
+    s->is_shared = option_of(fd, SOL_SOCKET, SO_REUSEPORT) == 1 ||
+                   option_of(fd, SOL_SOCKET, SO_REUSEADDR) == 1;
+    *out = s;
+    return 0;
 }
 
 void cp_udp_start(struct cp_udp *s)

@@ -17,10 +17,11 @@ struct cp_udp {
     struct cp_address local; /* bound to, with the real port */
     uint32_t if_index;       /* of a listening one: whose that address is */
     bool listens;
-    bool is_group;   /* bound to a group's address: hears nothing else */
-    bool is_shared;  /* others may hear what is sent to its port */
-    bool is_blocked; /* the system takes nothing more until writable */
-    bool is_resting; /* it cannot be read: it is left alone for a moment */
+    bool is_group;       /* bound to a group's address: hears nothing else */
+    bool is_shared;      /* others may hear what is sent to its port */
+    bool is_blocked;     /* the system takes nothing more until writable */
+    bool is_resting;     /* it cannot be read: it is left alone for a moment */
+    bool is_handed_over; /* it is for others to read */
     char uri[CP_ADDRESS_TEXT + 8]; /* of a listening one */
 };
 
@@ -28,6 +29,13 @@ struct cp_udp {
  * or sent before cp_udp_start(). Gives 0 or an errno. */
 int cp_udp_open(struct cp_net *net, const struct cp_address *local,
                 unsigned flags, struct cp_udp **out);
+
+/* The same with a socket that is bound already; from then on fd is ours to
+ * close. EINVAL: it is no such socket, or one of IPv6 for IPv4 as well. */
+int cp_udp_adopt(struct cp_net *net, int fd, struct cp_udp **out);
+
+/* What comes is left to others who have the socket. */
+void cp_udp_hand_over(struct cp_udp *s);
 
 /* Who has local shares it: COPAL_REUSE_ADDRESS would do beside him. */
 bool cp_udp_is_shared(const struct cp_address *local);

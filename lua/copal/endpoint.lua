@@ -412,6 +412,20 @@ function Endpoint:allow_origin(origin)
   return checked(core.allow_origin(handle_of(self), origin))
 end
 
+-- Accepts at a UDP socket that is bound already; its descriptor stays the
+-- caller's.
+function Endpoint:take_over(fd)
+  local ok, err = checked(core.take_over(handle_of(self), fd))
+  if ok then self.listening = true end
+  return ok, err
+end
+
+-- Reads no more at the i-th of addresses(); a descriptor of its socket, the
+-- caller's to close, for who goes on there.
+function Endpoint:hand_over(i)
+  return checked(core.hand_over(handle_of(self), i - 1))
+end
+
 function Endpoint:join(uri, interface)
   return checked(core.join(handle_of(self), uri, interface))
 end

@@ -309,6 +309,16 @@ function Endpoint:understand(option) end
 function Endpoint:listen(uri, opts) end
 ---@return string[]
 function Endpoint:addresses() end
+---Accepts at a UDP socket that is bound already: of hand_over(), of systemd. The
+---descriptor stays yours.
+---@param fd integer
+---@return true?, copal.Error?
+function Endpoint:take_over(fd) end
+---Reads no more at the i-th of addresses(): what comes waits in the socket, of
+---which this gives a descriptor, for who goes on there with take_over().
+---@param i integer
+---@return integer? fd, copal.Error?
+function Endpoint:hand_over(i) end
 ---@param group string
 ---@param interface? string
 ---@return true?, copal.Error?

@@ -360,6 +360,67 @@ static void workers_share_a_port_if_they_ask_to(void **state)
         0);
 }
 
+static void what_comes_while_a_socket_changes_hands_waits_in_it(void **state)
+{
+    struct world *w = *state;
+    copal *heir = copal_new(NULL);
+    char uri[64];
+    int fd;
+
+    assert_int_equal(copal_listen(w->server, "coap://127.0.0.1:0", 0), 0);
+    snprintf(uri, sizeof(uri), "%s/t", copal_local(w->server, 0));
+    copal_serve(heir, COPAL_GET, "/t", 0, COPAL_CB(answer, w));
+
+    assert_int_equal(copal_hand_over(w->server, 1), COPAL_ENOENT);
+    fd = copal_hand_over(w->server, 0);
+    assert_true(fd >= 0);
+    copal_get(w->client, uri, COPAL_CB(note, w));
+    for (int i = 0; i < 20; i++) { /* nobody is there: neither hears it */
+        copal_step(w->client);
+        copal_step(w->server);
+    }
+    assert_int_equal(w->ends, 0);
+    copal_free(w->server);
+    w->server = heir;
+    assert_int_equal(copal_take_over(heir, fd), 0);
+    close(fd);
+    go_until(w, &w->ends, 1);
+    assert_int_equal(w->status, 0);
+    assert_int_equal(w->code, COPAL_CONTENT);
+}
+
+static void who_handed_its_socket_over_asks_from_another(void **state)
+{
+    struct world *w = *state;
+    char uri[64];
+    int fd;
+
+    assert_int_equal(copal_listen(w->client, "coap://127.0.0.1:0", 0), 0);
+    fd = copal_hand_over(w->client, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(copal_listen(w->server, "coap://127.0.0.1:0", 0), 0);
+    snprintf(uri, sizeof(uri), "%s/t", copal_local(w->server, 0));
+    copal_get(w->client, uri, COPAL_CB(note, w));
+    go_until(w, &w->ends, 1);
+    assert_int_equal(w->status, 0);
+    close(fd);
+}
+
+static void only_a_bound_udp_socket_is_taken_over(void **state)
+{
+    struct world *w = *state;
+    int unbound = socket(AF_INET, SOCK_DGRAM, 0);
+    int stream = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_int_equal(copal_take_over(w->server, unbound), COPAL_EINVAL);
+    assert_non_null(strstr(copal_why(w->server), "not a UDP socket bound"));
+    assert_int_equal(copal_take_over(w->server, stream), COPAL_EINVAL);
+    assert_int_equal(copal_take_over(w->server, -1), COPAL_EINVAL);
+    assert_null(copal_local(w->server, 0));
+    close(unbound);
+    close(stream);
+}
+
 static void an_absent_scheme_is_named(void **state)
 {
     struct world *w = *state;
@@ -688,6 +749,9 @@ int main(void)
         TEST(a_guarded_port_sends_little_until_it_knows_who_asks),
         TEST(a_port_in_use_says_what_to_do),
         TEST(workers_share_a_port_if_they_ask_to),
+        TEST(what_comes_while_a_socket_changes_hands_waits_in_it),
+        TEST(who_handed_its_socket_over_asks_from_another),
+        TEST(only_a_bound_udp_socket_is_taken_over),
         TEST(an_absent_scheme_is_named),
         TEST(an_unknown_name_ends_with_a_sentence),
         TEST(a_name_is_found_and_asked),

@@ -40,6 +40,20 @@ def test_the_shortcuts_block():
     assert copal.default() is not server
 
 
+def test_a_socket_changes_hands_and_what_comes_with_it():
+    with copal.BlockingEndpoint(listen="coap://127.0.0.1:0") as first, copal.BlockingEndpoint() as heir:
+        heir.serve("/t", lambda req: "heir")
+        fd = first.hand_over(0)
+        with pytest.raises(copal.Error, match="fewer"):
+            first.hand_over(1)
+        heir.take_over(fd)
+        os.close(fd)
+        assert heir.addresses == first.addresses
+        assert heir.get(heir.addresses[0] + "/t", timeout=20).text == "heir"
+        with pytest.raises(copal.Error, match="not a UDP socket"):
+            heir.take_over(0)
+
+
 def test_a_guarded_server_is_asked_as_any_other():
     body, asked = b"0123456789" * 10000, []
 

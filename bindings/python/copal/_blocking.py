@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, NoReturn, TypeVar, overload
@@ -348,6 +349,14 @@ class BlockingEndpoint:
     def listen(self, uri: str, *, reuse_address: bool = False, reuse_port: bool = False) -> None:
         """Accepts at a URI without path, as Endpoint.listen()."""
         self.aio.listen(uri, reuse_address=reuse_address, reuse_port=reuse_port)
+
+    def take_over(self, sock: int | socket.socket) -> None:
+        """Accepts at a socket that is bound already, as Endpoint.take_over()."""
+        self.aio.take_over(sock)
+
+    def hand_over(self, i: int) -> int:
+        """Reads no more at addresses[i], as Endpoint.hand_over()."""
+        return self.aio.hand_over(i)
 
     @property
     def addresses(self) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar, overload
 
@@ -393,7 +394,9 @@ class Endpoint(Passenger):
 
     def listen(self, uri: str, *, reuse_address: bool = False, reuse_port: bool = False) -> None:
         """Accepts at a URI without path: ``coap://*``, ``coap://[::1]:0``; port
-        0 is any free one. BadURI; NetworkError EINUSE; NotPermitted."""
+        0 is any free one. reuse_port: an endpoint of several, each in a process or
+        thread of its own, among which the system spreads the clients; they share
+        nothing. BadURI; NetworkError EINUSE; NotPermitted."""
         flags = _copal.REUSE_ADDRESS if reuse_address else 0
         _copal.listen(self._alive(), uri, flags | (_copal.REUSE_PORT if reuse_port else 0))
 
@@ -410,6 +413,17 @@ class Endpoint(Passenger):
         WebSocket, besides those of the host that they connect to; ``*``: of any.
         RFC 6455 10.2."""
         _copal.allow_origin(self._alive(), origin)
+
+    def take_over(self, sock: int | socket.socket) -> None:
+        """Accepts at a UDP socket that is bound already, as ``hand_over()`` or
+        systemd give one. Yours stays open. Invalid: no such socket."""
+        _copal.take_over(self._alive(), sock if isinstance(sock, int) else sock.fileno())
+
+    def hand_over(self, i: int) -> int:
+        """Reads no more at ``addresses[i]``: what comes waits in the socket, of
+        which this returns a descriptor, for who goes on there with
+        ``take_over()``. Error ENOENT; NotSupported: not UDP."""
+        return _copal.hand_over(self._alive(), i)
 
     def join(self, group: str, interface: str | None = None) -> None:
         """Hears a group's address, on one interface or on all."""
