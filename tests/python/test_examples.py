@@ -56,6 +56,18 @@ def test_the_server_example_with_the_client_examples(started):
     copal.default().close()
 
 
+def test_the_workers_example(started):
+    uri = started("workers.py", "3") + "/note"
+    clients = [copal.BlockingEndpoint() for _ in range(12)]  # each at a port of its own
+    notes = [iter(client.observe(uri)) for client in clients]
+    assert {next(each).text for each in notes} == {"nothing yet"}
+    assert copal.put(uri, "milk").code is copal.CHANGED
+    assert {next(each).text for each in notes} == {"milk"}
+    for client in clients:
+        client.close()
+    copal.default().close()
+
+
 def test_the_slow_example(started):
     uri = started("slow.py")
     start = time.monotonic()
