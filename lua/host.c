@@ -4,6 +4,7 @@
 #include "bench/bench.h"
 #include "embedded.h"
 #include "line/line.h"
+#include "process.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -97,6 +98,8 @@ static void preload(lua_State *L)
     lua_setfield(L, -2, "copal.line");
     lua_pushcfunction(L, copal_open_load);
     lua_setfield(L, -2, "copal.load");
+    lua_pushcfunction(L, copal_open_process);
+    lua_setfield(L, -2, "copal.process");
     for (const struct embedded *e = embedded_scripts; e->module != NULL; e++) {
         lua_pushlightuserdata(L, (void *)e);
         lua_pushcclosure(L, load_embedded, 1);

@@ -211,6 +211,7 @@ local Device = {}
 function Device:links(wanted) end
 
 ---@class copal.Endpoint
+---@field worker integer? its number, 1 to N, in copal serve --workers N: each worker is a process that shares nothing with the others
 local Endpoint = {}
 ---Asks for a representation. A group (coap://224.0.1.187/...) is asked with non =
 ---true: this gives its first answer, when the time for all of them is over, which
@@ -280,6 +281,8 @@ function Endpoint:unserve(path) end
 ---@param value? string
 ---@return true?, copal.Error?
 function Endpoint:describe(path, name, value) end
+---The representation at path changed: how many observers of this endpoint will be
+---told. In copal serve --workers those of the other workers are told, too.
 ---@param path string
 ---@return integer?, copal.Error?
 function Endpoint:notify(path) end
@@ -303,6 +306,8 @@ function Endpoint:links(wanted) end
 ---@param option string|integer
 ---@return true?, copal.Error?
 function Endpoint:understand(option) end
+---reuse_port: one endpoint of several, each in a process or Lua state of its own,
+---among which the system spreads the clients; they share nothing.
 ---@param uri string
 ---@param opts? { reuse_address: boolean?, reuse_port: boolean? }
 ---@return true?, copal.Error?

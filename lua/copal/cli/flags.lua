@@ -67,7 +67,7 @@ local rows = {
   { nil, "keylog", "FILE", ALL .. " serve", "keys in NSS format", absent = true },
   { nil, "profile", "NAME", ALL, "device quirks", absent = true },
   { nil, "resume", false, ASK, "go on with a broken transfer", absent = true },
-  { nil, "workers", "N", "serve", "as many threads", absent = true },
+  { nil, "workers", "N", "serve", "as many processes share the port; see below", kind = "number" },
   { "t", "to", "FORMAT", "codec", "cbor diag json senml link text: what to write" },
   { "x", "hex", false, "codec", "CBOR is hexadecimal digits, read and written" },
   { nil, "no-color", false, NET .. " serve trace", "no colour; so does NO_COLOR" },

@@ -17,6 +17,26 @@ FILE.lua gets the endpoint, which listens at --listen or coap://*:
   coap:serve("/hello", function(req) return "hello" end)
 ]]
 
+local workers = [[
+With --workers N as many processes share the port, for as many cores. The system
+gives each client to one of them, by its address and port, and its repeats,
+blocks and observations stay there. They share nothing: each has a Lua state of its
+own and runs FILE.lua by itself, so variables, value() and timers are there N times,
+and limits hold for each; what all are to know is kept outside, as in a file.
+  coap.worker              its number, 1 to N; for what only one is to do
+  coap:notify(path)        tells the observers of all
+  coap:join(group)         is done by the first alone, as --join is
+  coap:stop()              ends all
+One that ends is started again, after 0.1 s to 5 s; its clients wait meanwhile, the
+others' do not. SIGHUP starts them anew, one after the other, and refuses no request
+over UDP; connections are closed, observers told 5.03, bodies on their way begin
+again, and if FILE.lua does not load all stay as they are. SIGTERM and SIGINT end all
+in an orderly way.
+With --reload each loads FILE.lua again by itself. --metrics PLACE is a page for
+each: the second one's at the next port, and so on. --pcap and --trace write a file
+for each: FILE.1, FILE.2, ...
+]]
+
 local bench = [[
 Without -R a window of -W requests is kept full. With -R they begin at that rate,
 and an answer's time counts from when its request was due, so that a server
@@ -92,7 +112,7 @@ function M.of(command)
       end
       if row[2] == "request" then io.write("\n", items) end
       if command == "replay" then io.write("\n", replay) end
-      if command == "serve" then io.write("\n", script) end
+      if command == "serve" then io.write("\n", script, "\n", workers) end
       if command == "bench" then io.write("\n", bench, "\n", items) end
       return exit.OK
     end

@@ -30,36 +30,48 @@ local function groups_of(coap, word)
 end
 
 -- Of those that "all" stands for one is enough: IPv6 may be missing.
-local function join(coap, flags)
+local function join(coap, flags, worker, tell)
   for _, word in ipairs(flags.join or {}) do
     local joined, failed = 0, nil
     for _, group in ipairs(groups_of(coap, word)) do
       local ok, err = coap:join(group)
       if ok or err.name == "EEXIST" then
         joined = joined + 1
-        print("joined " .. group)
+        if not worker or worker.number == 1 then tell("joined " .. group) end
       else
         failed = err
       end
     end
     if joined == 0 then exit.fail(exit.of_error(failed), failed.message) end
   end
-  io.stdout:flush()
 end
 
-local function show_metrics(coap, flags)
+-- Each worker has a page of its own: the second at the next port, and so on.
+local function metrics_place(place, number)
+  local host, port = place:match("^(.-)(%d+)$")
+  if number == 1 or not port or tonumber(port) == 0 then return place end
+  return host .. tonumber(port) + number - 1
+end
+
+local function show_metrics(coap, flags, worker, tell)
   if not flags.metrics then return end
-  local port, err = coap:metrics(flags.metrics)
+  local port, err = coap:metrics(metrics_place(flags.metrics, worker and worker.number or 1))
   if not port then exit.fail(exit.of_error(err), err.message) end
   local host = flags.metrics:match("^(.+):%d+$") or "127.0.0.1"
-  print("metrics at http://" .. host .. ":" .. port .. "/metrics")
+  tell("metrics" .. (worker and " of worker " .. worker.number or "")
+    .. " at http://" .. host .. ":" .. port .. "/metrics")
 end
 
--- Who hears that we listen finds us in the groups as well.
-local function open_sockets(coap, flags)
+-- Who hears that we listen finds us in the groups as well. Where workers listen
+-- is shown when all do.
+local function open_sockets(coap, flags, worker)
+  local function tell(line)
+    if worker then worker:say(line) else print(line) end
+  end
   listen(coap, flags)
-  join(coap, flags)
-  show_metrics(coap, flags)
+  join(coap, flags, worker, tell)
+  show_metrics(coap, flags, worker, tell)
+  if worker then return end
   for _, uri in ipairs(coap:addresses()) do
     print("listening on " .. uri)
   end
@@ -88,6 +100,27 @@ local function mount(coap, flags)
   job.joined = false -- what goes wrong in it later is told as it happens
 end
 
+local function begin(flags, worker)
+  local coap = session.open(flags)
+  copal.set_default(coap)
+  if worker then worker:attach(coap) end
+  mount(coap, flags)
+  open_sockets(coap, flags, worker)
+  return coap
+end
+
+-- What one worker does. Each writes files of its own.
+local function work(flags, worker)
+  for _, name in ipairs { "pcap", "trace" } do
+    if flags[name] and flags[name] ~= "-" then
+      flags[name] = flags[name] .. "." .. worker.number
+    end
+  end
+  begin(flags, worker)
+  worker:run()
+  return exit.OK
+end
+
 function M.main(command, argv)
   local flags = flags_table.parse(command, argv)
   if flags.help then return require "copal.cli.help".of(command) end
@@ -96,10 +129,12 @@ function M.main(command, argv)
   elseif flags.test and flags[1] then
     exit.usage("copal serve wants a FILE.lua or --test, not both")
   end
-  local coap = session.open(flags)
-  copal.set_default(coap)
-  mount(coap, flags)
-  open_sockets(coap, flags)
+  if flags.workers then
+    return require "copal.cli.workers".run(flags.workers, flags.quiet, function(worker)
+      return work(flags, worker)
+    end)
+  end
+  local coap = begin(flags)
   local _, err = coap:run()
   coap:close(1)
   if err and not errors.is(err, "ECANCEL") then error(err, 0) end
