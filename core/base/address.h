@@ -3,6 +3,7 @@
 #define CP_BASE_ADDRESS_H
 
 #include "base/bytes.h"
+#include "base/siphash.h"
 
 enum cp_family {
     CP_NO_ADDRESS = 0,
@@ -33,6 +34,26 @@ static inline bool cp_address_equal(const struct cp_address *a,
                                     const struct cp_address *b)
 {
     return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* Adds to a hash what cp_address_equal() compares: of IPv4, which has no scope,
+ * one word, else three. */
+static inline void cp_address_hash(struct cp_sip *s, const struct cp_address *a)
+{
+    uint64_t rest =
+        a->scope | (uint64_t)a->port << 32 | (uint64_t)a->family << 48;
+    uint64_t ip[2];
+    uint32_t four;
+
+    if (a->family == CP_IPV4) {
+        memcpy(&four, a->ip, sizeof(four));
+        cp_sip_add(s, rest ^ four);
+        return;
+    }
+    memcpy(ip, a->ip, sizeof(ip));
+    cp_sip_add(s, rest);
+    cp_sip_add(s, ip[0]);
+    cp_sip_add(s, ip[1]);
 }
 
 /* 224.0.0.0/4, ff00::/8. */

@@ -35,6 +35,12 @@ static inline uint64_t cp_map_hash(const struct cp_map *map, const void *data,
     return cp_siphash(map->key, data, len);
 }
 
+/* A hash by the word: cp_sip_add(), cp_address_hash(), cp_sip_end(). */
+static inline struct cp_sip cp_map_sip(const struct cp_map *map)
+{
+    return cp_sip_begin(map->key);
+}
+
 /* Nodes of that hash, one after another; the caller compares the real key. */
 struct cp_map_node *cp_map_first(const struct cp_map *map, uint64_t hash);
 struct cp_map_node *cp_map_next(const struct cp_map_node *node);

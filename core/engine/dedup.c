@@ -18,18 +18,35 @@ void cp_dedup_init(struct cp_dedup *d, struct cp_engine *e)
     memset(d->shares, 0, sizeof(d->shares));
 }
 
+/* What tells hosts apart: of IPv6 the /64. */
+static struct cp_sip sip_of_host(const struct cp_dedup *d, const uint64_t ip[2],
+                                 uint8_t family)
+{
+    struct cp_sip s = cp_map_sip(&d->map);
+
+    cp_sip_add(&s, ip[0]);
+    if (family == CP_NAMED)
+        cp_sip_add(&s, ip[1]);
+    return s;
+}
+
+static size_t share_number(struct cp_sip of_host)
+{
+    return (size_t)(cp_sip_end(of_host) % CP_DEDUP_SHARES);
+}
+
 size_t cp_dedup_share(const struct cp_dedup *d, const struct cp_address *remote)
 {
-    size_t len = remote->family == CP_IPV6 ? 8 : sizeof(remote->ip);
+    uint64_t ip[2];
 
-    return (size_t)(cp_map_hash(&d->map, remote->ip, len) % CP_DEDUP_SHARES);
+    memcpy(ip, remote->ip, sizeof(ip));
+    return share_number(sip_of_host(d, ip, remote->family));
 }
 
 /* Most shares are never asked for, so each is made ready when it first is. */
-static struct cp_share *share_of(struct cp_dedup *d,
-                                 const struct cp_address *remote)
+static struct cp_share *share_at(struct cp_dedup *d, size_t number)
 {
-    struct cp_share *share = &d->shares[cp_dedup_share(d, remote)];
+    struct cp_share *share = &d->shares[number];
 
     if (share->oldest[0].next == NULL)
         for (size_t i = 0; i < CP_WORTH_COUNT; i++)
@@ -69,44 +86,48 @@ void cp_dedup_clear(struct cp_dedup *d)
 /* Enough of a token to tell two apart, those that only end in zeroes too. */
 static uint64_t token_of(const struct cp_dedup *d, copal_bytes token)
 {
-    uint8_t id[8] = {0, 0, 0, 0, 0, 0, 0, (uint8_t)token.len};
-    uint64_t number;
+    uint64_t number = 0;
 
     if (token.len > 8)
         return cp_map_hash(&d->map, token.data, token.len);
-    if (token.len > 0)
-        memcpy(id, token.data, token.len);
-    memcpy(&number, id, sizeof(number));
-    return number;
+    if (token.len == 8)
+        return cp_sip_read(token.data);
+    for (size_t i = 0; i < token.len; i++)
+        number = number << 8 | token.data[i];
+    return number | (uint64_t)token.len << 56;
 }
 
-uint64_t cp_dedup_hash(const struct cp_dedup *d,
-                       const struct cp_address *remote,
-                       const struct cp_header *h)
+struct cp_dedup_key cp_dedup_key_of(const struct cp_dedup *d,
+                                    const struct cp_address *remote,
+                                    const struct cp_header *h)
 {
-    uint8_t key[sizeof(*remote) + 8 + 2];
-    uint64_t token = token_of(d, h->token);
+    struct cp_dedup_key key = {.token = token_of(d, h->token)};
+    struct cp_sip s;
+    uint64_t ip[2];
 
-    memcpy(key, remote, sizeof(*remote));
-    memcpy(key + sizeof(*remote), &token, 8);
-    memcpy(key + sizeof(*remote) + 8, &h->mid, 2);
-    return cp_map_hash(&d->map, key, sizeof(key));
+    memcpy(ip, remote->ip, sizeof(ip));
+    s = sip_of_host(d, ip, remote->family);
+    key.share = share_number(s);
+    cp_sip_add(&s, remote->scope | (uint64_t)remote->port << 32 |
+                       (uint64_t)h->mid << 48);
+    cp_sip_add(&s, key.token);
+    if (remote->family == CP_IPV6)
+        cp_sip_add(&s, ip[1]);
+    key.hash = cp_sip_end(s);
+    return key;
 }
 
 static struct cp_seen *find(struct cp_dedup *d, struct cp_link *link,
                             const struct cp_address *remote,
-                            const struct cp_header *h, uint64_t hash)
+                            const struct cp_header *h,
+                            const struct cp_dedup_key *key)
 {
-    struct cp_map_node *n = cp_map_first(&d->map, hash);
-    uint64_t token;
+    struct cp_map_node *n = cp_map_first(&d->map, key->hash);
 
-    if (n == NULL)
-        return NULL;
-    token = token_of(d, h->token);
     for (; n != NULL; n = cp_map_next(n)) {
         struct cp_seen *s = cp_container_of(n, struct cp_seen, node);
 
-        if (s->mid == h->mid && s->link == link && s->token == token &&
+        if (s->mid == h->mid && s->link == link && s->token == key->token &&
             cp_address_equal(&s->remote, remote))
             return s;
     }
@@ -115,9 +136,10 @@ static struct cp_seen *find(struct cp_dedup *d, struct cp_link *link,
 
 struct cp_seen *cp_dedup_find(struct cp_dedup *d, struct cp_link *link,
                               const struct cp_address *remote,
-                              const struct cp_header *h, uint64_t hash)
+                              const struct cp_header *h,
+                              const struct cp_dedup_key *key)
 {
-    struct cp_seen *s = find(d, link, remote, h, hash);
+    struct cp_seen *s = find(d, link, remote, h, key);
 
     if (s != NULL && s->until <= d->engine->now) {
         cp_dedup_forget(d, s);
@@ -227,10 +249,10 @@ static int worth_of(struct cp_engine *e, const struct cp_link *link,
 
 int cp_dedup_add(struct cp_dedup *d, struct cp_link *link,
                  const struct cp_address *remote, const struct cp_header *h,
-                 uint64_t hash, struct cp_seen **out)
+                 const struct cp_dedup_key *key, struct cp_seen **out)
 {
     struct cp_engine *e = d->engine;
-    struct cp_share *share = share_of(d, remote);
+    struct cp_share *share = share_at(d, key->share);
     int worth = worth_of(e, link, remote, h);
     struct cp_seen *s = NULL;
 
@@ -248,14 +270,14 @@ int cp_dedup_add(struct cp_dedup *d, struct cp_link *link,
     s->link = link;
     s->remote = *remote;
     s->mid = h->mid;
-    s->token = token_of(d, h->token);
+    s->token = key->token;
     s->worth = (uint8_t)worth;
     s->reply = s->inline_reply;
     s->until = e->now + (h->type == CP_CON ? cp_reliable_lifetime(e)
                                            : cp_reliable_non_lifetime(e));
     cp_list_append(&d->oldest[worth], &s->place);
     cp_list_append(&share->oldest[worth], &s->of_share);
-    cp_map_put(&d->map, &s->node, hash);
+    cp_map_put(&d->map, &s->node, key->hash);
     d->used += size_of(s);
     share->used += size_of(s);
     *out = s;

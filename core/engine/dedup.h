@@ -69,22 +69,29 @@ size_t cp_dedup_share(const struct cp_dedup *d,
 void cp_dedup_init(struct cp_dedup *d, struct cp_engine *e);
 void cp_dedup_clear(struct cp_dedup *d);
 
-/* Where a message from remote with that id and token is to be found: by all
- * that find() compares, or one source could make one chain of them. */
-uint64_t cp_dedup_hash(const struct cp_dedup *d,
-                       const struct cp_address *remote,
-                       const struct cp_header *h);
+/* By what a message is looked up. */
+struct cp_dedup_key {
+    uint64_t hash;  /* of all that find() compares, or one source could make
+                     * one chain of them */
+    uint64_t token; /* enough of it to tell two apart */
+    size_t share;   /* as cp_dedup_share() */
+};
+
+struct cp_dedup_key cp_dedup_key_of(const struct cp_dedup *d,
+                                    const struct cp_address *remote,
+                                    const struct cp_header *h);
 
 /* NULL: not seen within its lifetime. */
 struct cp_seen *cp_dedup_find(struct cp_dedup *d, struct cp_link *link,
                               const struct cp_address *remote,
-                              const struct cp_header *h, uint64_t hash);
+                              const struct cp_header *h,
+                              const struct cp_dedup_key *key);
 
 /* Notes a new one; 0, or COPAL_ELIMIT: no room, and a repeat must not be acted
  * upon; *out may be NULL with 0 where that does not matter. */
 int cp_dedup_add(struct cp_dedup *d, struct cp_link *link,
                  const struct cp_address *remote, const struct cp_header *h,
-                 uint64_t hash, struct cp_seen **out);
+                 const struct cp_dedup_key *key, struct cp_seen **out);
 
 /* Keeps the answer to a repeat; an error or 2.31 is cheap from now on. */
 void cp_dedup_keep(struct cp_dedup *d, struct cp_seen *seen, copal_bytes reply);

@@ -451,14 +451,14 @@ void cp_engine_datagram(struct cp_engine *e, struct cp_link *link,
         return;
     }
     if (h.type != CP_ACK) { /* an ACK is a repeat where nothing waits for it */
-        uint64_t hash = cp_dedup_hash(&e->dedup, &path->remote, &h);
+        struct cp_dedup_key key = cp_dedup_key_of(&e->dedup, &path->remote, &h);
 
-        seen = cp_dedup_find(&e->dedup, link, &path->remote, &h, hash);
+        seen = cp_dedup_find(&e->dedup, link, &path->remote, &h, &key);
         if (seen != NULL) {
             on_repeat(e, link, path, seen, datagram.len);
             return;
         }
-        if (cp_dedup_add(&e->dedup, link, &path->remote, &h, hash, &seen) !=
+        if (cp_dedup_add(&e->dedup, link, &path->remote, &h, &key, &seen) !=
             0) {
             cp_answer_full(e, link, path, &h);
             return;

@@ -28,7 +28,10 @@ void cp_known_clear(struct cp_known *k)
 static uint64_t hash_of(const struct cp_known *k,
                         const struct cp_address *remote)
 {
-    return cp_map_hash(&k->map, remote, sizeof(*remote));
+    struct cp_sip s = cp_map_sip(&k->map);
+
+    cp_address_hash(&s, remote);
+    return cp_sip_end(s);
 }
 
 static struct cp_known_entry *find(const struct cp_known *k,

@@ -15,13 +15,13 @@ static uint64_t way_of(const struct cp_path *path)
 static uint64_t hash_of(const struct cp_engine *e, const struct cp_link *link,
                         const struct cp_path *path)
 {
-    struct {
-        const struct cp_link *link;
-        uint64_t way;
-        struct cp_address remote, local;
-    } key = {link, way_of(path), path->remote, path->local};
+    struct cp_sip s = cp_map_sip(&e->peers);
 
-    return cp_map_hash(&e->peers, &key, sizeof(key));
+    cp_sip_add(&s, (uintptr_t)link);
+    cp_sip_add(&s, way_of(path));
+    cp_address_hash(&s, &path->remote);
+    cp_address_hash(&s, &path->local);
+    return cp_sip_end(s);
 }
 
 static struct cp_peer *find(struct cp_engine *e, struct cp_link *link,
@@ -51,9 +51,10 @@ struct cp_peer *cp_peer_find(struct cp_engine *e, struct cp_link *link,
  * upward, and the table never grows. */
 static uint16_t *counter_of(struct cp_engine *e, const struct cp_address *to)
 {
-    uint64_t hash = cp_map_hash(&e->peers, to, sizeof(*to));
+    struct cp_sip s = cp_map_sip(&e->peers);
 
-    return &e->mids[hash % CP_MID_COUNTERS];
+    cp_address_hash(&s, to);
+    return &e->mids[cp_sip_end(s) % CP_MID_COUNTERS];
 }
 
 struct cp_peer *cp_peer_get(struct cp_engine *e, struct cp_link *link,

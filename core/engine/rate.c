@@ -4,12 +4,11 @@
 static uint64_t hash_of(const struct cp_engine *e, const struct cp_link *link,
                         const struct cp_address *remote)
 {
-    struct {
-        const struct cp_link *link;
-        struct cp_address remote;
-    } key = {link, *remote};
+    struct cp_sip s = cp_map_sip(&e->rates.map);
 
-    return cp_map_hash(&e->rates.map, &key, sizeof(key));
+    cp_sip_add(&s, (uintptr_t)link);
+    cp_address_hash(&s, remote);
+    return cp_sip_end(s);
 }
 
 static struct cp_rate *find(const struct cp_engine *e,

@@ -11,11 +11,11 @@ enum {
 static uint64_t hash_of(const struct cp_engine *e,
                         const struct cp_address *remote, uint16_t mid)
 {
-    uint8_t key[sizeof(*remote) + 2];
+    struct cp_sip s = cp_map_sip(&e->by_mid);
 
-    memcpy(key, remote, sizeof(*remote));
-    memcpy(key + sizeof(*remote), &mid, 2);
-    return cp_map_hash(&e->by_mid, key, sizeof(key));
+    cp_address_hash(&s, remote);
+    cp_sip_add(&s, mid);
+    return cp_sip_end(s);
 }
 
 void cp_flight_init(struct cp_flight *f, struct cp_engine *e,

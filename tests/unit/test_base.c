@@ -278,6 +278,57 @@ static void siphash_agrees_with_a_checked_reference(void **state)
                 sip_reference(1, 3, key, data + 1, 63));
 }
 
+static void a_hash_by_the_word_is_siphash_without_the_length(void **state)
+{
+    uint8_t key[16], data[32];
+    struct cp_sip s;
+
+    (void)state;
+    for (uint8_t i = 0; i < 32; i++)
+        data[i] = i;
+    memcpy(key, data, 16);
+    s = cp_sip_begin(key);
+    for (size_t words = 0; words <= 4; words++) {
+        struct cp_sip whole = s;
+
+        cp_sip_add(&whole, (uint64_t)words * 8 << 56);
+        assert_true(cp_sip_end(whole) ==
+                    sip_reference(1, 3, key, data, words * 8));
+        if (words < 4)
+            cp_sip_add(&s, cp_sip_read(data + words * 8));
+    }
+}
+
+static uint64_t hash_of_address(const struct cp_address *a)
+{
+    static const uint8_t key[16] = "a secret of ours";
+    struct cp_sip s = cp_sip_begin(key);
+
+    cp_address_hash(&s, a);
+    return cp_sip_end(s);
+}
+
+static void every_part_of_an_address_is_hashed(void **state)
+{
+    static const struct cp_address all[] = {
+        {.ip = {192, 0, 2, 1}, .port = 5683, .family = CP_IPV4},
+        {.ip = {192, 0, 2, 2}, .port = 5683, .family = CP_IPV4},
+        {.ip = {192, 0, 2, 1}, .port = 5684, .family = CP_IPV4},
+        {.ip = {192, 0, 2, 1}, .port = 5683, .family = CP_IPV6},
+        {.ip = {192, 0, 2, 1}, .port = 5683, .family = CP_NAMED},
+        {.ip = {[15] = 1}, .port = 5683, .family = CP_IPV6},
+        {.ip = {[8] = 1}, .port = 5683, .family = CP_IPV6},
+        {.ip = {[15] = 1}, .scope = 1, .port = 5683, .family = CP_IPV6},
+    };
+    size_t count = sizeof(all) / sizeof(all[0]);
+
+    (void)state;
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < count; j++)
+            assert_true((hash_of_address(&all[i]) ==
+                         hash_of_address(&all[j])) == (i == j));
+}
+
 /* ---- map ---- */
 
 enum {
@@ -770,6 +821,8 @@ int main(void)
         test(taken_storage_belongs_to_the_caller),
         test(json_escapes_and_replaces_what_is_not_utf8),
         test(siphash_agrees_with_a_checked_reference),
+        test(a_hash_by_the_word_is_siphash_without_the_length),
+        test(every_part_of_an_address_is_hashed),
         test(keys_made_to_collide_do_so_in_no_other_map),
         test(a_map_holds_what_was_put_and_not_removed),
         test(a_map_works_when_its_table_cannot_grow),
