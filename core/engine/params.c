@@ -86,8 +86,8 @@ static bool covers(const struct scope *s, const char *uri)
            s->len == 0 || s->prefix[s->len - 1] == '/';
 }
 
-int64_t cp_params_get(const struct cp_params *p, const copal_msg *m,
-                      const char *uri, int param)
+int64_t cp_params_look_up(const struct cp_params *p, const copal_msg *m,
+                          const char *uri, int param)
 {
     int64_t value = p->value[param];
 

@@ -24,8 +24,20 @@ int cp_params_set(struct cp_params *p, const char *scope, int param,
 
 /* The narrowest that applies: m's own, the scope's under which uri falls, the
  * endpoint's. m and uri may be NULL. */
-int64_t cp_params_get(const struct cp_params *p, const copal_msg *m,
-                      const char *uri, int param);
+int64_t cp_params_look_up(const struct cp_params *p, const copal_msg *m,
+                          const char *uri, int param);
+
+/* Each message asks for some ten, and hardly ever is there more than one. */
+static inline int64_t cp_params_get(const struct cp_params *p,
+                                    const copal_msg *m, const char *uri,
+                                    int param)
+{
+    bool is_everywhere = uri == NULL || cp_list_empty(&p->scopes);
+
+    if (is_everywhere && (m == NULL || m->tuned == NULL))
+        return p->value[param];
+    return cp_params_look_up(p, m, uri, param);
+}
 
 /* Each that is set, of the endpoint (scope NULL) and of its scopes. */
 void cp_params_each(const struct cp_params *p,
