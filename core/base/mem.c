@@ -76,6 +76,8 @@ struct cp_mem {
     void (*on_retire)(void *user); /* under the lock */
     void *on_retire_user;
 
+    struct cp_dead *kept;
+
     char why[WHY];
 };
 
@@ -399,6 +401,25 @@ char *cp_copy_text(struct cp_mem *mem, const char *text, size_t len)
     return copy;
 }
 
+/* ---- What is kept along ---- */
+
+bool cp_mem_keep(struct cp_mem *mem, struct cp_dead *thing)
+{
+    struct cp_dead *before = mem->kept;
+
+    if (is_released(mem))
+        return false;
+    mem->kept = thing;
+    if (before != NULL)
+        before->reap(before);
+    return true;
+}
+
+struct cp_dead *cp_mem_kept(const struct cp_mem *mem)
+{
+    return is_released(mem) ? NULL : mem->kept;
+}
+
 /* ---- The sentence of the last failure ---- */
 
 int cp_why(struct cp_mem *mem, int error, const char *format, ...)
@@ -531,6 +552,7 @@ void cp_mem_release(struct cp_mem *mem)
     if (mem == NULL)
         return;
     cp_mem_reap(mem);
+    cp_mem_keep(mem, NULL);
     pthread_mutex_lock(&mem->lock);
     atomic_store_explicit(&mem->owner, NULL, memory_order_relaxed);
     atomic_store_explicit(&mem->released, true, memory_order_relaxed);

@@ -6,6 +6,7 @@
 #define CP_BASE_MEM_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +45,17 @@ void cp_free_secret(struct cp_mem *mem, void *p, size_t n);
 
 /* A copy with a NUL behind it. NULL: out of memory. */
 char *cp_copy_text(struct cp_mem *mem, const char *text, size_t len);
+
+/* ---- What is kept along ---- */
+
+struct cp_dead;
+
+/* One thing of a layer above that serves all it makes of mem; the release, or
+ * what is kept in its place, calls its reap. thing NULL: nothing any more.
+ * False: released already. For the owner's thread. */
+bool cp_mem_keep(struct cp_mem *mem, struct cp_dead *thing);
+/* NULL: nothing is kept, or no longer. */
+struct cp_dead *cp_mem_kept(const struct cp_mem *mem);
 
 /* ---- The sentence of the last failure (copal_why) ---- */
 

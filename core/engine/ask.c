@@ -6,6 +6,7 @@
 #include "engine/trace.h"
 #include "wire/message_text.h"
 #include "wire/uri.h"
+#include "wire/target.h"
 #include <stdio.h>
 
 static void on_flight_over(struct cp_flight *f, int status);

@@ -2,6 +2,7 @@
  * bounded in bytes. */
 #include "engine/cache.h"
 #include "engine/core.h"
+#include "wire/target.h"
 
 static struct cp_cached *of_key(struct cp_map_node *n)
 {

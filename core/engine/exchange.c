@@ -1,6 +1,7 @@
 #include "engine/exchange.h"
 #include "engine/core.h"
 #include "engine/record.h"
+#include "wire/target.h"
 #include <stdio.h>
 
 enum {

@@ -2,6 +2,7 @@
 #include "wire/datagram.h"
 #include "wire/message_text.h"
 #include "wire/option.h"
+#include "wire/target.h"
 
 enum {
     MAX_OPTIONS = 32768 /* of one message */
@@ -15,7 +16,7 @@ static void msg_reap(struct cp_dead *dead)
     copal_msg_unref(m->payload_of);
     copal_msg_unref(m->request);
     cp_free(mem, m->own_payload);
-    cp_target_free(mem, m->target);
+    cp_target_unref(mem, m->target);
     cp_kept_text_free(mem, m->kept);
     cp_free(mem, m->tuned);
     cp_free(mem, m->identity);
@@ -379,11 +380,7 @@ copal_msg *copal_msg_copy(const copal_msg *m)
     copy->type = 0xff;
     copy->token = (copal_bytes){0};
     copy->path = (struct cp_path){0};
-    if (m->target != NULL &&
-        (copy->target = cp_target_copy(m->mem, m->target)) == NULL) {
-        copal_msg_unref(copy);
-        return NULL;
-    }
+    copy->target = cp_target_ref(m->target);
     return copy;
 }
 

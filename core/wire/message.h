@@ -30,17 +30,7 @@ struct cp_tuned {
 #define CP_FLAG_APART (UINT32_C(1) << 31)
 
 /* A request's URI and where it leads: made by copal_msg_set_uri(). */
-struct cp_target {
-    char *uri;  /* as typed */
-    char *host; /* decoded name or literal with zone, no brackets */
-    int scheme; /* enum cp_scheme */
-    uint16_t port;
-    bool is_literal;
-    struct cp_address address; /* of a literal without a zone, which may come
-                                * and go; else family 0 */
-    int error; /* 0, or what was wrong with uri; then why says it */
-    char *why;
-};
+struct cp_target;
 
 /* A text made on demand and kept as long as the message. */
 struct cp_kept_text;

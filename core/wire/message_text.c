@@ -1,4 +1,5 @@
 #include "wire/message_text.h"
+#include "wire/target.h"
 
 struct cp_kept_text {
     struct cp_kept_text *next;
@@ -6,64 +7,6 @@ struct cp_kept_text {
     bool is_final; /* made of a frozen message */
     char text[];
 };
-
-/* ---- Targets ---- */
-
-void cp_target_free(struct cp_mem *mem, struct cp_target *t)
-{
-    if (t == NULL)
-        return;
-    cp_free(mem, t->uri);
-    cp_free(mem, t->host);
-    cp_free(mem, t->why);
-    cp_free(mem, t);
-}
-
-/* A copy of fixed, whose texts may be NULL. */
-static struct cp_target *with_texts(struct cp_mem *mem, struct cp_target fixed)
-{
-    struct cp_target *t = cp_alloc(mem, sizeof(*t));
-    const char *uri = fixed.uri, *host = fixed.host, *why = fixed.why;
-
-    if (t == NULL)
-        return NULL;
-    *t = fixed;
-    t->uri = cp_copy_text(mem, uri, strlen(uri));
-    t->host = host == NULL ? NULL : cp_copy_text(mem, host, strlen(host));
-    t->why = why == NULL ? NULL : cp_copy_text(mem, why, strlen(why));
-    if (t->uri == NULL || (t->host == NULL) != (host == NULL) ||
-        (t->why == NULL) != (why == NULL)) {
-        cp_target_free(mem, t);
-        return NULL;
-    }
-    return t;
-}
-
-struct cp_target *cp_target_new(struct cp_mem *mem, const char *text,
-                                const struct cp_uri *uri)
-{
-    char host[320];
-
-    cp_uri_host_text(uri, host);
-    return with_texts(mem, (struct cp_target){.uri = (char *)text,
-                                              .host = host,
-                                              .scheme = uri->scheme,
-                                              .port = uri->port,
-                                              .is_literal = uri->is_literal});
-}
-
-struct cp_target *cp_target_bad(struct cp_mem *mem, const char *text, int error,
-                                const char *why)
-{
-    return with_texts(mem, (struct cp_target){.uri = (char *)text,
-                                              .error = error,
-                                              .why = (char *)why});
-}
-
-struct cp_target *cp_target_copy(struct cp_mem *mem, const struct cp_target *t)
-{
-    return with_texts(mem, *t);
-}
 
 /* ---- Keeping ---- */
 

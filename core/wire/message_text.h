@@ -5,17 +5,6 @@
 #include "wire/message.h"
 #include "wire/uri.h"
 
-/* What text leads to once split: a copy of both. error is 0. NULL: out of
- * memory. */
-struct cp_target *cp_target_new(struct cp_mem *mem, const char *text,
-                                const struct cp_uri *uri);
-/* What text would have led to: its error, and why. NULL: out of memory. */
-struct cp_target *cp_target_bad(struct cp_mem *mem, const char *text, int error,
-                                const char *why);
-void cp_target_free(struct cp_mem *mem, struct cp_target *t);
-/* NULL: out of memory. */
-struct cp_target *cp_target_copy(struct cp_mem *mem, const struct cp_target *t);
-
 void cp_kept_text_free(struct cp_mem *mem, struct cp_kept_text *kept);
 
 enum cp_text_kind {

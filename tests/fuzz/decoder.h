@@ -19,6 +19,7 @@ static inline struct cp_mem *memory(void)
 
 static inline void require_all_back(void)
 {
+    cp_mem_keep(memory(), NULL); /* URIs read before */
     require(cp_mem_used(memory()) == 0);
 }
 

@@ -2,6 +2,8 @@
  * wire/message_text.c, wire/message_print.c. */
 #include "wire/datagram.h"
 #include "wire/message_text.h"
+#include "wire/target.h"
+#include "wire/uri.h"
 #include "messages.h"
 #include "vectors.h"
 
@@ -96,6 +98,47 @@ static void a_uri_can_be_set_again_from_the_message_itself(void **state)
                                          "Accept: 0 text/plain;charset=utf-8");
     assert_int_equal(copal_msg_set_uri(m, NULL), COPAL_EURI);
     copal_msg_unref(m);
+}
+
+static void requests_to_one_uri_share_what_was_read(void **state)
+{
+    copal_msg *first = cp_msg_new(messages_mem, COPAL_GET, 0);
+    copal_msg *second = cp_msg_new(messages_mem, COPAL_PUT, 0);
+
+    (void)state;
+    assert_int_equal(copal_msg_set_uri(first, "coap://a/b/c?d"), 0);
+    assert_int_equal(copal_msg_set_uri(second, "coap://a/b/c?d"), 0);
+    assert_ptr_equal(first->target, second->target);
+    assert_string_equal(option_lines(first), option_lines(second));
+    copal_msg_unref(first);
+    assert_string_equal(second->target->host, "a");
+    copal_msg_unref(second);
+}
+
+/* More than are known at a time, so that some take the place of others. */
+static void each_of_many_uris_keeps_its_own_path(void **state)
+{
+    enum {
+        MANY = 300
+    };
+    copal_msg *all[MANY];
+    char uri[64], path[64];
+
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < MANY; i++) {
+            all[i] = cp_msg_new(messages_mem, COPAL_GET, 0);
+            snprintf(uri, sizeof(uri), "coap://host%d/path/%d", i % 7, i);
+            assert_int_equal(copal_msg_set_uri(all[i], uri), 0);
+        }
+        for (int i = 0; i < MANY; i++) {
+            snprintf(uri, sizeof(uri), "coap://host%d/path/%d", i % 7, i);
+            snprintf(path, sizeof(path), "/path/%d", i);
+            assert_string_equal(all[i]->target->uri, uri);
+            assert_string_equal(copal_msg_path(all[i]), path);
+            copal_msg_unref(all[i]);
+        }
+    }
 }
 
 static void a_group_is_known_by_its_literal(void **state)
@@ -369,6 +412,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_uri_becomes_options_or_is_remembered_as_bad),
         cmocka_unit_test(a_uri_can_be_set_again_from_the_message_itself),
+        cmocka_unit_test(requests_to_one_uri_share_what_was_read),
+        cmocka_unit_test(each_of_many_uris_keeps_its_own_path),
         cmocka_unit_test(a_group_is_known_by_its_literal),
         cmocka_unit_test(a_message_leaves_from_an_address_in_digits),
         cmocka_unit_test(the_uri_of_a_request_is_composed_of_what_came),
