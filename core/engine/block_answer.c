@@ -1,4 +1,5 @@
 /* An answer's body on its way out, by Block2. */
+#include "base/digest.h"
 #include "engine/block_kept.h"
 #include "engine/fresh_guard.h"
 #include "engine/transfer.h"
@@ -8,11 +9,11 @@
  * another request of its own to the same resource (RFC 9175 3.8). */
 int cp_block_answer_add_etag(copal_msg *m)
 {
-    static const uint8_t key[16] = "copal body etag";
-    uint64_t hash = cp_siphash(key, m->payload.data, m->payload.len);
+    uint64_t hash;
 
     if (cp_code_class(m->code) != 2 || cp_msg_has(m, COPAL_OPT_ETAG))
         return 0;
+    hash = cp_digest(m->payload.data, m->payload.len);
     return cp_msg_add(m, COPAL_OPT_ETAG, cp_bytes(&hash, 4));
 }
 

@@ -456,16 +456,16 @@ static void bodies_of_both_directions_follow_each_other(void **state)
            "   0 client > server CON POST 0003 /soap 1:2/0/128 2:0/0/128 "
            "(64 bytes)\n"
            "   0 server > client ACK 2.04 0003 1:2/0/128 2:0/1/128 "
-           "etag=49b25d27 (128 bytes)\n"
+           "etag=00842e13 (128 bytes)\n"
            "   0 client > server CON POST 0004 /soap 2:1/0/128\n"
            "   0 server > client ACK 2.04 0004 2:1/1/128 "
-           "etag=49b25d27 (128 bytes)\n"
+           "etag=00842e13 (128 bytes)\n"
            "   0 client > server CON POST 0005 /soap 2:2/0/128\n"
            "   0 server > client ACK 2.04 0005 2:2/1/128 "
-           "etag=49b25d27 (128 bytes)\n"
+           "etag=00842e13 (128 bytes)\n"
            "   0 client > server CON POST 0006 /soap 2:3/0/128\n"
            "   0 server > client ACK 2.04 0006 2:3/0/128 "
-           "etag=49b25d27 (66 bytes)\n");
+           "etag=00842e13 (66 bytes)\n");
 }
 
 static void the_size_of_answers_is_asked_for_with_the_last_block(void **state)
@@ -486,9 +486,9 @@ static void the_size_of_answers_is_asked_for_with_the_last_block(void **state)
            "   0 client > server CON POST 0002 /soap 1:1/0/128 2:0/0/64 "
            "(72 bytes)\n"
            "   0 server > client ACK 2.04 0002 1:1/0/128 2:0/1/64 "
-           "etag=e44dfd35 (64 bytes)\n"
+           "etag=3b26d503 (64 bytes)\n"
            "   0 client > server CON POST 0003 /soap 2:1/0/64\n"
-           "   0 server > client ACK 2.04 0003 2:1/0/64 etag=e44dfd35 "
+           "   0 server > client ACK 2.04 0003 2:1/0/64 etag=3b26d503 "
            "(36 bytes)\n");
 }
 

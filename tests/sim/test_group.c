@@ -712,10 +712,10 @@ static void the_rest_of_an_answer_is_asked_of_its_sender(void **state)
     assert_transcript(w, "   0 client > 224.0.1.187 NON GET 0001 /long "
                          "2:0/0/32\n"
                          "   0 server > client NON 2.05 0001 2:0/1/32 "
-                         "etag=586f3699 \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"\n"
+                         "etag=d5183e1b \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"\n"
                          "   0 client > server CON GET 0001 /long 2:1/0/32\n"
                          "   0 server > client ACK 2.05 0001 2:1/0/32 "
-                         "etag=586f3699 \"xxxxxxxx\"\n");
+                         "etag=d5183e1b \"xxxxxxxx\"\n");
     copal_sim_run(w->sim, 7000);
 }
 

@@ -175,7 +175,7 @@ static void an_address_is_proven_once(void **state)
 #define XS "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"..."
     assert_transcript(
         w, "   0 client > server CON GET 0001 /t\n"
-           "   0 server > client ACK 2.05 0001 2:0/1/64 etag=90f38b07 echo "
+           "   0 server > client ACK 2.05 0001 2:0/1/64 etag=bfd50fc8 echo "
            "(64 bytes)\n"
            "   0 client > server CON GET 0002 /t echo\n"
            "   0 server > client ACK 2.05 0002 " XS "\n"

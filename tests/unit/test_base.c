@@ -1,6 +1,7 @@
 /* base/: writer, map, timers, randomness, addresses. */
 #include "base/address.h"
 #include "base/buf.h"
+#include "base/digest.h"
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/map.h"
@@ -276,6 +277,42 @@ static void siphash_agrees_with_a_checked_reference(void **state)
     }
     assert_true(cp_siphash(key, data + 1, 63) ==
                 sip_reference(1, 3, key, data + 1, 63));
+}
+
+static void a_digest_is_that_of_xxh64(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t digest;
+    } rows[] = {
+        {"", UINT64_C(0xef46db3751d8e999)},
+        {"a", UINT64_C(0xd24ec4f1a98c6e5b)},
+        {"abc", UINT64_C(0x44bc2cf5ad770999)},
+        {"Nobody inspects the spammish repetition",
+         UINT64_C(0xfbcea83c8a378bf1)},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        assert_true(cp_digest(rows[i].text, strlen(rows[i].text)) ==
+                    rows[i].digest);
+}
+
+static void a_digest_sees_every_bit(void **state)
+{
+    uint8_t data[100] = {0};
+
+    (void)state;
+    for (size_t len = 1; len <= sizeof(data); len++) {
+        uint64_t before = cp_digest(data, len);
+
+        assert_true(before != cp_digest(data, len - 1));
+        for (size_t bit = 0; bit < 8 * len; bit++) {
+            data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            assert_true(cp_digest(data, len) != before);
+            data[bit / 8] = 0;
+        }
+    }
 }
 
 static void a_hash_by_the_word_is_siphash_without_the_length(void **state)
@@ -821,6 +858,8 @@ int main(void)
         test(taken_storage_belongs_to_the_caller),
         test(json_escapes_and_replaces_what_is_not_utf8),
         test(siphash_agrees_with_a_checked_reference),
+        test(a_digest_is_that_of_xxh64),
+        test(a_digest_sees_every_bit),
         test(a_hash_by_the_word_is_siphash_without_the_length),
         test(every_part_of_an_address_is_hashed),
         test(keys_made_to_collide_do_so_in_no_other_map),
