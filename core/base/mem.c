@@ -58,9 +58,10 @@ struct chunk {
 struct cp_mem {
     void *(*realloc_fn)(void *user, void *p, size_t n);
     void *user;
-    bool slabs;
+    size_t slabs_end; /* bytes from which on none is from a slab; 0: never */
     uint64_t used, limit;
     uint64_t refs; /* the owner and every block that is out */
+    uint8_t classes[LARGEST / 16 + 1]; /* of so many 16 bytes: class_of() */
     struct block *free[CLASSES];
     char *carve, *carve_end; /* what is left of the newest chunk */
     struct chunk *chunks;
@@ -94,6 +95,20 @@ static void *system_realloc(void *user, void *p, size_t n)
     return NULL;
 }
 
+static uint8_t class_of(size_t n)
+{
+    unsigned power;
+
+    if (n <= SMALLEST)
+        return 0;
+    if (n <= EVEN)
+        return (uint8_t)((n - 1) / 16 - 1);
+    /* 2^power < n <= 2^(power+1), and which quarter of what lies between. */
+    power = 31u - (unsigned)__builtin_clz((unsigned)(n - 1));
+    return (uint8_t)(EVEN_CLASSES + 4 * (power - 7) +
+                     ((n - 1) >> (power - 2) & 3));
+}
+
 static bool lock_init(pthread_mutex_t *lock)
 {
     pthread_mutexattr_t how;
@@ -124,7 +139,9 @@ struct cp_mem *cp_mem_new(void *(*realloc_fn)(void *user, void *p, size_t n),
     memset(mem, 0, sizeof(*mem));
     mem->realloc_fn = realloc_fn;
     mem->user = user;
-    mem->slabs = slabs;
+    mem->slabs_end = slabs ? LARGEST + 1 : 0;
+    for (size_t i = 0; i <= LARGEST / 16; i++)
+        mem->classes[i] = class_of(16 * i);
     mem->limit = UINT64_MAX;
     mem->refs = 1;
     atomic_init(&mem->released, false);
@@ -176,18 +193,7 @@ static inline struct block *block_of(void *p)
 
 static inline uint8_t class_for(const struct cp_mem *mem, size_t n)
 {
-    unsigned power;
-
-    if (n > LARGEST || !mem->slabs)
-        return DIRECT;
-    if (n <= SMALLEST)
-        return 0;
-    if (n <= EVEN)
-        return (uint8_t)((n - 1) / 16 - 1);
-    /* 2^power < n <= 2^(power+1), and which quarter of what lies between. */
-    power = 31u - (unsigned)__builtin_clz((unsigned)(n - 1));
-    return (uint8_t)(EVEN_CLASSES + 4 * (power - 7) +
-                     ((n - 1) >> (power - 2) & 3));
+    return n < mem->slabs_end ? mem->classes[(n + 15) / 16] : DIRECT;
 }
 
 static inline size_t class_size(uint8_t class)
@@ -326,10 +332,32 @@ uint64_t cp_mem_used(const struct cp_mem *mem)
     return mem->used;
 }
 
+/* The usual case alone: a small block of which one is free, which knows its
+ * class already. NULL: it takes more than that. */
+static inline void *take_free(struct cp_mem *mem, size_t n)
+{
+    struct block **first, *b;
+
+    if (n >= mem->slabs_end || is_released(mem))
+        return NULL;
+    first = &mem->free[mem->classes[(n + 15) / 16]];
+    b = *first;
+    if (b == NULL || mem->used + n > mem->limit)
+        return NULL;
+    *first = b->next;
+    b->is_free = false;
+    b->size = n;
+    mem->used += n;
+    mem->refs++;
+    return b + 1;
+}
+
 void *cp_alloc(struct cp_mem *mem, size_t n)
 {
-    void *p;
+    void *p = take_free(mem, n);
 
+    if (p != NULL)
+        return p;
     if (!is_released(mem))
         return allocate(mem, n);
     pthread_mutex_lock(&mem->lock);

@@ -218,6 +218,19 @@ static bool make_room(struct cp_dedup *d, size_t need,
     return d->used + need <= limit;
 }
 
+/* Room for what is needed for a record of that worth, which is mostly there. */
+static inline bool has_room(struct cp_dedup *d, struct cp_share *share,
+                            size_t need, int worth,
+                            const struct cp_seen *spared)
+{
+    uint64_t limit = (uint64_t)d->engine->params.value[COPAL_P_DEDUP_MEMORY];
+
+    if (d->used + need <= limit && is_within_share(d, share, need, worth))
+        return true;
+    return make_room_in_share(d, share, need, worth, spared) &&
+           make_room(d, need, spared);
+}
+
 bool cp_dedup_free_one(struct cp_dedup *d)
 {
     for (int worth = CP_CHEAP; worth < CP_PRECIOUS; worth++) {
@@ -258,8 +271,7 @@ int cp_dedup_add(struct cp_dedup *d, struct cp_link *link,
 
     *out = NULL;
     expire(d);
-    if (make_room_in_share(d, share, sizeof(*s), worth, NULL) &&
-        make_room(d, sizeof(*s), NULL))
+    if (has_room(d, share, sizeof(*s), worth, NULL))
         s = cp_alloc(e->mem, sizeof(*s));
     if (s == NULL) {
         cp_engine_limited(e, "dedup_memory");
@@ -300,8 +312,7 @@ static uint8_t *room_for_reply(struct cp_dedup *d, struct cp_seen *s,
 {
     if (len <= sizeof(s->inline_reply))
         return s->inline_reply;
-    if (!make_room_in_share(d, s->share, len, s->worth, s) ||
-        !make_room(d, len, s))
+    if (!has_room(d, s->share, len, s->worth, s))
         return NULL;
     return cp_alloc(d->engine->mem, len);
 }
