@@ -89,14 +89,14 @@ static void topic_free_idle(struct cp_engine *e, struct cp_topic *t)
 }
 
 bool cp_interest_charge(struct cp_engine *e, const copal_msg *m,
-                        uint64_t *charged)
+                        uint32_t *charged)
 {
     uint64_t size = m->data_cap + m->payload.len;
     uint64_t more = size > SMALL ? size - SMALL : 0;
 
     if (!cp_bodies_take(e, more))
         return false;
-    *charged = more;
+    *charged = (uint32_t)more; /* of one message, which is not that long */
     return true;
 }
 

@@ -36,7 +36,7 @@ struct cp_interest {
     struct cp_engine *engine;
     struct cp_handler *handler;
     copal_msg *request; /* what the handler is asked */
-    uint64_t charged;   /* bytes of BODY_MEMORY that request takes */
+    uint32_t charged;   /* bytes of BODY_MEMORY that request takes */
     uint64_t number;    /* of the newest state: its 24 lowest bits go out */
     struct cp_list observers, untold; /* untold: yet to hear of telling */
     struct cp_telling *telling;       /* NULL: all know what there is */
@@ -55,18 +55,18 @@ struct cp_observer {
     struct cp_interest *interest;
     struct cp_link *link;
     copal_msg *request; /* the registration without its body */
-    uint64_t charged;   /* bytes of BODY_MEMORY that request takes */
     struct cp_flight flight;
     copal_msg *state; /* under way, as long as it may be sent again */
     copal_msg *next;  /* the newest state, while an older one is under way */
     uint64_t state_at, next_at; /* ms: when the handler gave it */
-    uint32_t format; /* of the first state, or beyond: unknown after 2.03 */
+    uint32_t format;  /* of the first state, or beyond: unknown after 2.03 */
+    uint32_t room;    /* bytes that may be sent while it is unproven */
+    uint32_t charged; /* bytes of BODY_MEMORY that request takes */
     uint8_t since_con;
-    uint32_t room;        /* bytes that may be sent while it is unproven */
-    bool is_unproven;     /* nobody has shown to be where it registered from */
-    bool of_group;        /* it registered by a group */
-    bool ends;            /* state is an error: its last notification */
-    bool is_quiet;        /* nothing newer came since state was sent */
+    bool is_unproven : 1; /* nobody has shown to be where it registered from */
+    bool of_group : 1;    /* it registered by a group */
+    bool ends : 1;        /* state is an error: its last notification */
+    bool is_quiet : 1;    /* nothing newer came since state was sent */
     struct cp_late *late; /* what it is told when its leisure is over */
 };
 
@@ -84,7 +84,7 @@ struct cp_topic *cp_interest_topic(struct cp_engine *e, struct cp_handler *h,
  * *charged; false: it is spent. What strangers make us keep is bounded in
  * bytes, not only in number. */
 bool cp_interest_charge(struct cp_engine *e, const copal_msg *m,
-                        uint64_t *charged);
+                        uint32_t *charged);
 
 /* Frees it if nobody has it any more, and no answer is awaited. */
 void cp_interest_free_idle(struct cp_interest *i);
