@@ -53,12 +53,69 @@ static struct cp_timer *meld_row(struct cp_timer *row)
     return all;
 }
 
+/* ---- Rows ---- */
+
+/* Nothing was started between those of a row, so that whatever is before or
+ * after one of them in the heap's order is so for all. */
+static inline bool is_behind(const struct cp_timer *t)
+{
+    return t->child == t;
+}
+
+/* before is the end of its row. */
+static void put_behind(struct cp_timer *before, struct cp_timer *t)
+{
+    if (is_behind(before))
+        before->next = t;
+    else
+        before->behind = t;
+    t->child = t;
+    t->prev = before;
+}
+
+static void leave_row(struct cp_timer *t)
+{
+    if (is_behind(t->prev))
+        t->prev->next = t->next;
+    else
+        t->prev->behind = t->next;
+    if (t->next != NULL)
+        t->next->prev = t->prev;
+}
+
+/* The second of t's row takes t's place in the heap. */
+static void hand_over(struct cp_heap *h, struct cp_timer *t)
+{
+    struct cp_timer *heir = t->behind;
+
+    heir->behind = heir->next;
+    heir->child = t->child;
+    heir->next = t->next;
+    heir->prev = t->prev;
+    if (heir->child != NULL)
+        heir->child->prev = heir;
+    if (heir->next != NULL)
+        heir->next->prev = heir;
+    if (heir->prev == NULL)
+        h->root = heir;
+    else if (heir->prev->child == t)
+        heir->prev->child = heir;
+    else
+        heir->prev->next = heir;
+}
+
+/* ---- Started and stopped ---- */
+
 void cp_timer_start(struct cp_heap *h, struct cp_timer *t, uint64_t at,
                     cp_timer_due *due)
 {
     cp_timer_stop(h, t);
     *t = (struct cp_timer){.at = at, .order = h->order++, .due = due};
-    h->root = h->root == NULL ? t : meld(h->root, t);
+    if (h->last != NULL && h->last->at == at)
+        put_behind(h->last, t);
+    else
+        h->root = h->root == NULL ? t : meld(h->root, t);
+    h->last = t;
 }
 
 /* Takes t with all below it out of its row; t is not the root. */
@@ -72,21 +129,32 @@ static void cut(struct cp_timer *t)
         t->next->prev = t->prev;
 }
 
-void cp_timer_stop(struct cp_heap *h, struct cp_timer *t)
+static void leave_heap(struct cp_heap *h, struct cp_timer *t)
 {
-    struct cp_timer *below;
+    struct cp_timer *below = meld_row(t->child);
 
-    if (!cp_timer_is_on(t))
-        return;
-    below = meld_row(t->child);
     if (t == h->root) {
         h->root = below;
-    } else {
-        cut(t);
-        if (below != NULL)
-            h->root = meld(h->root, below);
+        return;
     }
-    t->child = t->next = t->prev = NULL;
+    cut(t);
+    if (below != NULL)
+        h->root = meld(h->root, below);
+}
+
+void cp_timer_stop(struct cp_heap *h, struct cp_timer *t)
+{
+    if (!cp_timer_is_on(t))
+        return;
+    if (t == h->last)
+        h->last = is_behind(t) ? t->prev : NULL;
+    if (is_behind(t))
+        leave_row(t);
+    else if (t->behind != NULL)
+        hand_over(h, t);
+    else
+        leave_heap(h, t);
+    t->child = t->next = t->prev = t->behind = NULL;
     t->due = NULL;
 }
 

@@ -1,6 +1,8 @@
 /* Timers: an intrusive pairing heap. Starting and stopping never fail and
  * never allocate; the earliest is at hand. Timers due at the same time come in
- * the order they were started. */
+ * the order they were started. Those started one after another for the same
+ * time, as a round of notifications does, are a row behind the first of them,
+ * which alone is in the heap: the heap is as deep as there are rows. */
 #ifndef CP_BASE_HEAP_H
 #define CP_BASE_HEAP_H
 
@@ -12,14 +14,18 @@ struct cp_timer;
 typedef void cp_timer_due(struct cp_timer *t);
 
 struct cp_timer {
-    struct cp_timer *child, *next, *prev; /* prev: parent or elder sibling */
-    uint64_t at;                          /* ms */
+    /* In the heap, prev is the parent or elder sibling. In a row behind another
+     * (child points at itself) next and prev are its neighbours, the first's
+     * row begins with behind. */
+    struct cp_timer *child, *next, *prev, *behind;
+    uint64_t at; /* ms */
     uint64_t order;
     cp_timer_due *due; /* NULL: not started */
 };
 
 struct cp_heap {
     struct cp_timer *root;
+    struct cp_timer *last; /* started last, the end of its row; NULL: stopped */
     uint64_t order;
 };
 

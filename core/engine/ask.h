@@ -27,9 +27,8 @@ struct cp_ask_source {
 struct cp_ask {
     copal_exchange x;
     copal_cb cb;
-    struct cp_route *route; /* until somebody was heard */
-    struct cp_way way;      /* the one in use */
-    size_t way_index;
+    struct cp_route *route;   /* until somebody was heard */
+    struct cp_way way;        /* the one in use */
     struct cp_token main;     /* of the request, or of the observation */
     struct cp_token sub;      /* of a transfer beside an observation */
     struct cp_token *slot;    /* what the next transmission uses */
@@ -44,7 +43,10 @@ struct cp_ask {
     bool keeps_token; /* what is sent next goes under the token before it */
     bool echoed;      /* what is under way repeats a request with an Echo */
     bool wants_observe, is_observed;
-    bool is_again;           /* registered once more, and not answered yet */
+    bool is_again;       /* registered once more, and not answered yet */
+    bool qblock_off;     /* the peer refused it, or did not answer */
+    bool qblock_doubted; /* whether that was why, its next answer tells */
+    uint32_t way_index;
     uint32_t observe_number; /* of the newest notification */
     uint64_t observe_at;
     struct cp_observe_share share; /* of one observation with others like it */
@@ -52,9 +54,7 @@ struct cp_ask {
     copal_msg *held;              /* the newest notification while paused */
     struct cp_ask_source source;  /* of what comes from elsewhere */
     struct cp_qblock_ask *qblock; /* the qblock stage's; NULL: not offered */
-    bool qblock_off;              /* the peer refused it, or did not answer */
-    bool qblock_doubted;    /* whether that was why, its next answer tells */
-    struct cp_group *group; /* it asks one, its members answer */
+    struct cp_group *group;       /* it asks one, its members answer */
     struct cp_group *member_of; /* it is one's, and what it hears the asker's */
     struct cp_map_node as_member;
     struct cp_event end;

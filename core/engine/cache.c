@@ -163,7 +163,7 @@ static int out(copal_exchange *x, copal_msg **m)
     use->changes = cp_cache_changes(e, resource);
     drop_offers(use);
     if (may_be_answered(x->request))
-        use->offered_count = cp_cache_candidates(e, key, use->offered);
+        use->offered_count = (uint8_t)cp_cache_candidates(e, key, use->offered);
     return use->offered_count == 0 ? CP_PASS : offer_etags(use, m);
 }
 

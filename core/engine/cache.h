@@ -43,9 +43,9 @@ struct cp_caching {
 /* What is noted of a request of ours while it is open. */
 struct cp_cache_use {
     copal_msg *offered[CP_CACHE_ETAGS]; /* whose ETags the request has of us */
-    size_t offered_count;
-    uint32_t changes; /* of the resource when it was sent */
-    bool may_act;     /* it is sent, and is of a method that changes things */
+    uint32_t changes;                   /* of the resource when it was sent */
+    uint8_t offered_count;
+    bool may_act; /* it is sent, and is of a method that changes things */
 };
 
 void cp_cache_init(struct cp_engine *e);

@@ -582,13 +582,13 @@ static void expect_next(struct cp_heap *h, uint64_t now)
         best->order = 0;
 }
 
-static void timers_come_in_order_of_time_then_of_start(void **state)
+/* Each at one of so many times from now on. */
+static void start_stop_and_expect(uint64_t times)
 {
     struct cp_random random;
     struct cp_heap h = {0};
     uint64_t now = 0, order = 0;
 
-    (void)state;
     cp_random_init(&random, 3);
     memset(alarms, 0, sizeof(alarms));
     for (int step = 0; step < 30000; step++) {
@@ -597,8 +597,7 @@ static void timers_come_in_order_of_time_then_of_start(void **state)
         switch (cp_random_below(&random, 4)) {
         case 0:
         case 1:
-            /* Few times, so that many fall together. */
-            a->at = now + cp_random_below(&random, 30);
+            a->at = now + cp_random_below(&random, times);
             a->order = ++order;
             cp_timer_start(&h, &a->timer, a->at, ring);
             break;
@@ -613,6 +612,16 @@ static void timers_come_in_order_of_time_then_of_start(void **state)
     while (earliest() != NULL)
         expect_next(&h, UINT64_MAX);
     expect_next(&h, UINT64_MAX);
+    assert_null(h.last);
+}
+
+static void timers_come_in_order_of_time_then_of_start(void **state)
+{
+    (void)state;
+    start_stop_and_expect(1); /* nearly all of one time: long rows */
+    start_stop_and_expect(2);
+    start_stop_and_expect(30);
+    start_stop_and_expect(100000);
 }
 
 static void a_million_timers_need_no_deep_stack(void **state)
