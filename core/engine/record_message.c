@@ -1,6 +1,7 @@
 /* A message as a record holds it: what its user made of it. */
 #include "engine/record_put.h"
 #include "engine/record.h"
+#include "wire/target.h"
 
 static const char *uri_of(const copal_msg *m)
 {
