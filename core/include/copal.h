@@ -284,21 +284,21 @@ COPAL_API int copal_number(copal_registry r, const char *name);
  * message (M); the narrowest wins. Scripts use the same names in lower case,
  * times there in seconds. Limits (MAX_*) bound what others can make us keep;
  * with the defaults that stays under 64 MiB whatever comes from made up
- * addresses. 100,000 observers who are there take 76 MiB more where they share a
- * resource, and up to 250 MiB where each has a long query of its own: lower
- * MAX_OBSERVERS, or set MAX_MEMORY. A limit reached is counted (copal_stats) and
- * shows in the state trace. Bodies of one peer that are not complete have at
- * most MAX_BODY together.
+ * addresses. 100,000 observers who are there take 76 MiB more where they share
+ * a resource, and up to 250 MiB where each has a long query of its own: lower
+ * MAX_OBSERVERS, or set MAX_MEMORY. A limit reached is counted (copal_stats)
+ * and shows in the state trace. Bodies of one peer that are not complete have
+ * at most MAX_BODY together.
  *
  * MAX_UNPROVEN: of exchanges begun by, and of observers at, addresses where
  * nobody has shown to be (ECHO_FACTOR). The oldest gives way to one more, and
  * where MAX_EXCHANGES or MAX_OBSERVERS is reached to anybody: who waits for an
  * answer gets 5.03, the handler END with ELIMIT. Once half of MAX_EXCHANGES are
- * open, one source has a 16th of them, beyond which it gets 4.29 (RFC 8516); its
- * ports count together, and so does an IPv6 /64.
+ * open, one source has a 16th of them, beyond which it gets 4.29 (RFC 8516);
+ * its ports count together, and so does an IPv6 /64.
  *
- * MAX_MEMORY: of copal_stats.memory. Of it an eighth is for what was begun; when
- * the rest is used, what can be had again gives way, then what is kept for
+ * MAX_MEMORY: of copal_stats.memory. Of it an eighth is for what was begun;
+ * when the rest is used, what can be had again gives way, then what is kept for
  * addresses where nobody has shown to be, and then new requests get 5.03.
  *
  * TIMEOUT 0 is no deadline of yours. The exchange then ends, ETIMEOUT, when RFC
@@ -340,11 +340,11 @@ COPAL_API int copal_number(copal_registry r, const char *name);
  * in blocks that small, the first with an Echo; what cannot be cut is answered
  * by 4.01 with an Echo, or, where the request may have changed something, by
  * its code alone. An answer to a registration leaves some of those bytes to the
- * first notification, which is confirmable, sent again while bytes are left, and
- * followed by no other until it is acknowledged. Who acknowledges one, or sends
- * the Echo back, is known for 10 minutes, and 32768 addresses are; copal's
- * requests send it back by themselves. Not so on loopback, unless GUARD_LOOPBACK; hosts of a
- * simulator are as on loopback.
+ * first notification, which is confirmable, sent again while bytes are left,
+ * and followed by no other until it is acknowledged. Who acknowledges one, or
+ * sends the Echo back, is known for 10 minutes, and 32768 addresses are;
+ * copal's requests send it back by themselves. Not so on loopback, unless
+ * GUARD_LOOPBACK; hosts of a simulator are as on loopback.
  *
  * Q_BLOCK 1: requests of ours offer Q-Block1 and Q-Block2 (RFC 9177), and those
  * to us may use them; with 0 they get 4.02. Bodies then leave in sets of 10
@@ -363,6 +363,7 @@ COPAL_API int copal_number(copal_registry r, const char *name);
  * answers to the requests of one group are not sent (RFC 7252 11.3).
  *
  * LOG_BURST, LOG_RATE: copal_log_due().
+ *
  * Connections (RFC 8323): MAX_MESSAGE is what one of the other end's may have
  * with its header, and what is said in the CSM. Those that others open count
  * against MAX_CONNECTIONS and ADDR_CONNECTIONS; one is cut off without a CSM
@@ -796,7 +797,8 @@ COPAL_API int copal_msg_set_problem(copal_msg *m, const copal_problem *p);
  * COPAL_OPT_NO_RESPONSE 26, that is of no class, END has 0 without a RESPONSE once
  * the request is acknowledged, or with COPAL_NON, to a group too, has left; what
  * became of it nobody knows then (RFC 7967 2.1). Else
- *   EURI, ENOTSUP    what copal_msg_set_uri() refused, or a scheme but coap
+ *   EURI, ENOTSUP    what copal_msg_set_uri() refused, or a scheme that
+ *                    is not built in
  *   EINVAL           m has a code of no method; or what a group cannot be
  *                    asked, see below
  *   ERESOLVE, EUNREACH, EREFUSED, EPERM, EIO   the network, on the way there
@@ -805,7 +807,8 @@ COPAL_API int copal_msg_set_problem(copal_msg *m, const copal_problem *p);
  *   EFORMAT          the answer has an unknown critical option (RFC 7252
  *                    5.4.1), or blocks that do not fit together
  *   ECHANGED         between blocks, again and again, or amid a stream
- *   ELIMIT           MAX_EXCHANGES, MAX_PEERS, MAX_BODY
+ *   ELIMIT           MAX_EXCHANGES, MAX_PEERS, MAX_BODY; or longer than the
+ *                    peer of a connection takes
  *   ENOTOBS          observe, watch: answered, but nothing will follow
  *   ECANCEL, ECLOSED, ENOMEM
  * A 4.01 with an Echo is answered by the request once more, with that value,
@@ -865,14 +868,15 @@ COPAL_API copal_exchange *copal_ping(copal *c, const char *uri, copal_cb cb);
  * already over, or a request to be answered. */
 COPAL_API int copal_cancel(copal_exchange *x);
 
-/* Closes connections and secure associations under a URI prefix. There are
- * none yet: 0. */
+/* Closes connections and secure associations under a URI prefix. Not built in
+ * yet: gives 0, and closes none. */
 COPAL_API int copal_disconnect(copal *c, const char *scope);
 
 /* Raw use: sends m, any code, once to a base URI and expects nothing; a name is
  * looked up first, and only the trace tells that it failed. Confirmable unless
  * COPAL_NON, but never repeated. EURI, ENOTSUP, ERESOLVE, EUNREACH, EIO: to;
- * EINVAL: 0.00 with options or a payload, or a group without COPAL_NON; ECLOSED: c is being freed. */
+ * EINVAL: 0.00 with options or a payload, or a group without COPAL_NON; ECLOSED:
+ * c is being freed. */
 COPAL_API int copal_send(copal *c, copal_msg *m, const char *to);
 
 /* Hears responses that nobody asked for, as STRAY; confirmables are then
@@ -1071,7 +1075,8 @@ typedef struct copal_stats {
     uint64_t exchanges, exchanges_open, peers, observers, memory;
 } copal_stats;
 
-/* retransmissions are ours; duplicates came again; malformed were no CoAP;
+/* A message of a connection counts as a datagram. retransmissions are ours;
+ * duplicates came again; malformed were no CoAP;
  * rejected came and nobody wanted them; limited: how often a limit refused
  * something. peers: to whom we owe something; memory: bytes allocated.
  * EINVAL: out is NULL, or its size not set. */
@@ -1104,7 +1109,7 @@ COPAL_API int copal_metrics(copal *c, const char *where);
 COPAL_API int64_t copal_log_due(copal *c, const char *kind);
 
 enum {
-    COPAL_TRACE_WIRE = 1,    /* each datagram, in, out or again; its options */
+    COPAL_TRACE_WIRE = 1,    /* each message, in, out or again; its options  */
     COPAL_TRACE_STATE = 2,   /* what was decided: limits, answers lost       */
     COPAL_TRACE_SECURITY = 4 /* handshakes and keys' use; nothing yet        */
 };

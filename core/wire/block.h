@@ -16,9 +16,8 @@ struct cp_block {
     uint32_t num;  /* 0 .. 1048575            */
     uint16_t size; /* bytes: 16, 32, .. 1024  */
     bool more;     /* another block follows   */
-    bool
-        is_bert; /* SZX 7: so many of 1024 bytes at once as the message has, the
-                    * last perhaps shorter. RFC 8323 6 */
+    bool is_bert;  /* SZX 7: as many of 1024 bytes at once as the message has,
+                    * the last perhaps shorter. RFC 8323 6 */
 };
 
 /* Reads value into *b, untouched on failure.

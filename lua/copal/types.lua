@@ -338,11 +338,17 @@ function Endpoint:allow_origin(origin) end
 ---@param group string
 ---@param interface? string
 ---@return true?, copal.Error?
+function Endpoint:join(group, interface) end
+---@param group string
+---@param interface? string
+---@return true?, copal.Error?
 function Endpoint:leave(group, interface) end
 ---@param scope string?
 ---@param parameters table<string, number|boolean>
 ---@return true?, copal.Error?
 function Endpoint:tune(scope, parameters) end
+---Closes connections and associations under a URI prefix. Not built in yet:
+---closes none.
 ---@param scope string
 ---@return true?, copal.Error?
 function Endpoint:disconnect(scope) end

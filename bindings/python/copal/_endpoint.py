@@ -446,7 +446,8 @@ class Endpoint(Passenger):
             _copal.tune(self._alive(), scope, row[0], row[1])
 
     def disconnect(self, scope: str) -> None:
-        """Closes connections and associations under a URI prefix."""
+        """Closes connections and associations under a URI prefix. Not built in
+        yet: closes none."""
         _copal.disconnect(self._alive(), scope)
 
     @property
