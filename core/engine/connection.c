@@ -115,7 +115,6 @@ void cp_connection_close(struct cp_connection *c)
         return;
     c->is_closing = c->is_released = true;
     cp_buf_free(&c->in);
-    c->in = cp_buf_new(c->engine->mem);
     cp_timer_stop(&c->engine->timers, &c->timer);
     c->link->ops->close(c->link);
 }

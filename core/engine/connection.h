@@ -24,10 +24,9 @@ struct cp_connection {
     struct cp_engine *engine;
     struct cp_link *link;
     struct cp_path path;
-    struct cp_list node; /* in connections.all */
-    struct cp_map_node
-        of_address;           /* in connections.by_address: accepted ones */
-    struct cp_list exchanges; /* of both roles, that go by it */
+    struct cp_list node;           /* in connections.all */
+    struct cp_map_node of_address; /* in by_address, unless is_ours */
+    struct cp_list exchanges;      /* of both roles, that go by it */
     struct cp_timer timer;
     struct cp_buf in; /* the beginning of a message that is not all there */
     enum cp_framing framing;

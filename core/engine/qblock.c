@@ -1,7 +1,7 @@
 #include "engine/qblock_core.h"
-#include "wire/uri.h"
 #include "engine/transfer.h"
 #include "wire/missing.h"
+#include "wire/uri.h"
 
 #define BIT(option) (UINT64_C(1) << (option))
 

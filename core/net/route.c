@@ -5,8 +5,8 @@
 #include "engine/engine.h"
 #include "net/listen.h"
 #include "net/resolve.h"
-#include "net/stream.h"
 #include "net/sockaddr.h"
+#include "net/stream.h"
 #include "net/udp.h"
 #include "wire/uri.h"
 

@@ -4,14 +4,15 @@
 
 #include "net/net.h"
 
+struct cp_found;
+
 /* As the driver's route(), for UDP, and unroute(), for all. */
 int cp_route_udp(struct cp_net *net, struct cp_route *r);
+void cp_route_forget(struct cp_net *net, struct cp_route *r);
+
 /* The addresses of r's host. 0; 1: it is looked up, cp_route_deliver() goes on;
  * COPAL_E* with mem's sentence. */
-struct cp_found;
 int cp_route_find(struct cp_net *net, struct cp_route *r, struct cp_found *out);
-
-void cp_route_forget(struct cp_net *net, struct cp_route *r);
 
 /* Where the answer to what a group's socket s heard leaves from: a socket that
  * listens and is reached by the interface it came by, or else one of our own;

@@ -1,11 +1,11 @@
 /* Reading and writing messages: what copal.h promises of them. Setters check
  * before they change anything: a failure leaves the message as it was. */
-#include "wire/uri.h"
 #include "wire/message.h"
 #include "wire/block.h"
 #include "wire/datagram.h"
 #include "wire/option.h"
 #include "wire/params.h"
+#include "wire/uri.h"
 
 enum {
     MAX_VALUE = 65804, /* bytes; what RFC 7252 3.1 can encode */
