@@ -87,19 +87,6 @@ static void wait_for(struct connection *n, enum state state, uint64_t ms)
                         on_connection);
 }
 
-static const char *reason_of(int status)
-{
-    switch (status) {
-    case 200: return "OK";
-    case 400: return "Bad Request";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 431: return "Request Header Fields Too Large";
-    case 505: return "HTTP Version Not Supported";
-    default: return "Internal Server Error";
-    }
-}
-
 /* False: out of memory. Another status has itself as its page. */
 static bool compose(struct connection *n, int status)
 {
@@ -111,9 +98,9 @@ static bool compose(struct connection *n, int status)
     if (status == CP_HTTP_OK)
         n->owner->page.fn(n->owner->page.user, &page);
     else
-        cp_put_format(&page, "%d %s\n", status, reason_of(status));
+        cp_put_format(&page, "%d %s\n", status, cp_http_reason(status));
     is_whole = cp_buf_finish(&page, &body) == 0;
-    cp_put_format(&all, "HTTP/1.1 %d %s\r\n", status, reason_of(status));
+    cp_put_format(&all, "HTTP/1.1 %d %s\r\n", status, cp_http_reason(status));
     cp_put_format(&all, "Content-Type: text/plain; %scharset=utf-8\r\n",
                   status == CP_HTTP_OK ? "version=0.0.4; " : "");
     if (status == 405)

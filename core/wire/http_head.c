@@ -54,6 +54,21 @@ static bool take_char(copal_bytes *rest, char c)
     return true;
 }
 
+const char *cp_http_reason(int status)
+{
+    switch (status) {
+    case CP_HTTP_OK: return "OK";
+    case CP_HTTP_BAD_REQUEST: return "Bad Request";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 426: return "Upgrade Required";
+    case 431: return "Request Header Fields Too Large";
+    case CP_HTTP_VERSION_NOT_SUPPORTED: return "HTTP Version Not Supported";
+    default: return "Internal Server Error";
+    }
+}
+
 bool cp_http_is_called(copal_bytes name, const char *wanted)
 {
     return name.len == strlen(wanted) &&

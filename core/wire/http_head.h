@@ -44,6 +44,9 @@ int cp_http_request_read(copal_bytes input, struct cp_http_head *out,
 int cp_http_response_read(copal_bytes input, struct cp_http_head *out,
                           cp_http_field *field, void *user);
 
+/* The reason phrase of a status that refuses, or of CP_HTTP_OK. RFC 9110 15. */
+const char *cp_http_reason(int status);
+
 /* Names of fields know no case. RFC 9110 5.1. */
 bool cp_http_is_called(copal_bytes name, const char *wanted);
 

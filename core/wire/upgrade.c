@@ -140,18 +140,6 @@ void cp_upgrade_put_request(struct cp_buf *out, const char *host,
     cp_put_text(out, "\r\n\r\n");
 }
 
-static const char *reason_of(int status)
-{
-    switch (status) {
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 426: return "Upgrade Required";
-    case 431: return "Request Header Fields Too Large";
-    default: return "Bad Request";
-    }
-}
-
 void cp_upgrade_put_response(struct cp_buf *out, int status, const char *accept)
 {
     char line[64];
@@ -166,7 +154,7 @@ void cp_upgrade_put_response(struct cp_buf *out, int status, const char *accept)
         return;
     }
     snprintf(line, sizeof(line), "HTTP/1.1 %d %s\r\n", status,
-             reason_of(status));
+             cp_http_reason(status));
     cp_put_text(out, line);
     if (status == 426)
         cp_put_text(out, "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
