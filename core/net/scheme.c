@@ -30,7 +30,8 @@ const struct cp_transport *cp_scheme_transport(const struct cp_driver *d,
         return schemes[scheme];
     if (is_there)
         cp_why(d->mem, COPAL_ENOTSUP,
-               "%s: %s is not built in, for copal was built without GnuTLS",
+               "%s: %s is not built in; build copal with GnuTLS and wslay "
+               "(COPAL_TLS=gnutls)",
                text, name);
     else
         cp_why(d->mem, COPAL_ENOTSUP,

@@ -2,19 +2,25 @@
 
 #include "base/mem.h"
 
+static int not_built_in(const struct cp_net *net, const char *what)
+{
+    return cp_why(net->driver->mem, COPAL_ENOTSUP,
+                  "%s: WebSocket is not built in; build copal with GnuTLS and "
+                  "wslay (COPAL_TLS=gnutls)",
+                  what);
+}
+
 int cp_ws_new(struct cp_net *net, struct cp_pipe *below, const char *host,
               struct cp_pipe **out)
 {
     (void)below;
-    (void)host;
     (void)out;
-    return cp_why(net->driver->mem, COPAL_ENOTSUP, "WebSocket: not built in");
+    return not_built_in(net, host == NULL ? "connection" : host);
 }
 
 int cp_ws_allow(struct cp_net *net, const char *origin)
 {
-    return cp_why(net->driver->mem, COPAL_ENOTSUP,
-                  "%s: WebSocket is not built in", origin);
+    return not_built_in(net, origin);
 }
 
 void cp_ws_forget(struct cp_net *net)
