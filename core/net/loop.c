@@ -208,7 +208,7 @@ static int join(struct cp_driver *d, const struct cp_uri *group,
     if (cp_scheme_transport(d, group->scheme, "group") == NULL)
         return COPAL_ENOTSUP;
     if (cp_scheme_is_stream(group->scheme))
-        return cp_why(d->mem, COPAL_EINVAL,
+        return cp_why(d->mem, COPAL_ENOTSUP,
                       "%s: nobody connects to a group; use coap://",
                       cp_scheme_name(group->scheme));
     err = cp_membership_change(&l->net, group, if_name, leave);

@@ -518,6 +518,7 @@ static void what_cannot_be_joined_says_why(void **state)
         {"coap://localhost", NULL, COPAL_EINVAL, "not the address of a group"},
         {"coap://224.0.1.187:0", NULL, COPAL_EINVAL, "has a port"},
         {"coaps://224.0.1.187", NULL, COPAL_ENOTSUP, "coaps"},
+        {"coap+tcp://224.0.1.187", NULL, COPAL_ENOTSUP, "use coap"},
         {"coap://224.0.1.187/path", NULL, COPAL_EURI, "path"},
     };
     struct world *w = *state;
