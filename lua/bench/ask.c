@@ -2,7 +2,6 @@
 #include "bench/load.h"
 
 #include <stdio.h>
-#include <string.h>
 
 enum {
     STAY = 256 /* requests: to move costs the next endpoint a wake-up */

@@ -140,7 +140,7 @@ struct bench_load {
     bool has_reused_ids;
     struct bench_lane lane[BENCH_LANES];
     struct bench_histogram recent; /* since the last interval */
-    copal_stats total;             /* of all endpoints, at the end */
+    copal_stats total; /* of all endpoints, at the end; what results.c gives */
 
     char remote[160]; /* who answers */
     int first_bad;    /* code or COPAL_E* of what went wrong first; 0 */
@@ -176,9 +176,6 @@ copal_msg *bench_source_copy(struct bench_load *l, struct bench_source *s,
 /* s uses one more message id. */
 void bench_source_count(struct bench_load *l, struct bench_source *s,
                         uint64_t now);
-
-/* How long a message id is taken: EXCHANGE_LIFETIME, or NON_LIFETIME. ns */
-uint64_t bench_source_lifetime(const struct bench_plan *plan);
 
 /* ---- ask.c ---- */
 

@@ -3,8 +3,6 @@
 #include "bench/load.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 enum {

@@ -8,11 +8,11 @@
 #include <lauxlib.h>
 #include <string.h>
 
-/* The functions of one run. lent: the message that a hook gave last. */
+/* One run: where on the stack its plan is, and what its hooks threw. */
 struct script {
     lua_State *L;
     struct bench_load *load;
-    bool failed; /* a hook did; what it threw is at index of failure */
+    bool failed; /* a hook did; what it threw is at index failure */
     int plan, traceback, failure;
 };
 

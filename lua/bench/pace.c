@@ -6,7 +6,6 @@
 #include "bench/load.h"
 
 #include <errno.h>
-#include <string.h>
 #ifdef __linux__
 #include <sys/timerfd.h>
 #include <unistd.h>

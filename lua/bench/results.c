@@ -1,7 +1,5 @@
 #include "bench/results.h"
 
-#include <stdio.h>
-
 static void put(lua_State *L, const char *name, uint64_t n)
 {
     lua_pushinteger(L, (lua_Integer)n);
@@ -81,13 +79,10 @@ static void put_totals(lua_State *L, const struct bench_load *l)
 {
     put(L, "retransmissions", l->total.retransmissions);
     put(L, "duplicates", l->total.duplicates);
-    put(L, "malformed", l->total.malformed);
-    put(L, "limited", l->total.limited);
     put(L, "datagrams_in", l->total.datagrams_in);
     put(L, "datagrams_out", l->total.datagrams_out);
     put(L, "bytes_in", l->total.bytes_in);
     put(L, "bytes_out", l->total.bytes_out);
-    put(L, "memory", l->total.memory);
     put(L, "late", l->late);
     put(L, "strays", l->strays);
     put(L, "delayed", l->delayed);

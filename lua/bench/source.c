@@ -12,9 +12,10 @@ enum {
 
 /* ---- Message ids ---- */
 
-/* With the parameters of RFC 7252 4.8.2: the server may still know the id that
- * long, and take the next message under it for a repeat. */
-uint64_t bench_source_lifetime(const struct bench_plan *plan)
+/* EXCHANGE_LIFETIME, or NON_LIFETIME, with the parameters of RFC 7252 4.8.2, ns:
+ * the server may still know the id that long, and take the next message under it
+ * for a repeat. */
+static uint64_t lifetime(const struct bench_plan *plan)
 {
     return ((plan->flags & COPAL_NON) != 0 ? 145000 : 247000) * BENCH_MS;
 }
@@ -28,8 +29,7 @@ void bench_source_count(struct bench_load *l, struct bench_source *s,
     if (s->sent++ % stretch != 0)
         return;
     mark = &s->marks[s->sent / stretch % BENCH_MARKS];
-    if (*mark != 0 && !l->has_reused_ids &&
-        now - *mark < bench_source_lifetime(l->plan)) {
+    if (*mark != 0 && !l->has_reused_ids && now - *mark < lifetime(l->plan)) {
         l->has_reused_ids = true;
         if (l->plan->hooks.reuse != NULL)
             l->plan->hooks.reuse(l->plan->hooks.user);
@@ -199,9 +199,6 @@ static void add_stats(struct bench_load *l, const copal *c)
     l->total.bytes_out += one.bytes_out;
     l->total.retransmissions += one.retransmissions;
     l->total.duplicates += one.duplicates;
-    l->total.malformed += one.malformed;
-    l->total.limited += one.limited;
-    l->total.memory += one.memory;
     l->late += one.rejected;
 }
 
