@@ -208,7 +208,7 @@ function Ladder:remarks()
   if not self.is_guess then
     add(self.other_ports, "UDP datagram%s of other ports not read; --port N reads them")
   end
-  add(skipped.tcp, "TCP segment%s of CoAP's ports not read: CoAP over TCP is not built in")
+  add(skipped.tcp, "TCP segment%s of CoAP's ports not read; copal --pcap writes messages by TCP so that they are")
   add(skipped.cut, "IP packet%s not read: cut off, or later fragments whose first is not there")
   for link, n in pairs(skipped.links) do
     add(n, "packet%s of link type " .. require "copal.cli.trace.link".name(link)

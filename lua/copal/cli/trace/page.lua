@@ -40,12 +40,11 @@ td.r,th.r{text-align:right}tbody tr{cursor:pointer;border-bottom:1px solid var(-
 tbody tr.on{background:var(--on)}tr.off{display:none}.note{color:var(--dim)}
 tr.good .c{color:#15703a}tr.bad .c{color:#c11f2b}tr.request .c{color:#0b5cc4}tr.odd .c{color:#8a5a00}tr.empty .c{color:var(--dim)}
 @media (prefers-color-scheme:dark){tr.good .c{color:#5fd184}tr.bad .c{color:#ff8780}tr.request .c{color:#79b8ff}tr.odd .c{color:#e0b040}}
-footer{padding:0 24px 28px;color:var(--dim);font-size:13px}
 aside{position:sticky;bottom:8px;z-index:2;max-height:44vh;overflow:auto;box-shadow:0 2px 14px #0003}
 @media (min-width:1000px){main:not(.pair) aside{display:grid;grid-template-columns:1fr 1fr;gap:32px}}
 @media (min-width:1240px){main.pair{grid-template-columns:minmax(0,1fr) 530px}
 main.pair aside{top:16px;bottom:auto;align-self:start;max-height:calc(100vh - 32px);box-shadow:none}}
-@media (max-width:640px){header,main,section,footer{padding-left:12px;padding-right:12px}}
+@media (max-width:640px){header,main,section{padding-left:12px;padding-right:12px}}
 ]]
 
 M.SCRIPT = [=[

@@ -1,5 +1,12 @@
 -- Recordings of the flight recorder: the datagrams that came and went, the rest
--- of what it noted is passed over. core/engine/record.h has the format.
+-- of what it noted is passed over. All numbers are little-endian:
+--   header  MAGIC, u32 version, u32 flags (BARE), i64 ms when it began
+--   record  u8 kind, of which the top bit means nothing here, u32 length, body
+--   START, TIME   i64 ms since it began, ...
+--   IN, OUT       address of the peer, own address, of 23 bytes each, 9 bytes,
+--                 u8 flags (1: sent again), datagram; of LOST 4 bytes before that
+--   address       u8 family, u16 port, u32 scope, 16 bytes of IP or of a name
+--   SUM           the last
 local ip = require "copal.cli.trace.ip"
 
 local M = {}
