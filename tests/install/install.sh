@@ -20,8 +20,9 @@ pkg-config --print-requires copal | grep -qx libuv
 cc -Wall -Wextra -Werror -o "$work/by-pkg-config" "$here/consumer.c" \
     $(pkg-config --cflags --libs copal)
 LD_LIBRARY_PATH=$libdir "$work/by-pkg-config" "$(pkg-config --modversion copal)"
+# The archive needs what the library is linked with already.
 cc -o "$work/by-static" "$here/consumer.c" $(pkg-config --cflags copal) \
-    "$libdir/libcopal.a" $(pkg-config --libs libuv)
+    "$libdir/libcopal.a" $(pkg-config --static --libs copal | sed 's/-lcopal//')
 "$work/by-static" "$(pkg-config --modversion copal)"
 
 echo "-- the headers in C++"

@@ -15,7 +15,7 @@ block() {
 
 compile() {
     cc -o "$work/$1" "$work/$1.c" -I"$COPAL_ROOT/core/include" \
-        "$COPAL_BUILD/core/libcopal.a" $(pkg-config --cflags --libs libuv) ||
+        -L"$COPAL_BUILD/core" -lcopal -Wl,-rpath,"$COPAL_BUILD/core" ||
         fail "$1.c is not compiled"
 }
 
