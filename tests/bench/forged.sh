@@ -1,6 +1,7 @@
 # What a million made up addresses cost a server with the default limits: memory,
-# and the work of a datagram after some of them beside that after many. Work is counted in instructions where valgrind is there (which takes
-# minutes), else in CPU time. Run by name only: sh tests/run.sh bench.
+# and the work of a datagram after some of them beside that after many. Work is
+# counted in instructions where valgrind is there (which takes minutes), else in
+# CPU time. Run by name only: sh tests/run.sh bench.
 #
 # COPAL_FLOOD=N: addresses (1000000).
 root=${COPAL_ROOT:-$(dirname "$0")/../..}

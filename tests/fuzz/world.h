@@ -69,7 +69,7 @@ void inject_message(copal_sim *sim, const char *from, const char *host,
                     copal_msg *m, unsigned type, unsigned mid,
                     copal_bytes token);
 
-/* 3000 bytes that are no two alike for long. */
+/* len bytes, 3584 at most, of a text that repeats itself late. */
 copal_bytes some_body(size_t offset, size_t len);
 
 #endif
