@@ -513,8 +513,8 @@ enum {                       /* copal_listen */
  * here too, unless flags share the port: others might get the answers. A name
  * is looked up before the call returns. All of it works, or nothing is open.
  * EURI; ERESOLVE: the name; EINUSE; EPERM: ports below 1024; EIO: not an
- * address of this host; ENOTSUP: a scheme other than coap, coap+tcp and
- * coap+ws. */
+ * address of this host; ELIMIT: of the system, as open files; ENOTSUP: a scheme
+ * other than coap, coap+tcp and coap+ws. */
 COPAL_API int copal_listen(copal *c, const char *uri, unsigned flags);
 
 /* Accepts at a UDP socket that is bound already: of copal_hand_over(), of
@@ -807,8 +807,8 @@ COPAL_API int copal_msg_set_problem(copal_msg *m, const copal_problem *p);
  *   EFORMAT          the answer has an unknown critical option (RFC 7252
  *                    5.4.1), or blocks that do not fit together
  *   ECHANGED         between blocks, again and again, or amid a stream
- *   ELIMIT           MAX_EXCHANGES, MAX_PEERS, MAX_BODY; or longer than the
- *                    peer of a connection takes
+ *   ELIMIT           MAX_EXCHANGES, MAX_PEERS, MAX_BODY; longer than the peer
+ *                    of a connection takes; a limit of the system
  *   ENOTOBS          observe, watch: answered, but nothing will follow
  *   ECANCEL, ECLOSED, ENOMEM
  * A 4.01 with an Echo is answered by the request once more, with that value,
@@ -1097,7 +1097,8 @@ COPAL_API copal_bytes copal_metrics_text(copal *c);
  * NULL: no more, and 0. Not encrypted, and nobody is asked who he is: on an
  * address that others reach, they read it. At most 16 connections are served at
  * once, for 5 s each way, then closed; nothing of it keeps copal_run() going.
- * EINVAL: where; EINUSE, EPERM, EIO as copal_listen(); ESTATE: simulated. */
+ * EINVAL: where; EINUSE, EPERM, EIO, ELIMIT as copal_listen(); ESTATE:
+ * simulated. */
 COPAL_API int copal_metrics(copal *c, const char *where);
 
 /* May a line be logged now about what others cause? For programs whose log
