@@ -93,14 +93,6 @@ static bool fails(enum call call)
     return true;
 }
 
-static uint64_t now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* The system's own, behind ours. */
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 

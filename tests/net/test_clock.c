@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <copal.h>
+#include "support.h"
 
 #define HOURS(n) ((int64_t)(n)*3600000)
 
@@ -180,19 +180,9 @@ static int tear_down(void **state)
 static void step(struct world *w, int limit)
 {
     copal *all[] = {w->client, w->server};
-    struct pollfd fds[2];
 
-    for (int i = 0; i < 2; i++) {
-        int timeout = copal_timeout(all[i]);
-
-        fds[i] = (struct pollfd){.fd = copal_fd(all[i]), .events = POLLIN};
-        if (timeout >= 0 && timeout < limit)
-            limit = timeout;
-    }
     w->steps++;
-    poll(fds, 2, limit);
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(copal_step(all[i]), 0);
+    step_all(all, 2, limit);
 }
 
 static void go(struct world *w, int ms)

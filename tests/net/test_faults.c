@@ -8,13 +8,13 @@
 #include <cmocka.h>
 
 #include "faults.h"
-#include <dirent.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <uv.h>
 #include <copal.h>
+#include "support.h"
 
 enum {
     HANG_MS = 4000,   /* nothing here takes a tenth of it */
@@ -69,18 +69,6 @@ static void *counting_realloc(void *user, void *p, size_t n)
     if (p == NULL)
         atomic_fetch_add(&blocks, 1);
     return moved;
-}
-
-static int open_descriptors(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    int n = 0;
-
-    assert_non_null(dir);
-    while (readdir(dir) != NULL)
-        n++;
-    closedir(dir);
-    return n;
 }
 
 static char long_body[LONG_BODY + 1];
@@ -196,21 +184,11 @@ static void on_guard(uv_timer_t *timer)
     ((struct world *)timer->data)->is_late = true;
 }
 
-static void step_both(struct world *w, int limit)
+static void step(struct world *w, int limit)
 {
     copal *all[] = {w->client, w->server};
-    struct pollfd fds[2];
 
-    for (int i = 0; i < 2; i++) {
-        int timeout = copal_timeout(all[i]);
-
-        fds[i] = (struct pollfd){.fd = copal_fd(all[i]), .events = POLLIN};
-        if (timeout >= 0 && timeout < limit)
-            limit = timeout;
-    }
-    poll(fds, 2, limit);
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(copal_step(all[i]), 0);
+    step_all(all, 2, limit);
 }
 
 /* Until count reaches wanted, or ms have passed. */
@@ -231,7 +209,7 @@ static void go(struct world *w, const int *count, int wanted, uint64_t ms)
         if (w->is_shared)
             uv_run(&w->uv, UV_RUN_ONCE);
         else
-            step_both(w, (int)(end - now));
+            step(w, (int)(end - now));
     }
     if (w->is_shared) {
         uv_close((uv_handle_t *)&w->guard, NULL);
@@ -513,7 +491,7 @@ static void check_asked(const struct world *w)
 static bool play(const struct scenario *s, bool is_shared, struct fault f,
                  bool passes)
 {
-    int before = open_descriptors();
+    int before = open_fds();
     struct world w;
     bool has_server = false;
 
@@ -546,8 +524,7 @@ static bool play(const struct scenario *s, bool is_shared, struct fault f,
     check_asked(&w);
     assert_int_equal(w.server_drops, has_server);
     assert_int_equal(atomic_load(&blocks), 0);
-    assert_in_range(open_descriptors(), before,
-                    before + kept_by_libuv(&f, is_shared));
+    assert_in_range(open_fds(), before, before + kept_by_libuv(&f, is_shared));
     running[0] = '\0';
     return atomic_load(&calls_failed) > 0;
 }

@@ -9,17 +9,16 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 #include <copal.h>
+#include "support.h"
 
 #define GET "GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n"
 
@@ -34,14 +33,6 @@ struct world {
     int answered, asked; /* by CoAP */
     char text[MAX_TEXT]; /* what HTTP gave */
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static int build(void **state)
 {
@@ -68,11 +59,7 @@ static int tear_down(void **state)
 
 static void step(copal *c, int limit)
 {
-    struct pollfd fd = {.fd = copal_fd(c), .events = POLLIN};
-    int timeout = copal_timeout(c);
-
-    poll(&fd, 1, timeout >= 0 && timeout < limit ? timeout : limit);
-    assert_int_equal(copal_step(c), 0);
+    step_all(&c, 1, limit);
 }
 
 static int dial(int port)

@@ -13,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 #include <copal.h>
+#include "support.h"
 
 /* A name that no resolver asks anybody for: its label is too long. */
 #define NOWHERE \
@@ -34,14 +34,6 @@ struct world {
     size_t body;
     char text[256], remote[64];
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* ---- Callbacks ---- */
 
@@ -106,21 +98,11 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void wait_and_step(copal *a, copal *b, int limit)
+static void step(struct world *w, int limit)
 {
-    copal *all[] = {a, b};
-    struct pollfd fds[2];
+    copal *all[] = {w->client, w->server};
 
-    for (int i = 0; i < 2; i++) {
-        int timeout = copal_timeout(all[i]);
-
-        fds[i] = (struct pollfd){.fd = copal_fd(all[i]), .events = POLLIN};
-        if (timeout >= 0 && timeout < limit)
-            limit = timeout;
-    }
-    poll(fds, 2, limit);
-    assert_int_equal(copal_step(a), 0);
-    assert_int_equal(copal_step(b), 0);
+    step_all(all, 2, limit);
 }
 
 static void go_until(struct world *w, const int *count, int wanted)
@@ -128,7 +110,7 @@ static void go_until(struct world *w, const int *count, int wanted)
     uint64_t end = now_ms() + LIMIT_MS;
 
     while (*count < wanted && now_ms() < end)
-        wait_and_step(w->client, w->server, 100);
+        step(w, 100);
     assert_int_equal(*count, wanted);
 }
 
@@ -503,7 +485,7 @@ static void waiting_for_an_answer_costs_few_steps(void **state)
     snprintf(uri, sizeof(uri), "coap://127.0.0.1:%d/t", ntohs(name.sin_port));
     copal_get(w->client, uri, COPAL_CB(note, w));
     for (; now_ms() < end; steps++)
-        wait_and_step(w->client, w->server, 50);
+        step(w, 50);
     assert_in_range(steps, 1, 12);
     close(mute);
 }
@@ -572,11 +554,11 @@ static void what_another_thread_let_go_of_is_answered(void **state)
     snprintf(uri, sizeof(uri), "%s/kept", copal_local(w->server, 0));
     assert_non_null(copal_get(w->client, uri, COPAL_CB(note, w)));
     for (int i = 0; i < 100 && kept == NULL; i++)
-        wait_and_step(w->client, w->server, 100);
+        step(w, 100);
     assert_non_null(kept);
     pthread_create(&thread, NULL, let_go_soon, kept);
     for (uint64_t end = now_ms() + LIMIT_MS; w->ends == 0 && now_ms() < end;)
-        wait_and_step(w->client, w->server, LIMIT_MS);
+        step(w, LIMIT_MS);
     pthread_join(thread, NULL);
     assert_int_equal(w->code, COPAL_INTERNAL_ERROR);
     assert_int_equal(w->ends, 1);

@@ -6,16 +6,14 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
-#include <dirent.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include <copal.h>
+#include "support.h"
 
 enum {
     LIMIT_MS = 10000,
@@ -30,14 +28,6 @@ struct world {
     size_t body;
     char text[256], local[128];
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static void note(const copal_event *ev, void *user)
 {
@@ -97,24 +87,8 @@ static int tear_down(void **state)
 static void step(struct world *w)
 {
     copal *all[] = {w->client, w->server};
-    struct pollfd fds[2];
-    int limit = 10, count = 0;
 
-    for (int i = 0; i < 2; i++) {
-        int timeout;
-
-        if (all[i] == NULL)
-            continue;
-        timeout = copal_timeout(all[i]);
-        fds[count++] =
-            (struct pollfd){.fd = copal_fd(all[i]), .events = POLLIN};
-        if (timeout >= 0 && timeout < limit)
-            limit = timeout;
-    }
-    poll(fds, (nfds_t)count, limit);
-    for (int i = 0; i < 2; i++)
-        if (all[i] != NULL)
-            copal_step(all[i]);
+    step_all(all, 2, 10);
 }
 
 /* Until *what has that value, or for the limit. */
@@ -394,19 +368,6 @@ static void who_does_not_read_is_cut_off(void **state)
     copal_get(w->client, uri_of(w, "/t"), COPAL_CB(note, w));
     go_until(w, &w->ends, 1);
     assert_int_equal(w->status, 0);
-}
-
-static int open_fds(void)
-{
-    DIR *d = opendir("/proc/self/fd");
-    int count = 0;
-
-    if (d == NULL)
-        return 0;
-    while (readdir(d) != NULL)
-        count++;
-    closedir(d);
-    return count;
 }
 
 static void a_thousand_connections_come_and_go(void **state)
