@@ -30,6 +30,25 @@ bool memory_failed(const struct world *w)
     return w->heap.failed;
 }
 
+void settle(struct world *w)
+{
+    copal_stats stats = {.size = sizeof(stats)};
+    copal *all[] = {w->client, w->server};
+
+    run(w, 800000);
+    for (int i = 0; i < 2; i++) {
+        copal_get_stats(all[i], &stats);
+        assert_int_equal(stats.exchanges_open, 0);
+        assert_int_equal(stats.peers, 0);
+    }
+}
+
+void cancel_if_open(struct record *r)
+{
+    if (r->is_begun && r->ends == 0)
+        assert_int_equal(copal_cancel(r->exchange), 0);
+}
+
 /* ---- The world ---- */
 
 copal *add_host(struct world *w, const char *name)

@@ -114,6 +114,10 @@ typedef void scenario(struct world *w);
 void for_each_failed_allocation(scenario *play);
 bool memory_failed(const struct world *w);
 
+/* Lets all that was begun end, on both sides, and sees that it did. */
+void settle(struct world *w);
+void cancel_if_open(struct record *r);
+
 /* Runs play under 20 % loss, duplication and reordering each, 10 to 60 ms a way,
  * with seeds from 1 to seeds, or to COPAL_SEEDS of the environment for a longer
  * run. After each run all that tear_down() checks. */
