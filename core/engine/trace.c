@@ -129,14 +129,16 @@ void cp_trace_datagram(struct cp_engine *e, enum cp_trace_way way,
     copal_msg_unref(m);
 }
 
-/* As a datagram, which is what captures are made of. */
+/* As a datagram, which is what captures are made of. Its id is a number of its
+ * own: under one id they would be taken for repeats of each other. */
 static void tap(struct cp_engine *e, enum cp_trace_way way,
                 const struct cp_connection *c, const copal_msg *m)
 {
+    uint64_t number = e->stats.datagrams_in + e->stats.datagrams_out;
     struct cp_buf b = cp_buf_new(e->mem);
     copal_bytes datagram;
 
-    if (cp_datagram_encode(m, CP_NON, 0, m->token, &b) == 0 &&
+    if (cp_datagram_encode(m, CP_NON, (uint16_t)number, m->token, &b) == 0 &&
         cp_buf_finish(&b, &datagram) == 0)
         e->tap.fn(e->tap.user, &c->path, datagram, way != CP_TRACE_IN);
     cp_buf_free(&b);

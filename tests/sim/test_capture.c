@@ -89,6 +89,29 @@ static void every_message_of_an_endpoint_is_a_packet(void **state)
     assert_memory_equal(file + second + 56, answer, 2);
 }
 
+/* Under one id readers would take them for repeats. */
+static void messages_of_a_connection_have_ids_of_their_own(void **state)
+{
+    static const uint8_t codes[] = {0xe1, 0xe1, COPAL_GET, COPAL_CONTENT};
+    struct world *w = *state;
+    size_t size, at;
+
+    serve_text(w, w->server, "/t", 0, "22.5 C");
+    assert_int_equal(copal_log_to(w->server, COPAL_LOG_CAPTURE, file_name), 0);
+    get(w, "coap+tcp://server/t");
+    copal_sim_run(w->sim, 10);
+    size = read_file();
+    for (size_t i = 0; i < 4; i++) {
+        at = packet(size, i) + 56;
+        assert_int_equal(file[at] >> 4, 5); /* NON */
+        assert_int_equal(file[at + 1], codes[i]);
+        for (size_t k = 0; k < i; k++)
+            assert_memory_not_equal(file + at + 2,
+                                    file + packet(size, k) + 56 + 2, 2);
+    }
+    assert_int_equal(packet(size, 4), 0);
+}
+
 static void a_capture_ends_when_told_and_another_begins_anew(void **state)
 {
     struct world *w = *state;
@@ -166,6 +189,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(every_message_of_an_endpoint_is_a_packet),
+        TEST(messages_of_a_connection_have_ids_of_their_own),
         TEST(a_capture_ends_when_told_and_another_begins_anew),
         TEST(a_file_that_cannot_be_written_is_a_clear_error),
         TEST(a_full_disk_ends_the_capture_and_nothing_else),
