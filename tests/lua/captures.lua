@@ -349,4 +349,19 @@ test("what DTLS protects is counted, not read", function()
   equal(messages(pcap({ ip4(udp("\x17\xfe\xfd....", 5684)) }, 101))[1].kind, "encrypted")
 end)
 
+---- Connections -----------------------------------------------------------------
+
+test("signals answer nobody, and blocks may go together", function()
+  local label = require "copal.cli.trace.label"
+  local csm = "\x50\xe1\0\1\x23\x10\4\0\x20"
+  local put = "\x51\3\0\2\xab\xb1t\xd1\3\x0f\xff" .. ("x"):rep(2048)
+  local list = messages(pcap({ ip4(udp(csm)), ip4(udp((csm:gsub("\1", "\3", 1)))), ip4(udp(put)) }, 101))
+  equal(#list, 3)
+  for i = 1, 2 do
+    equal(label.line(label.parts(list[i])), "NON 7.01")
+    equal(list[i].is_stray or list[i].again, nil)
+  end
+  equal(label.line(label.parts(list[3])), "NON PUT /t 1:0/1/1024+ (2048 bytes)")
+end)
+
 check.done()

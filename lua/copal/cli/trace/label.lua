@@ -110,11 +110,13 @@ local function hex_of(value)
 end
 
 local function options_of(d)
+  if message.class(d.code) == 7 then return "" end -- signals have options of their own
   local list, observe = {}, message.option(d, 6)
   if observe then list[1] = "obs=" .. message.uint(observe) end
   for _, row in ipairs(blocks) do
-    local num, more, size = message.block(d, row[1])
-    if num then list[#list + 1] = ("%s:%d/%d/%d"):format(row[2], num, more and 1 or 0, size)
+    local num, more, size, is_bert = message.block(d, row[1])
+    if num then
+      list[#list + 1] = ("%s:%d/%d/%d%s"):format(row[2], num, more and 1 or 0, size, is_bert and "+" or "")
     elseif message.option(d, row[1]) then list[#list + 1] = row[2] .. ":?" end
   end
   local etag, tag, echo = message.option(d, 4), message.option(d, 292), message.option(d, 252)

@@ -57,13 +57,15 @@ function M.is_plausible(data)
   return message.decode(data) ~= nil
 end
 
--- Block, and what it says: number, more, size; nil: no such option, or illegal.
+-- Block, and what it says: number, more, size, and whether as many of these go
+-- together as there is room for, as by connections (BERT, RFC 8323 6); nil: no
+-- such option, or illegal.
 function M.block(d, option)
   local value = M.option(d, option)
   if not value or #value > 3 then return nil end
   local bits = M.uint(value)
-  if bits & 7 == 7 then return nil end
-  return bits >> 4, bits & 8 ~= 0, 1 << ((bits & 7) + 4)
+  local is_bert = bits & 7 == 7
+  return bits >> 4, bits & 8 ~= 0, is_bert and 1024 or 1 << ((bits & 7) + 4), is_bert
 end
 
 return M

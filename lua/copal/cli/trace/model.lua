@@ -148,7 +148,7 @@ end
 -- what it acknowledges), group, is_separate, is_stray.
 function Model:note(d)
   self:age(d.t)
-  if d.kind ~= "message" then return end
+  if d.kind ~= "message" or message.class(d.code) == 7 then return end -- signals answer nobody
   if d.type == "ACK" or d.type == "RST" then
     if d.code ~= 0 then self:note_response(d) end
     self:note_reply(d)

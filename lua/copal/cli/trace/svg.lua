@@ -60,6 +60,7 @@ function M.kind(d)
   if d.type == "RST" then return "bad" end
   if d.code == 0 then return "empty" end
   local class = message.class(d.code)
+  if class == 7 then return "empty" end
   return class == 0 and "request" or class == 2 and "good" or "bad"
 end
 
