@@ -6,6 +6,7 @@
 #include "engine/core.h"
 #include "engine/record.h"
 #include "net/loop.h"
+#include "secure/credentials.h"
 #include "secure/security.h"
 #include "wire/params.h"
 #include "wire/uri.h"
@@ -35,12 +36,14 @@ static void end(void *endpoint)
 
     cp_timer_stop(&c->engine->timers, &c->close_timer);
     cp_engine_end(c->engine); /* callbacks may still look at the endpoint */
+    cp_credentials_end(c->credentials);
     cp_endpoint_end_capture(c);
     cp_buf_free(&c->metrics);
     cp_free(mem, c->log_kinds);
     cp_site_free(site);
     cp_engine_free(c->engine);
     driver->engine = NULL;
+    cp_credentials_unref(c->credentials);
     driver->ops->close(driver);
     cp_free(mem, c);
     cp_mem_release(mem);
@@ -62,16 +65,22 @@ int cp_endpoint_new(struct cp_mem *mem, struct cp_driver *driver, uint64_t seed,
     c->site = cp_site_new(mem, c->engine, c);
     if (c->site == NULL)
         goto fail_site;
+    c->credentials = cp_credentials_new(mem, c->engine);
+    if (c->credentials == NULL)
+        goto fail_credentials;
     c->engine->on_request = COPAL_CB(cp_site_on_request, c->site);
     c->engine->flags_of = cp_site_flags;
     driver->engine = c->engine;
     driver->security = cp_security();
+    driver->credentials = c->credentials;
     driver->owner = c;
     driver->condemned = end;
     c->metrics = cp_buf_new(mem);
     c->born = copal_now(c);
     *out = c;
     return 0;
+fail_credentials:
+    cp_site_free(c->site);
 fail_site:
     cp_engine_free(c->engine);
 fail:

@@ -13,20 +13,6 @@ static int drop_not_built_in(copal *c, copal_cb cb, const char *what)
     return not_built_in(c, what);
 }
 
-int copal_use_psk(copal *c, const char *scope, copal_bytes identity,
-                  copal_bytes key)
-{
-    (void)scope, (void)identity, (void)key;
-    return not_built_in(c, "pre-shared keys (DTLS and TLS)");
-}
-
-int copal_use_cert(copal *c, const char *scope, const char *cert_pem,
-                   const char *key_pem, const char *trusted_pem)
-{
-    (void)scope, (void)cert_pem, (void)key_pem, (void)trusted_pem;
-    return not_built_in(c, "certificates and raw public keys (DTLS and TLS)");
-}
-
 int copal_use_oscore(copal *c, const char *scope, const copal_oscore *context)
 {
     (void)scope, (void)context;
@@ -43,18 +29,6 @@ int copal_use_file(copal *c, const char *path)
 {
     (void)path;
     return not_built_in(c, "credentials files");
-}
-
-int copal_forget(copal *c, const char *scope)
-{
-    (void)scope;
-    return not_built_in(c, "credentials");
-}
-
-int copal_use_lookup(copal *c, const char *scope, copal_cb cb)
-{
-    (void)scope;
-    return drop_not_built_in(c, cb, "keys on demand");
 }
 
 int copal_store(copal *c, const char *directory, copal_cb cb)

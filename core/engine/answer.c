@@ -308,7 +308,9 @@ void cp_answer_deliver(copal_exchange *x, const copal_event *ev)
         if (x->over)
             return;
         a->dispatched = true;
-        if (e->on_request.fn != NULL) {
+        if (ev->text != NULL) { /* a look-up has no path that leads to it */
+            cp_answer_dispatch(ev, a->handler);
+        } else if (e->on_request.fn != NULL) {
             unsigned was = cp_record_inner(e);
 
             e->on_request.fn(ev, e->on_request.user);
@@ -351,10 +353,10 @@ void cp_answer_dispatch(const copal_event *ev, struct cp_handler *h)
 
 /* ---- Asked from within ---- */
 
-void cp_answer_ask(struct cp_engine *e, struct cp_handler *h,
-                   const copal_msg *request,
-                   void (*done)(void *user, const copal_msg *answer),
-                   void *user)
+void cp_answer_look_up(struct cp_engine *e, struct cp_handler *h,
+                       const char *kind, const copal_msg *request,
+                       void (*done)(void *user, const copal_msg *answer),
+                       void *user)
 {
     struct cp_answer *a =
         e->ending ? NULL : answer_new(e, (copal_msg *)request);
@@ -366,6 +368,15 @@ void cp_answer_ask(struct cp_engine *e, struct cp_handler *h,
     a->done = done;
     a->done_user = user;
     a->handler = cp_handler_ref(h);
+    a->arrival.text = kind;
     cp_answer_wire_set(a, (copal_msg *)request, NULL);
     arrive(a, (copal_msg *)request);
+}
+
+void cp_answer_ask(struct cp_engine *e, struct cp_handler *h,
+                   const copal_msg *request,
+                   void (*done)(void *user, const copal_msg *answer),
+                   void *user)
+{
+    cp_answer_look_up(e, h, NULL, request, done, user);
 }

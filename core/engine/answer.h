@@ -24,4 +24,11 @@ void cp_answer_ask(struct cp_engine *e, struct cp_handler *h,
                    void (*done)(void *user, const copal_msg *answer),
                    void *user);
 
+/* The same for a key or what else h is asked for: kind, which lives for ever, is
+ * the event's text. */
+void cp_answer_look_up(struct cp_engine *e, struct cp_handler *h,
+                       const char *kind, const copal_msg *request,
+                       void (*done)(void *user, const copal_msg *answer),
+                       void *user);
+
 #endif

@@ -7,6 +7,7 @@
 #include "engine/link.h"
 
 struct cp_buf;
+struct cp_credentials;
 struct cp_driver;
 struct cp_security;
 struct cp_uri;
@@ -98,6 +99,7 @@ struct cp_driver {
     struct cp_mem *mem;
     struct cp_engine *engine; /* set by core/copal.c right after birth */
     const struct cp_security *security; /* likewise; NULL: there is none */
+    struct cp_credentials *credentials; /* likewise: for security */
     void *owner;
 
     /* Called by the driver once it has left engine code and its own loop's

@@ -32,7 +32,16 @@ struct cp_pipe_ops {
 struct cp_pipe {
     const struct cp_pipe_ops *ops;
     struct cp_pipe *below, *above;
+    const char *identity; /* proven name of the peer, where TLS is; or NULL */
 };
+
+/* The proven name of who is at the other end; NULL: none. */
+static inline const char *cp_pipe_identity(const struct cp_pipe *p)
+{
+    while (p != NULL && p->identity == NULL)
+        p = p->below;
+    return p == NULL ? NULL : p->identity;
+}
 
 /* Puts above on top of below. */
 static inline void cp_pipe_join(struct cp_pipe *above, struct cp_pipe *below)

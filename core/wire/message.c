@@ -13,6 +13,8 @@ static void msg_reap(struct cp_dead *dead)
     copal_msg *m = cp_container_of(dead, copal_msg, dead);
     struct cp_mem *mem = m->mem;
 
+    if (m->is_secret && m->payload_of == NULL)
+        cp_wipe((void *)m->payload.data, m->payload.len);
     copal_msg_unref(m->payload_of);
     copal_msg_unref(m->request);
     cp_free(mem, m->own_payload);

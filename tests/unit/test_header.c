@@ -77,13 +77,9 @@ static void what_is_not_built_in_says_so(void **state)
     copal *c = w->c;
     copal_msg *m = copal_msg_new(c, COPAL_GET);
 
-    assert_missing(w, copal_use_psk(c, "*", NONE, NONE));
-    assert_missing(w, copal_use_cert(c, "*", NULL, NULL, NULL));
     assert_missing(w, copal_use_oscore(c, "*", NULL));
     assert_missing(w, copal_use_edhoc(c, "*", NULL));
     assert_missing(w, copal_use_file(c, NULL));
-    assert_missing(w, copal_forget(c, NULL));
-    assert_missing(w, copal_use_lookup(c, "*", OWNED(w)));
     assert_missing(w, copal_store(c, NULL, OWNED(w)));
     assert_missing(w, copal_via(c, "coap://", "coap://proxy"));
     assert_missing(w, copal_log_to(c, COPAL_LOG_KEYS, NULL));

@@ -1,0 +1,51 @@
+/* Credentials for TLS and DTLS, as users give them. */
+#include "endpoint.h"
+#include "base/callback.h"
+#include "secure/credentials.h"
+
+static int without_library(copal *c, const char *what)
+{
+    return cp_why(c->mem, COPAL_ENOTSUP,
+                  "%s: copal was built without GnuTLS, and has no TLS or DTLS",
+                  what);
+}
+
+static bool has_library(const copal *c)
+{
+    return c->driver->security != NULL;
+}
+
+int copal_use_psk(copal *c, const char *scope, copal_bytes identity,
+                  copal_bytes key)
+{
+    if (!has_library(c))
+        return without_library(c, "pre-shared keys");
+    return cp_credentials_use_psk(c->credentials, scope, identity, key);
+}
+
+int copal_use_cert(copal *c, const char *scope, const char *cert_pem,
+                   const char *key_pem, const char *trusted_pem)
+{
+    struct cp_pem pem = {
+        .cert = cert_pem, .key = key_pem, .trusted = trusted_pem};
+
+    if (!has_library(c))
+        return without_library(c, "certificates and raw public keys");
+    return cp_credentials_use_cert(c->credentials, scope, &pem);
+}
+
+int copal_forget(copal *c, const char *scope)
+{
+    if (!has_library(c))
+        return without_library(c, "credentials");
+    return cp_credentials_forget(c->credentials, scope);
+}
+
+int copal_use_lookup(copal *c, const char *scope, copal_cb cb)
+{
+    if (!has_library(c)) {
+        cp_cb_drop(cb);
+        return without_library(c, "keys on demand");
+    }
+    return cp_credentials_use_lookup(c->credentials, scope, cb);
+}
