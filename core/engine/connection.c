@@ -274,6 +274,15 @@ void cp_connection_schedule(struct cp_connection *c)
 
 /* ---- What comes ---- */
 
+static bool name_sender(const struct cp_connection *c, copal_msg *m)
+{
+    const char *identity = c->link->identity;
+
+    if (identity != NULL)
+        m->identity = cp_copy_text(m->mem, identity, strlen(identity));
+    return identity == NULL || m->identity != NULL;
+}
+
 static void on_message(struct cp_connection *c, const struct cp_frame *f,
                        copal_bytes bytes)
 {
@@ -297,6 +306,8 @@ static void on_message(struct cp_connection *c, const struct cp_frame *f,
     } else if (!c->heard_csm && m->code != COPAL_CODE(7, 1)) {
         e->stats.malformed++; /* RFC 8323 5.3 */
         cp_signal_abort(c, 0, "the first message is to be a CSM");
+    } else if (!name_sender(c, m)) {
+        cp_signal_abort(c, 0, "out of memory");
     } else {
         m->path = c->path;
         m->scheme = (uint8_t)c->link->scheme;

@@ -167,11 +167,12 @@ void cp_trace_message(struct cp_engine *e, enum cp_trace_way way,
     copal_msg_unref(m);
 }
 
-void cp_trace_state(struct cp_engine *e, const char *ev, const char *what)
+static void tell_what(struct cp_engine *e, unsigned kind, const char *ev,
+                      const char *what)
 {
     struct cp_buf b;
 
-    if ((e->trace & COPAL_TRACE_STATE) == 0)
+    if ((e->trace & kind) == 0)
         return;
     b = cp_buf_new(e->mem);
     cp_put_format(&b, "{\"t\":%llu,\"ev\":\"%s\",\"what\":\"",
@@ -179,4 +180,14 @@ void cp_trace_state(struct cp_engine *e, const char *ev, const char *what)
     cp_put_json(&b, cp_bytes_of_text(what));
     cp_put_text(&b, "\"}");
     tell(e, &b);
+}
+
+void cp_trace_state(struct cp_engine *e, const char *ev, const char *what)
+{
+    tell_what(e, COPAL_TRACE_STATE, ev, what);
+}
+
+void cp_trace_security(struct cp_engine *e, const char *ev, const char *what)
+{
+    tell_what(e, COPAL_TRACE_SECURITY, ev, what);
 }

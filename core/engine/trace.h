@@ -26,4 +26,7 @@ void cp_trace_message(struct cp_engine *e, enum cp_trace_way way,
 /* Something changed within: {"t":12,"ev":"limit","what":"max_peers"}. */
 void cp_trace_state(struct cp_engine *e, const char *ev, const char *what);
 
+/* The same of handshakes: {"t":12,"ev":"handshake","what":"TLS1.3 as me"}. */
+void cp_trace_security(struct cp_engine *e, const char *ev, const char *what);
+
 #endif

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <uv.h>
 #include "engine/engine.h"
+#include "engine/security.h"
+#include "engine/trace.h"
 #include "net/loop.h"
 #include "net/route.h"
 #include "net/tcp.h"
@@ -40,14 +42,14 @@ struct stream {
 
 const struct cp_layers *cp_stream_layers(int scheme)
 {
-    static const struct cp_layers tcp = {.framing = CP_STREAMED};
-    static const struct cp_layers ws = {.framing = CP_FRAMED, .ws = cp_ws_new};
+    static const struct cp_layers all[CP_SCHEME_COUNT] = {
+        [CP_COAP_TCP] = {.framing = CP_STREAMED},
+        [CP_COAPS_TCP] = {.framing = CP_STREAMED, .tls = true},
+        [CP_COAP_WS] = {.framing = CP_FRAMED, .ws = true},
+        [CP_COAPS_WS] = {.framing = CP_FRAMED, .tls = true, .ws = true},
+    };
 
-    switch (scheme) {
-    case CP_COAP_TCP: return &tcp;
-    case CP_COAP_WS: return &ws;
-    default: return NULL;
-    }
+    return cp_scheme_is_stream(scheme) ? &all[scheme] : NULL;
 }
 
 static struct stream *of_top(struct cp_pipe *p)
@@ -161,6 +163,7 @@ static void opened(struct cp_pipe *p)
     struct stream *s = of_top(p);
     int err;
 
+    s->link.identity = cp_pipe_identity(p->below);
     if (s->host != NULL)
         (void)cp_tcp_local_end(s->bottom, &s->path.local);
     err = cp_engine_connected(s->net->driver->engine, &s->link, &s->path,
@@ -206,13 +209,26 @@ static void forget(struct stream *s)
 
 static int try_next(struct stream *s);
 
+/* Nobody else hears why who asked us did not get in. */
+static void tell_failure(const struct stream *s, const char *why)
+{
+    char text[400], where[CP_ADDRESS_TEXT];
+
+    cp_address_print(&s->path.remote, 0, where);
+    snprintf(text, sizeof(text), "%s: %s", where,
+             s->is_late ? "not open within 10 s" : why);
+    cp_trace_security(s->net->driver->engine, "handshake_failed", text);
+}
+
 static void say_end(struct stream *s, int status, const char *why)
 {
     struct cp_engine *engine = s->net->driver->engine;
-    char text[256];
+    char text[640];
 
     if (s->is_known)
         cp_engine_closed(engine, &s->link, status);
+    else if (s->host == NULL)
+        tell_failure(s, why);
     s->is_known = s->is_agreed = false;
     if (s->is_late)
         status = COPAL_ETIMEOUT;
@@ -231,9 +247,10 @@ static void closed(struct cp_pipe *p, int status, const char *why)
         forget(s);
         return;
     }
-    if (!s->is_known && s->host != NULL && s->tried < s->to.count &&
-        try_next(s) == 0)
+    if (!s->is_known && s->host != NULL && status != COPAL_EAUTH &&
+        s->tried < s->to.count && try_next(s) == 0)
         return;
+    s->link.identity = NULL;
     s->is_closing = true;
     say_end(s, status, why);
     forget(s);
@@ -265,16 +282,22 @@ static const struct cp_pipe_ops top_ops = {
 /* bottom is closed where it fails, which nobody hears of. */
 static int put_layers(struct stream *s, struct cp_pipe *bottom)
 {
+    const struct cp_driver *d = s->net->driver;
+    struct cp_asked asked = {
+        .scheme = s->scheme,
+        .host = s->host,
+        .port = s->host == NULL ? s->path.local.port : s->path.remote.port,
+    };
     struct cp_pipe *highest = bottom, *next;
     int err = 0;
 
     s->bottom = bottom;
-    if (s->layers->tls != NULL) {
-        err = s->layers->tls(s->net, highest, s->host, &next);
+    if (s->layers->tls) {
+        err = d->security->tls(d->credentials, highest, &asked, &next);
         highest = err == 0 ? next : highest;
     }
-    if (err == 0 && s->layers->ws != NULL) {
-        err = s->layers->ws(s->net, highest, s->host, &next);
+    if (err == 0 && s->layers->ws) {
+        err = cp_ws_new(s->net, highest, s->host, &next);
         highest = err == 0 ? next : highest;
     }
     if (err == 0)

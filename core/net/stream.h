@@ -8,15 +8,11 @@
 #include "net/resolve.h"
 #include "wire/stream.h"
 
-/* How a scheme connects, and what stands on TCP. A maker gives a pipe on top of
- * below, or COPAL_E* with mem's sentence; host: of whom we ask, NULL: we were
- * asked. */
+/* How a scheme connects, and what stands on TCP. */
 struct cp_layers {
     enum cp_framing framing;
-    int (*tls)(struct cp_net *net, struct cp_pipe *below, const char *host,
-               struct cp_pipe **out); /* NULL: none is needed */
-    int (*ws)(struct cp_net *net, struct cp_pipe *below, const char *host,
-              struct cp_pipe **out);
+    bool tls;
+    bool ws;
 };
 
 /* The layers of a scheme that connects. */

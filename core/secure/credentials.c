@@ -117,6 +117,7 @@ void cp_credentials_unref(struct cp_credentials *all)
 /* Who resumes a session was proven by what was there when it began. */
 static void changed(struct cp_credentials *all)
 {
+    all->generation++;
     if (all->resumption != NULL)
         all->resumption_free(all->resumption);
     all->resumption = NULL;
@@ -169,6 +170,8 @@ void cp_credentials_end(struct cp_credentials *all)
         scope_free(all, cp_container_of(node, struct cp_scope_keys, node));
     forget_askers(all);
     changed(all);
+    cp_certificate_unref(all->system);
+    all->system = NULL;
     if (all->key_log != NULL)
         fclose(all->key_log);
     all->key_log = NULL;

@@ -39,9 +39,11 @@ struct cp_credentials {
     struct cp_map psks;            /* of who asks us, by identity */
     struct cp_list pems;           /* certificates for who asks us, as given */
     struct cp_certificate *served; /* all of pems; NULL: there are none */
+    struct cp_certificate *system; /* for whom no scope is; NULL: not yet */
     struct cp_handler *lookup;     /* keys on demand; NULL: none */
     struct cp_list lookups;        /* struct cp_lookup that wait */
     FILE *key_log;                 /* copal_log_to(); NULL: none */
+    unsigned generation;           /* of what is here: grows with changes */
 
     /* What the library below keeps for sessions to come (tickets): made and
      * freed by it, and let go of whenever a credential changes, so that nobody

@@ -1,4 +1,5 @@
 #include "secure/security.h"
+#include "secure/tls.h"
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 
@@ -13,6 +14,7 @@ const struct cp_security *cp_security(void)
 {
     static const struct cp_security table = {
         .sha1 = sha1,
+        .tls = cp_tls_new,
     };
 
     return &table;

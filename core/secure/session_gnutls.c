@@ -1,0 +1,462 @@
+#include "secure/session_gnutls.h"
+
+#include <gnutls/crypto.h>
+#include <stdarg.h>
+#include "base/address.h"
+
+/* No CBC, no RSA key exchange, nothing before 1.2. PSKs are tied to SHA-256, so
+ * its suites come first. */
+#define SUITES \
+    "+AES-128-GCM:+AES-128-CCM:+AES-128-CCM-8:+CHACHA20-POLY1305:" \
+    "+AES-256-GCM:+AEAD:+ECDHE-ECDSA:+ECDHE-RSA:+ECDHE-PSK:+PSK:" \
+    "+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:" \
+    "+SIGN-ECDSA-SECP256R1-SHA256:+SIGN-ECDSA-SHA256:+SIGN-EDDSA-ED25519:" \
+    "+SIGN-ECDSA-SECP384R1-SHA384:+SIGN-ECDSA-SHA384:" \
+    "+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-SHA256:+SIGN-RSA-PSS-RSAE-SHA384:" \
+    "+SIGN-RSA-SHA384:+COMP-NULL:%SAFE_RENEGOTIATION"
+#define STREAMS   "NONE:+VERS-TLS1.3:+VERS-TLS1.2:" SUITES
+#define DATAGRAMS "NONE:+VERS-DTLS1.2:" SUITES
+
+static struct cp_session *of_library(gnutls_session_t library)
+{
+    return gnutls_session_get_ptr(library);
+}
+
+/* What GnuTLS says when it is set up. */
+static int border(struct cp_mem *mem, int error)
+{
+    if (error >= 0)
+        return 0;
+    if (error == GNUTLS_E_MEMORY_ERROR)
+        return COPAL_ENOMEM;
+    return cp_why(mem, COPAL_EIO, "GnuTLS: %s", gnutls_strerror(error));
+}
+
+/* ---- Keys ---- */
+
+static int give_random_key(gnutls_datum_t *out)
+{
+    return gnutls_rnd(GNUTLS_RND_NONCE, out->data, out->size);
+}
+
+/* Who is not known gets a key like any other that fits nobody, so that it
+ * fails as a wrong key does. RFC 4279 2. */
+static int give_key(gnutls_session_t library, const gnutls_datum_t *username,
+                    gnutls_datum_t *out)
+{
+    struct cp_session *s = of_library(library);
+    copal_bytes identity = cp_bytes(username->data, username->size);
+    copal_bytes key = cp_credentials_key_of(s->all, identity);
+
+    if (key.len == 0 &&
+        cp_bytes_equal(cp_bytes(s->looked_for, s->looked_for_len), identity))
+        key = cp_bytes(s->found, s->found_len);
+    out->size = key.len == 0 ? 16 : (unsigned)key.len;
+    out->data = gnutls_malloc(out->size);
+    if (out->data == NULL)
+        return GNUTLS_E_MEMORY_ERROR;
+    if (key.len == 0)
+        return give_random_key(out);
+    memcpy(out->data, key.data, key.len);
+    return 0;
+}
+
+void cp_session_key_found(struct cp_session *s, copal_bytes identity,
+                          copal_bytes key)
+{
+    bool fits = key.len <= sizeof(s->found);
+
+    cp_wipe(s->found, sizeof(s->found));
+    s->looked_for_len = s->found_len = 0;
+    if (identity.len > sizeof(s->looked_for))
+        return;
+    memcpy(s->looked_for, identity.data, identity.len);
+    s->looked_for_len = identity.len;
+    if (fits && key.len > 0)
+        memcpy(s->found, key.data, key.len);
+    s->found_len = fits ? key.len : 0;
+}
+
+static int show_psk(struct cp_session *s, const struct cp_psk *psk)
+{
+    gnutls_datum_t identity = {(unsigned char *)psk->identity.data,
+                               (unsigned)psk->identity.len};
+    gnutls_datum_t key = {(unsigned char *)psk->key.data,
+                          (unsigned)psk->key.len};
+    int error = gnutls_psk_allocate_client_credentials(&s->psk_client);
+
+    if (error == 0)
+        error = gnutls_psk_set_client_credentials2(s->psk_client, &identity,
+                                                   &key, GNUTLS_PSK_KEY_RAW);
+    if (error == 0)
+        error =
+            gnutls_credentials_set(s->library, GNUTLS_CRD_PSK, s->psk_client);
+    return border(s->mem, error);
+}
+
+static int know_psks(struct cp_session *s)
+{
+    int error = gnutls_psk_allocate_server_credentials(&s->psk_server);
+
+    if (error != 0)
+        return border(s->mem, error);
+    gnutls_psk_set_server_credentials_function2(s->psk_server, give_key);
+    return border(s->mem, gnutls_credentials_set(s->library, GNUTLS_CRD_PSK,
+                                                 s->psk_server));
+}
+
+static int use_certificate(struct cp_session *s, struct cp_certificate *c)
+{
+    s->certificate = cp_certificate_ref(c);
+    gnutls_session_set_verify_function(s->library, cp_verify_peer);
+    return border(s->mem, gnutls_credentials_set(
+                              s->library, GNUTLS_CRD_CERTIFICATE, c->library));
+}
+
+/* ---- Which kinds of certificates ---- */
+
+static void put_types(struct cp_buf *b, const char *side, bool rpk, bool x509)
+{
+    if (rpk)
+        cp_put_format(b, ":+CTYPE-%s-RAWPK", side);
+    if (x509 || !rpk)
+        cp_put_format(b, ":+CTYPE-%s-X509", side);
+}
+
+static int set_priorities(struct cp_session *s, bool is_datagram)
+{
+    const struct cp_certificate *c = s->certificate;
+    bool is_client = s->asked.host != NULL;
+    char text[1024];
+    struct cp_buf b = cp_buf_fixed(text, sizeof(text));
+    bool shows_rpk = c != NULL && c->shows_rpk;
+    bool shows_x509 = c != NULL && c->shows_x509;
+    bool trusts_rpk =
+        c != NULL && (c->trusts_rpk || (!is_client && s->all->lookup != NULL));
+    bool trusts_x509 = c != NULL && c->trusts_x509;
+
+    cp_put_text(&b, is_datagram ? DATAGRAMS : STREAMS);
+    put_types(&b, is_client ? "CLI" : "SRV", shows_rpk, shows_x509);
+    put_types(&b, is_client ? "SRV" : "CLI", trusts_rpk, trusts_x509);
+    if (cp_buf_text(&b) == NULL)
+        return COPAL_ENOMEM;
+    return border(s->mem, gnutls_priority_set_direct(s->library, text, NULL));
+}
+
+/* ---- Client and server ---- */
+
+/* Nobody is asked by more than what was said of him: who has a key of his own
+ * is not believed for a certificate that somebody signed. */
+static int dress_client(struct cp_session *s)
+{
+    const struct cp_scope_keys *keys = cp_credentials_for(s->all, &s->asked);
+    int err = 0;
+
+    if (keys == NULL) {
+        if (s->all->system == NULL)
+            err = cp_certificate_new(s->mem, &(struct cp_pem){0}, 1, true,
+                                     &s->all->system);
+        return err != 0 ? err : use_certificate(s, s->all->system);
+    }
+    if (keys->psk.key.len > 0)
+        err = show_psk(s, &keys->psk);
+    if (err == 0 && keys->certificate != NULL)
+        err = use_certificate(s, keys->certificate);
+    return err;
+}
+
+/* RFC 6066 3: names only, no addresses. */
+static int name_server(struct cp_session *s)
+{
+    struct cp_address literal;
+
+    if (cp_address_read(s->asked.host, &literal) ||
+        strchr(s->asked.host, ':') != NULL)
+        return 0;
+    return border(s->mem,
+                  gnutls_server_name_set(s->library, GNUTLS_NAME_DNS,
+                                         s->asked.host, strlen(s->asked.host)));
+}
+
+/* Who is to be proven by a certificate has to show one; who asks by a key is
+ * proven already. */
+static int dress_server(struct cp_session *s)
+{
+    const struct cp_credentials *all = s->all;
+    const struct cp_certificate *c = all->served;
+    int err = 0;
+
+    if (all->psks.count > 0 || all->lookup != NULL)
+        err = know_psks(s);
+    if (err == 0 && c != NULL)
+        err = use_certificate(s, all->served);
+    if (err == 0 && c != NULL)
+        gnutls_certificate_server_set_request(
+            s->library, c->trusts_x509 || c->trusts_rpk ? GNUTLS_CERT_REQUIRE
+                        : all->lookup != NULL           ? GNUTLS_CERT_REQUEST
+                                                        : GNUTLS_CERT_IGNORE);
+    return err;
+}
+
+/* NSS key log: label, client random, secret. Flushed line by line, as a capture
+ * is read while it grows. */
+static int log_key(gnutls_session_t library, const char *label,
+                   const gnutls_datum_t *secret)
+{
+    struct cp_session *s = of_library(library);
+    char line[512];
+    struct cp_buf b = cp_buf_fixed(line, sizeof(line));
+    gnutls_datum_t ours, theirs;
+
+    if (s->all->key_log == NULL)
+        return 0;
+    gnutls_session_get_random(library, &ours, &theirs);
+    cp_put_text(&b, label);
+    cp_put_u8(&b, ' ');
+    cp_put_hex(&b, cp_bytes(ours.data, ours.size));
+    cp_put_u8(&b, ' ');
+    cp_put_hex(&b, cp_bytes(secret->data, secret->size));
+    cp_put_u8(&b, '\n');
+    if (!b.failed) {
+        fwrite(line, 1, b.len, s->all->key_log);
+        fflush(s->all->key_log);
+    }
+    cp_wipe(line, sizeof(line));
+    return 0;
+}
+
+static int dress(struct cp_session *s, unsigned flags)
+{
+    bool is_client = s->asked.host != NULL;
+    int err = is_client ? dress_client(s) : dress_server(s);
+
+    if (err == 0)
+        err = set_priorities(s, (flags & GNUTLS_DATAGRAM) != 0);
+    if (err == 0 && is_client)
+        err = name_server(s);
+    if (err == 0)
+        err = cp_resumption_prepare(s);
+    if (s->all->key_log != NULL)
+        gnutls_session_set_keylog_function(s->library, log_key);
+    return err;
+}
+
+int cp_session_new(struct cp_credentials *all, const struct cp_asked *asked,
+                   unsigned flags, struct cp_session **out)
+{
+    bool is_client = asked->host != NULL;
+    struct cp_session *s = cp_zalloc(all->mem, sizeof(*s));
+    int err = COPAL_ENOMEM;
+
+    if (s == NULL)
+        return COPAL_ENOMEM;
+    s->mem = all->mem;
+    s->all = cp_credentials_ref(all);
+    s->asked = *asked;
+    s->generation = all->generation;
+    if (is_client) {
+        s->asked.host =
+            cp_copy_text(all->mem, asked->host, strlen(asked->host));
+        if (s->asked.host == NULL)
+            goto fail;
+    }
+    err = border(all->mem,
+                 gnutls_init(&s->library,
+                             flags | GNUTLS_NONBLOCK | GNUTLS_ENABLE_RAWPK |
+                                 GNUTLS_NO_SIGNAL |
+                                 (is_client ? GNUTLS_CLIENT : GNUTLS_SERVER)));
+    if (err != 0) {
+        s->library = NULL;
+        goto fail;
+    }
+    gnutls_session_set_ptr(s->library, s);
+    gnutls_handshake_set_timeout(s->library, GNUTLS_INDEFINITE_TIMEOUT);
+    err = dress(s, flags);
+    if (err != 0)
+        goto fail;
+    *out = s;
+    return 0;
+fail:
+    cp_session_free(s);
+    return err;
+}
+
+void cp_session_free(struct cp_session *s)
+{
+    if (s == NULL)
+        return;
+    if (s->library != NULL)
+        gnutls_deinit(s->library);
+    if (s->psk_client != NULL)
+        gnutls_psk_free_client_credentials(s->psk_client);
+    if (s->psk_server != NULL)
+        gnutls_psk_free_server_credentials(s->psk_server);
+    cp_certificate_unref(s->certificate);
+    cp_credentials_unref(s->all);
+    cp_free(s->mem, s->identity);
+    cp_free(s->mem, (char *)s->asked.host);
+    cp_free_secret(s->mem, s, sizeof(*s));
+}
+
+/* ---- What became of it ---- */
+
+static char *psk_name(struct cp_session *s, int *err)
+{
+    struct cp_buf b = cp_buf_new(s->mem);
+    const char *name = NULL;
+    size_t len;
+
+    if (s->asked.host == NULL) {
+        name = gnutls_psk_server_get_username(s->library);
+    } else {
+        const struct cp_scope_keys *keys =
+            cp_credentials_for(s->all, &s->asked);
+
+        if (keys != NULL && keys->psk.key.len > 0)
+            name = (const char *)keys->psk.identity.data;
+    }
+    if (name == NULL)
+        return NULL;
+    cp_credentials_put_identity(&b, cp_bytes_of_text(name));
+    cp_put_u8(&b, '\0');
+    if (b.failed) {
+        *err = COPAL_ENOMEM;
+        cp_buf_free(&b);
+        return NULL;
+    }
+    return (char *)cp_buf_take(&b, &len);
+}
+
+static void say(struct cp_session *s, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void say(struct cp_session *s, int status, const char *format, ...)
+{
+    va_list list;
+
+    s->status = status;
+    va_start(list, format);
+    vsnprintf(s->why, sizeof(s->why), format, list);
+    va_end(list);
+}
+
+/* RFC 7627: or else whoever stands in between may make two sessions alike. It
+ * cannot be asked of GnuTLS 3.7 before. */
+static bool binds_master_secret(const struct cp_session *s)
+{
+    gnutls_protocol_t version = gnutls_protocol_get_version(s->library);
+
+    return version == GNUTLS_TLS1_3 ||
+           gnutls_session_ext_master_secret_status(s->library) != 0;
+}
+
+int cp_session_proven(struct cp_session *s)
+{
+    bool is_client = s->asked.host != NULL;
+    gnutls_credentials_type_t by =
+        is_client ? gnutls_auth_server_get_type(s->library)
+                  : gnutls_auth_client_get_type(s->library);
+    int err = 0;
+
+    if (!binds_master_secret(s)) {
+        say(s, COPAL_EAUTH,
+            "the peer knows no extended master secret (RFC 7627), without "
+            "which "
+            "TLS 1.2 is not safe; let it be newer");
+        return s->status;
+    }
+    if (by == GNUTLS_CRD_PSK) {
+        s->identity = psk_name(s, &err);
+    } else if (gnutls_certificate_get_peers(s->library, NULL) != NULL) {
+        if (gnutls_session_is_resumed(s->library) &&
+            cp_verify_peer(s->library) != 0)
+            return s->status;
+        s->identity = cp_verify_name(s, &err);
+    } else if (is_client) {
+        err = COPAL_EAUTH;
+    }
+    if (err == COPAL_ENOMEM)
+        say(s, err, "out of memory");
+    else if (err != 0)
+        say(s, err, "the server did not prove itself");
+    return err;
+}
+
+/* What the peer finds wrong, and what is likely behind it. */
+static void explain_alert(struct cp_session *s)
+{
+    gnutls_alert_description_t alert = gnutls_alert_get(s->library);
+    const char *name = gnutls_alert_get_name(alert);
+    bool by_psk = s->psk_client != NULL || s->psk_server != NULL;
+    const char *hint;
+
+    switch (alert) {
+    case GNUTLS_A_BAD_CERTIFICATE:
+    case GNUTLS_A_UNSUPPORTED_CERTIFICATE:
+    case GNUTLS_A_CERTIFICATE_REVOKED:
+    case GNUTLS_A_CERTIFICATE_EXPIRED:
+    case GNUTLS_A_CERTIFICATE_UNKNOWN:
+    case GNUTLS_A_UNKNOWN_CA:
+    case GNUTLS_A_ACCESS_DENIED:
+        hint = "it does not believe our certificate or public key";
+        break;
+    case GNUTLS_A_CERTIFICATE_REQUIRED:
+        hint =
+            "it wants a certificate or public key of ours; give one with its "
+            "private key";
+        break;
+    case GNUTLS_A_NO_APPLICATION_PROTOCOL:
+        hint = "CoAP is not spoken there";
+        break;
+    case GNUTLS_A_PROTOCOL_VERSION:
+        hint = "it knows neither TLS 1.2 nor 1.3";
+        break;
+    default:
+        hint = by_psk
+                   ? "is the identity known there, and the key the same? Has "
+                     "it credentials at all?"
+                   : "has it credentials of a kind that we have, too?";
+    }
+    say(s, COPAL_EAUTH, "the peer broke off the handshake (%s): %s",
+        name == NULL ? "unknown alert" : name, hint);
+}
+
+void cp_session_explain(struct cp_session *s, int error)
+{
+    if (s->status != 0)
+        return;
+    switch (error) {
+    case GNUTLS_E_MEMORY_ERROR: say(s, COPAL_ENOMEM, "out of memory"); break;
+    case GNUTLS_E_WARNING_ALERT_RECEIVED:
+    case GNUTLS_E_FATAL_ALERT_RECEIVED: explain_alert(s); break;
+    case GNUTLS_E_PREMATURE_TERMINATION:
+        say(s, COPAL_EAUTH,
+            "the peer closed the connection amid the handshake; has it "
+            "credentials for us?");
+        break;
+    case GNUTLS_E_UNEXPECTED_PACKET:
+    case GNUTLS_E_UNEXPECTED_PACKET_LENGTH:
+    case GNUTLS_E_UNSUPPORTED_VERSION_PACKET:
+    case GNUTLS_E_RECORD_OVERFLOW:
+        say(s, COPAL_EFORMAT,
+            "the peer speaks no TLS 1.2 or 1.3 (%s); is the port right?",
+            gnutls_strerror(error));
+        break;
+    case GNUTLS_E_NO_CIPHER_SUITES:
+    case GNUTLS_E_INSUFFICIENT_CREDENTIALS:
+    case GNUTLS_E_NO_COMMON_KEY_SHARE:
+        say(s, COPAL_EAUTH,
+            "both have no cipher suite or kind of credentials in common; give "
+            "credentials for \"*\"");
+        break;
+    case GNUTLS_E_NO_CERTIFICATE_FOUND:
+    case GNUTLS_E_CERTIFICATE_REQUIRED:
+        say(s, COPAL_EAUTH, "the peer showed no certificate or public key");
+        break;
+    default:
+        say(s, COPAL_EAUTH, "the handshake failed: %s%s",
+            gnutls_strerror(error),
+            s->psk_server != NULL || s->psk_client != NULL
+                ? "; are identity and key the same at both ends?"
+                : "");
+    }
+}
