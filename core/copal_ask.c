@@ -73,9 +73,9 @@ copal_exchange *copal_ping(copal *c, const char *uri, copal_cb cb)
 /* UDP has no connections and, so far, no secure associations to close. */
 int copal_disconnect(copal *c, const char *scope)
 {
-    (void)c;
-    (void)scope;
-    return 0;
+    cp_endpoint_enter(c);
+    cp_engine_wake(c->engine);
+    return cp_connections_close(c->engine, scope == NULL ? "" : scope);
 }
 
 /* ---- Raw use ---- */

@@ -7,6 +7,7 @@
 #include "engine/record.h"
 #include "engine/trace.h"
 #include "wire/block.h"
+#include "wire/uri.h"
 
 enum {
     FIRST_NUMBER = 1024,    /* of a connection's link */
@@ -185,6 +186,42 @@ void cp_connections_release(struct cp_engine *e)
         if (cp_list_empty(&c->exchanges))
             cp_connection_close(c);
     }
+}
+
+static bool is_under(const struct cp_connection *c, const char *prefix)
+{
+    int scheme = c->link->scheme;
+    char base[400], where[CP_ADDRESS_TEXT];
+    struct cp_buf b = cp_buf_fixed(base, sizeof(base));
+
+    cp_address_print(&c->path.remote, cp_scheme_port(scheme), where);
+    cp_put_format(&b, "%s://%s/", cp_scheme_name(scheme), where);
+    if (!b.failed && strncmp(base, prefix, strlen(prefix)) == 0)
+        return true;
+    if (c->link->host == NULL)
+        return false;
+    b = cp_buf_fixed(base, sizeof(base));
+    cp_uri_put_base(&b, scheme, c->link->host, c->path.remote.port);
+    cp_put_text(&b, "/");
+    return cp_buf_text(&b) != NULL &&
+           strncmp(base, prefix, strlen(prefix)) == 0;
+}
+
+int cp_connections_close(struct cp_engine *e, const char *prefix)
+{
+    int count = 0;
+
+    list_each (node, after, &e->connections.all) {
+        struct cp_connection *c =
+            cp_container_of(node, struct cp_connection, node);
+
+        if (c->is_closing || !is_under(c, prefix))
+            continue;
+        cp_signal_release(c);
+        cp_connection_close(c);
+        count++;
+    }
+    return count;
 }
 
 void cp_connections_clear(struct cp_engine *e)

@@ -57,6 +57,10 @@ void cp_connections_clear(struct cp_engine *e);
  * 8323 5.5. */
 void cp_connections_release(struct cp_engine *e);
 
+/* Those whose URI, by the name that was asked for or by address, begins with
+ * prefix are closed. How many. */
+int cp_connections_close(struct cp_engine *e, const char *prefix);
+
 /* Sends m under token. COPAL_ECLOSED: it is closing; COPAL_ELIMIT: longer than
  * the peer takes; COPAL_ENOMEM; or that of the link. */
 int cp_connection_send(struct cp_link *link, const copal_msg *m,

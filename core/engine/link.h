@@ -30,6 +30,7 @@ struct cp_link {
     uint32_t mark;            /* the end of its paths in recordings */
     bool is_simulated;        /* whom it reaches is as good as on loopback */
     struct cp_connection *connection; /* the engine's; NULL: datagrams */
+    const char *host;     /* as we asked for it; NULL: we were asked */
     const char *identity; /* proven name of who is at its end; NULL: none */
 };
 

@@ -868,8 +868,9 @@ COPAL_API copal_exchange *copal_ping(copal *c, const char *uri, copal_cb cb);
  * already over, or a request to be answered. */
 COPAL_API int copal_cancel(copal_exchange *x);
 
-/* Closes connections and secure associations under a URI prefix. Not built in
- * yet: gives 0, and closes none. */
+/* Closes connections under a URI prefix, by the name that was asked for or by
+ * address; NULL: all. What waits for an answer by them ends with ECLOSED. Gives
+ * how many. */
 COPAL_API int copal_disconnect(copal *c, const char *scope);
 
 /* Raw use: sends m, any code, once to a base URI and expects nothing; a name is

@@ -327,7 +327,11 @@ static struct stream *stream_new(struct cp_net *net, const char *host,
     s->layers = cp_stream_layers(scheme);
     s->top.ops = &top_ops;
     s->link = (struct cp_link){
-        .ops = &link_ops, .engine = net->driver->engine, .scheme = scheme};
+        .ops = &link_ops,
+        .engine = net->driver->engine,
+        .scheme = scheme,
+        .host = s->host,
+    };
     cp_list_init(&s->routes);
     cp_list_append(&net->streams, &s->node);
     (void)uv_timer_init(net->uv, &s->limit);

@@ -82,29 +82,12 @@ static struct saved *find(struct resumption *r, const char *base)
     return NULL;
 }
 
-/* A ticket is used once: RFC 8446 C.4. */
-static void resume(struct cp_session *s, struct resumption *r)
-{
-    char base[400];
-    struct saved *before = put_base(s, base) ? find(r, base) : NULL;
-
-    if (before == NULL)
-        return;
-    (void)gnutls_session_set_data(s->library, before->data.data,
-                                  before->data.size);
-    saved_free(r, before);
-}
-
-int cp_resumption_prepare(struct cp_session *s)
+int cp_resumption_allow(struct cp_session *s)
 {
     struct resumption *r = of_all(s->all);
 
     if (r == NULL)
         return COPAL_ENOMEM;
-    if (s->asked.host != NULL) {
-        resume(s, r);
-        return 0;
-    }
     if (r->ticket_key.data == NULL &&
         gnutls_session_ticket_key_generate(&r->ticket_key) != 0)
         return COPAL_ENOMEM;
@@ -113,15 +96,33 @@ int cp_resumption_prepare(struct cp_session *s)
                : COPAL_ENOMEM;
 }
 
+/* A ticket is used once: RFC 8446 C.4. */
+void cp_resumption_take(struct cp_session *s)
+{
+    struct resumption *r = s->all->resumption;
+    char base[400];
+    struct saved *before;
+
+    if (r == NULL || !put_base(s, base))
+        return;
+    before = find(r, base);
+    if (before == NULL)
+        return;
+    (void)gnutls_session_set_data(s->library, before->data.data,
+                                  before->data.size);
+    saved_free(r, before);
+}
+
 /* Nothing is lost but time where it fails. */
 void cp_resumption_save(struct cp_session *s)
 {
-    struct resumption *r = s->all->resumption;
-    struct saved *one;
-    struct saved *before;
+    struct resumption *r;
+    struct saved *one, *before;
 
-    if (r == NULL || s->asked.host == NULL ||
-        s->generation != s->all->generation)
+    if (s->asked.host == NULL || s->generation != s->all->generation)
+        return;
+    r = of_all(s->all);
+    if (r == NULL)
         return;
     one = cp_zalloc(r->mem, sizeof(*one));
     if (one == NULL)

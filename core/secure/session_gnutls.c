@@ -234,8 +234,8 @@ static int dress(struct cp_session *s, unsigned flags)
         err = set_priorities(s, (flags & GNUTLS_DATAGRAM) != 0);
     if (err == 0 && is_client)
         err = name_server(s);
-    if (err == 0)
-        err = cp_resumption_prepare(s);
+    if (err == 0 && !is_client)
+        err = cp_resumption_allow(s);
     if (s->all->key_log != NULL)
         gnutls_session_set_keylog_function(s->library, log_key);
     return err;

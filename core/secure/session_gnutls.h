@@ -63,8 +63,12 @@ char *cp_verify_name(struct cp_session *s, int *err);
 
 /* ---- resumption_gnutls.c ---- */
 
-/* Lets s go on where one before it ended, if there was one. 0, COPAL_ENOMEM. */
-int cp_resumption_prepare(struct cp_session *s);
+/* A server's: tickets are given, and taken back. 0, COPAL_ENOMEM. */
+int cp_resumption_allow(struct cp_session *s);
+
+/* A client's, right before its hello: goes on where the last session with that
+ * peer ended, if there was one. */
+void cp_resumption_take(struct cp_session *s);
 
 /* The peer gave what the next session to it may go on with. */
 void cp_resumption_save(struct cp_session *s);

@@ -422,8 +422,10 @@ static void opened(struct cp_pipe *p)
 {
     struct tls *t = of_pipe(p);
 
-    if (t->session->asked.host != NULL) /* the client speaks first */
-        feed(t, (copal_bytes){0});
+    if (t->session->asked.host == NULL)
+        return; /* the client speaks first */
+    cp_resumption_take(t->session);
+    feed(t, (copal_bytes){0});
 }
 
 static void bytes(struct cp_pipe *p, copal_bytes b)
