@@ -2,6 +2,7 @@
 #include "endpoint.h"
 #include "base/callback.h"
 #include "secure/credentials.h"
+#include "secure/credentials_file.h"
 
 static int without_library(copal *c, const char *what)
 {
@@ -48,4 +49,13 @@ int copal_use_lookup(copal *c, const char *scope, copal_cb cb)
         return without_library(c, "keys on demand");
     }
     return cp_credentials_use_lookup(c->credentials, scope, cb);
+}
+
+int copal_use_file(copal *c, const char *path)
+{
+    if (!has_library(c))
+        return without_library(c, "credentials files");
+    if (path == NULL)
+        return cp_why(c->mem, COPAL_EINVAL, "no credentials file given");
+    return cp_credentials_read_file(c->credentials, path);
 }

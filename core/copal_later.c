@@ -25,12 +25,6 @@ int copal_use_edhoc(copal *c, const char *scope, const copal_edhoc *keys)
     return not_built_in(c, "EDHOC");
 }
 
-int copal_use_file(copal *c, const char *path)
-{
-    (void)path;
-    return not_built_in(c, "credentials files");
-}
-
 int copal_store(copal *c, const char *directory, copal_cb cb)
 {
     (void)directory;

@@ -1,11 +1,14 @@
-/* Logs to files: captures of plaintext messages. */
+/* Logs to files: captures of plaintext messages, keys of TLS sessions. */
 #include "endpoint.h"
 #include "base/pcapng.h"
 #include "engine/core.h"
 #include "engine/trace.h"
+#include "secure/credentials.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     KNOWN_PORT = 5683 /* by which readers tell CoAP: RFC 7252 6.1 */
@@ -138,19 +141,46 @@ static int begin_capture(copal *c, const char *path)
     return 0;
 }
 
+/* Whoever reads it reads what these sessions say: it is nobody else's. */
+static int log_keys(copal *c, const char *path)
+{
+    struct cp_credentials *all = c->credentials;
+    FILE *file = NULL;
+    int fd;
+
+    if (c->driver->security == NULL)
+        return cp_why(c->mem, COPAL_ENOTSUP,
+                      "key logs: copal was built without GnuTLS");
+    if (path != NULL) {
+        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        file = fd < 0 ? NULL : fdopen(fd, "w");
+        if (file == NULL) {
+            int err = file_error(c, path);
+
+            if (fd >= 0)
+                close(fd);
+            return err;
+        }
+    }
+    if (all->key_log != NULL)
+        fclose(all->key_log);
+    all->key_log = file;
+    return 0;
+}
+
 int copal_log_to(copal *c, copal_log what, const char *path)
 {
     switch (what) {
     case COPAL_LOG_CAPTURE:
         cp_endpoint_end_capture(c);
         return path == NULL ? 0 : begin_capture(c, path);
-    case COPAL_LOG_KEYS:
-        return cp_why(c->mem, COPAL_ENOTSUP, "key logs: not built in yet");
+    case COPAL_LOG_KEYS: return log_keys(c, path);
     case COPAL_LOG_RECORDING:
         return path == NULL ? 0 : cp_endpoint_write_recording(c, path);
     default:
         return cp_why(c->mem, COPAL_EINVAL,
-                      "log_to: no log %d; COPAL_LOG_CAPTURE is there",
+                      "log_to: no log %d; COPAL_LOG_CAPTURE and "
+                      "COPAL_LOG_KEYS are there",
                       (int)what);
     }
 }

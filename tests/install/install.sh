@@ -22,7 +22,7 @@ cc -Wall -Wextra -Werror -o "$work/by-pkg-config" "$here/consumer.c" \
 LD_LIBRARY_PATH=$libdir "$work/by-pkg-config" "$(pkg-config --modversion copal)"
 # The archive needs what the library is linked with already.
 cc -o "$work/by-static" "$here/consumer.c" $(pkg-config --cflags copal) \
-    "$libdir/libcopal.a" $(pkg-config --static --libs copal | sed 's/-lcopal//')
+    "$libdir/libcopal.a" $(pkg-config --libs --static copal | sed 's/-lcopal//')
 "$work/by-static" "$(pkg-config --modversion copal)"
 
 echo "-- the headers in C++"

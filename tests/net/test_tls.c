@@ -696,6 +696,39 @@ static void the_next_connection_goes_on_with_the_session(void **state)
     assert_string_equal(w->proven, "localhost");
 }
 
+static void keys_are_logged_only_when_asked_for(void **state)
+{
+    struct world *w = *state;
+    char path[] = "/tmp/copal-keys-XXXXXX", line[512];
+    int fd = mkstemp(path), count = 0;
+    FILE *f;
+
+    close(fd);
+    unlink(path);
+    use_psk(w->server, "*", "me", "0123456789abcdef");
+    use_psk(w->client, ANY, "me", "0123456789abcdef");
+    assert_int_equal(copal_log_to(w->client, COPAL_LOG_KEYS, path), 0);
+    ask(w, NULL, "/t");
+    assert_content(w);
+    assert_int_equal(copal_log_to(w->client, COPAL_LOG_KEYS, NULL), 0);
+    f = fopen(path, "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof(line), f) != NULL) {
+        char label[64], random[128], secret[256];
+
+        assert_int_equal(
+            sscanf(line, "%63s %127s %255s", label, random, secret), 3);
+        assert_int_equal(strlen(random), 64);
+        count += strcmp(label, "CLIENT_TRAFFIC_SECRET_0") == 0;
+    }
+    fclose(f);
+    unlink(path);
+    assert_int_equal(count, 1);
+    assert_int_equal(
+        copal_log_to(w->client, COPAL_LOG_KEYS, "/no/such/folder/x"),
+        COPAL_ENOENT);
+}
+
 /* ---- The unfriendly ---- */
 
 static int connect_plainly(const struct world *w)
@@ -797,6 +830,7 @@ int main(void)
         TEST(all_kinds_are_served_on_one_port),
         TEST(texts_that_do_not_fit_are_refused),
         TEST(the_next_connection_goes_on_with_the_session),
+        TEST(keys_are_logged_only_when_asked_for),
         TEST(junk_in_place_of_a_hello_ends_the_connection),
         TEST(half_a_record_and_silence_is_cut_off_after_10_s),
         cmocka_unit_test_setup_teardown(websocket_goes_over_tls, build_ws,

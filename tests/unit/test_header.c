@@ -79,10 +79,8 @@ static void what_is_not_built_in_says_so(void **state)
 
     assert_missing(w, copal_use_oscore(c, "*", NULL));
     assert_missing(w, copal_use_edhoc(c, "*", NULL));
-    assert_missing(w, copal_use_file(c, NULL));
     assert_missing(w, copal_store(c, NULL, OWNED(w)));
     assert_missing(w, copal_via(c, "coap://", "coap://proxy"));
-    assert_missing(w, copal_log_to(c, COPAL_LOG_KEYS, NULL));
     assert_refused(w, copal_join(c, "coaps://[ff02::fd]", NULL), COPAL_ENOTSUP,
                    "coaps");
     assert_refused(w, copal_leave(c, "coaps://[ff02::fd]", NULL), COPAL_ENOTSUP,

@@ -1,0 +1,23 @@
+/* Credentials in a file: JSON, scopes as keys. Nobody but its owner may read
+ * it.
+ *
+ *   { "coaps://192.168.1.2":   {"psk-id": "me", "psk-cmd": "pass show home"},
+ *     "coaps://STAR.lab.example": {"cert": "lab.pem", "key": "lab.key",
+ *                               "ca": "lab-ca.pem"},
+ *     "*": [{"psk-id": "lamp", "psk": "0x0123"}, {"rpk": "me.pub", ...}] }
+ *
+ * A key is psk itself, or what psk-file, psk-env (a variable) or psk-cmd (a
+ * command's output) has; "0x" and digits are hexadecimal, anything else is
+ * itself. cert, rpk (a bare public key), key and ca are PEM, or files of it.
+ * Files are beside this one unless they begin with "/". */
+#ifndef CP_SECURE_CREDENTIALS_FILE_H
+#define CP_SECURE_CREDENTIALS_FILE_H
+
+#include "secure/credentials.h"
+
+/* All of it, or nothing. ENOENT, EIO: it, or a file it names; EPERM: others can
+ * read such a file, or it is somebody else's; EFORMAT: what is wrong where, and
+ * errors of cp_credentials_use_psk() and _cert(). */
+int cp_credentials_read_file(struct cp_credentials *all, const char *path);
+
+#endif
