@@ -148,6 +148,7 @@ copal_rc copal_use_psk(copal *c, const char *scope, copal_bytes identity,
 copal_rc copal_use_cert(copal *c, const char *scope, const char *optional,
                         const char *optional, const char *optional);
 copal_rc copal_use_file(copal *c, const char *path);
+copal_rc copal_forget(copal *c, const char *scope);
 copal_rc copal_use_lookup(copal *c, const char *scope, copal_cb cb);
 copal_rc copal_via(copal *c, const char *scope, const char *proxy_uri);
 copal_rc copal_store(copal *c, const char *optional, copal_cb cb);

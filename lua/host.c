@@ -6,6 +6,8 @@
 #include "line/line.h"
 #include "process.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
@@ -61,11 +63,40 @@ static int l_modified(lua_State *L)
     return 1;
 }
 
+/* write_secret(path, text): a file that nobody else may read, at once or not at
+ * all. true, or nil and why. */
+static int l_write_secret(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1), *temp;
+    size_t len;
+    const char *text = luaL_checklstring(L, 2, &len);
+    int fd, ok;
+
+    temp = lua_pushfstring(L, "%s.%d", path, (int)getpid());
+    fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    ok = fd >= 0 && write(fd, text, len) == (ssize_t)len && fsync(fd) == 0;
+    if (fd >= 0 && close(fd) != 0)
+        ok = 0;
+    if (ok && rename(temp, path) == 0) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushstring(L, strerror(errno));
+    if (fd >= 0)
+        unlink(temp);
+    return 2;
+}
+
 static int open_host(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"isatty", l_isatty},     {"columns", l_columns}, {"clock", l_clock},
-        {"modified", l_modified}, {NULL, NULL},
+        {"isatty", l_isatty},
+        {"columns", l_columns},
+        {"clock", l_clock},
+        {"modified", l_modified},
+        {"write_secret", l_write_secret},
+        {NULL, NULL},
     };
 
     luaL_newlib(L, functions);

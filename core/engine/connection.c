@@ -1,4 +1,6 @@
 #include "engine/connection.h"
+
+#include <stdio.h>
 #include "engine/answer_core.h"
 #include "engine/ask.h"
 #include "engine/block_partial.h"
@@ -168,6 +170,16 @@ void cp_engine_closed(struct cp_engine *e, struct cp_link *link, int status)
     }
     link->connection = NULL;
     cp_free(e->mem, c);
+}
+
+void cp_engine_shut_out(struct cp_engine *e, const struct cp_address *peer,
+                        const char *why)
+{
+    char text[400], where[CP_ADDRESS_TEXT];
+
+    cp_address_print(peer, 0, where);
+    snprintf(text, sizeof(text), "%s: %s", where, why);
+    cp_trace_security(e, "handshake_failed", text);
 }
 
 bool cp_engine_may_ask(const struct cp_link *link)

@@ -93,6 +93,10 @@ bool cp_engine_may_ask(const struct cp_link *link);
  * used any more. status: 0, or why. */
 void cp_engine_closed(struct cp_engine *e, struct cp_link *link, int status);
 
+/* Who wanted to connect did not get as far as that; only the trace tells why. */
+void cp_engine_shut_out(struct cp_engine *e, const struct cp_address *peer,
+                        const char *why);
+
 /* A parameter of the endpoint (COPAL_P_SOCKET_BUFFER, ...). */
 int64_t cp_engine_param(const struct cp_engine *e, int param);
 

@@ -4,7 +4,6 @@
 #include <uv.h>
 #include "engine/engine.h"
 #include "engine/security.h"
-#include "engine/trace.h"
 #include "net/loop.h"
 #include "net/route.h"
 #include "net/tcp.h"
@@ -209,17 +208,6 @@ static void forget(struct stream *s)
 
 static int try_next(struct stream *s);
 
-/* Nobody else hears why who asked us did not get in. */
-static void tell_failure(const struct stream *s, const char *why)
-{
-    char text[400], where[CP_ADDRESS_TEXT];
-
-    cp_address_print(&s->path.remote, 0, where);
-    snprintf(text, sizeof(text), "%s: %s", where,
-             s->is_late ? "not open within 10 s" : why);
-    cp_trace_security(s->net->driver->engine, "handshake_failed", text);
-}
-
 static void say_end(struct stream *s, int status, const char *why)
 {
     struct cp_engine *engine = s->net->driver->engine;
@@ -228,7 +216,8 @@ static void say_end(struct stream *s, int status, const char *why)
     if (s->is_known)
         cp_engine_closed(engine, &s->link, status);
     else if (s->host == NULL)
-        tell_failure(s, why);
+        cp_engine_shut_out(engine, &s->path.remote,
+                           s->is_late ? "not open within 10 s" : why);
     s->is_known = s->is_agreed = false;
     if (s->is_late)
         status = COPAL_ETIMEOUT;

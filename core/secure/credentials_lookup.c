@@ -58,11 +58,15 @@ static void on_answer(void *user, const copal_msg *answer)
     l->done(l, found, value);
 }
 
-static copal_msg *request_new(struct cp_mem *mem, copal_bytes identity)
+/* Scripts see no text of an event: the path has the kind, too. */
+static copal_msg *request_new(struct cp_mem *mem, const char *kind,
+                              copal_bytes identity)
 {
-    copal_msg *m = cp_msg_new(mem, COPAL_FETCH, identity.len);
+    copal_msg *m = cp_msg_new(mem, COPAL_FETCH, identity.len + 8);
 
-    if (m != NULL && copal_msg_set_payload(m, COPAL_NO_FORMAT, identity) != 0) {
+    if (m != NULL &&
+        (cp_msg_add(m, COPAL_OPT_URI_PATH, cp_bytes_of_text(kind)) != 0 ||
+         copal_msg_set_payload(m, COPAL_NO_FORMAT, identity) != 0)) {
         copal_msg_unref(m);
         return NULL;
     }
@@ -83,7 +87,7 @@ int cp_credentials_look_up(struct cp_credentials *all, const char *kind,
     if (all->lookup == NULL || all->engine == NULL)
         return COPAL_ENOENT;
     q = cp_zalloc(all->mem, sizeof(*q));
-    m = q == NULL ? NULL : request_new(all->mem, identity);
+    m = q == NULL ? NULL : request_new(all->mem, kind, identity);
     if (m == NULL) {
         cp_free(all->mem, q);
         return COPAL_ENOMEM;

@@ -236,8 +236,8 @@ static int dress(struct cp_session *s, unsigned flags)
         err = name_server(s);
     if (err == 0 && !is_client)
         err = cp_resumption_allow(s);
-    if (s->all->key_log != NULL)
-        gnutls_session_set_keylog_function(s->library, log_key);
+    /* Always: left alone GnuTLS logs to what SSLKEYLOGFILE names, unasked. */
+    gnutls_session_set_keylog_function(s->library, log_key);
     return err;
 }
 

@@ -26,12 +26,27 @@ end
 
 local config = {}
 
-function config.psk(h, v)
+-- { [scope] = { identity, key } }; of "*" also { [identity] = key }. Or a
+-- function that is asked for the key of an identity when it is needed.
+function config.psk(h, v, self)
+  if type(v) == "function" then return require "copal.server".look_up(self, "psk", v) end
   for scope, pair in pairs(v) do
-    local ok, text, name = core.use_psk(h, scope, pair[1], pair[2])
-    if not ok then return nil, text, name end
+    if scope == "*" and pair[1] == nil then
+      for identity, key in pairs(pair) do
+        local ok, text, name = core.use_psk(h, scope, identity, key)
+        if not ok then return nil, text, name end
+      end
+    else
+      local ok, text, name = core.use_psk(h, scope, pair[1], pair[2])
+      if not ok then return nil, text, name end
+    end
   end
   return true
+end
+
+-- A function that is asked whether a public key is to be trusted, by its name.
+function config.rpk(_, fn, self)
+  return require "copal.server".look_up(self, "rpk", fn)
 end
 
 function config.cert(h, v)
@@ -54,7 +69,9 @@ function config.store(h, v)
   return core.store(h, v, nil)
 end
 
-config.credentials = core.use_file
+function config.credentials(h, v)
+  return core.use_file(h, v)
+end
 
 local function configure(self, key, v)
   if key == "listen" then
@@ -64,7 +81,7 @@ local function configure(self, key, v)
     end
     return true
   end
-  if config[key] then return config[key](self.handle, v) end
+  if config[key] then return config[key](self.handle, v, self) end
   local number, n = build.param(self.handle, key, v)
   if not number then
     if n then return nil, n.message, n.name end
@@ -73,8 +90,8 @@ local function configure(self, key, v)
   return core.tune(self.handle, nil, number, n)
 end
 
--- parameters: names of COPAL_PARAMS, times in seconds; also listen, psk, cert,
--- via, store, credentials.
+-- parameters: names of COPAL_PARAMS, times in seconds; also listen, psk, rpk,
+-- cert, via, store, credentials.
 function M.new(parameters)
   local luv = loop.luv()
   local handle, text, name = core.endpoint(luv ~= nil)
@@ -506,7 +523,35 @@ end
 local logs = { capture = core.LOG_CAPTURE, keys = core.LOG_KEYS,
   recording = core.LOG_RECORDING }
 
--- c:log_to("capture", "file.pcapng"): messages, for Wireshark; no path: no more.
+---- Credentials -----------------------------------------------------------------
+
+-- scope: the beginning of a URI for whom we ask, "*" for who asks us.
+function Endpoint:use_psk(scope, identity, key)
+  return checked(core.use_psk(handle_of(self), scope, identity, key))
+end
+
+-- pem: { cert =, key =, trusted = }, texts, not names of files
+function Endpoint:use_cert(scope, pem)
+  return checked(core.use_cert(handle_of(self), scope, pem.cert, pem.key, pem.trusted))
+end
+
+function Endpoint:use_file(path)
+  return checked(core.use_file(handle_of(self), path))
+end
+
+-- kind: "psk", fn(identity) gives the key, or "rpk", fn(name) whether that key
+-- is to be trusted; nil, or false: no. It may wait.
+function Endpoint:use_lookup(kind, fn)
+  handle_of(self)
+  return checked(require "copal.server".look_up(self, kind, fn))
+end
+
+function Endpoint:forget(scope)
+  return checked(core.forget(handle_of(self), scope))
+end
+
+-- c:log_to("capture", "file.pcapng"): messages, for Wireshark; "keys": those of
+-- TLS; no path: no more.
 -- c:log_to("recording", file): at once, what record_memory bytes of the flight
 -- recorder hold, for copal.replay(), copal replay and copal trace.
 -- True, or nil and an error.

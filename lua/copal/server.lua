@@ -10,7 +10,7 @@ local M = {}
 
 local REQUEST, PULL, CHUNK, END = core.REQUEST, core.PULL, core.CHUNK, core.END
 local NO_FORMAT = core.NO_FORMAT
-local CONTENT, CHANGED, DELETED = 69, 68, 66
+local CONTENT, CHANGED, DELETED, NOT_FOUND = 69, 68, 66, 132
 
 -- The answer's code when a handler does not name one.
 local default_code = { [1] = CONTENT, [2] = CHANGED, [3] = CHANGED,
@@ -211,6 +211,27 @@ local function receiver(slot, is_streamed)
     if kind == CHUNK then return on_chunk(a, b, c, d, e) end
     if kind == END then return on_end(a, b, c) end
   end
+end
+
+---- Keys on demand ------------------------------------------------------------
+
+-- Asks fn for keys of that kind, "psk" or "rpk"; a string is a key, anything else
+-- but nil and false is "yes".
+function M.look_up(self, kind, fn)
+  if (kind ~= "psk" and kind ~= "rpk") or type(fn) ~= "function" then
+    error("copal: use_lookup: \"psk\" or \"rpk\", and a function", 3)
+  end
+  local known = self.lookups or {}
+  self.lookups = known
+  known[kind] = fn
+  local function handler(req)
+    local look_up = known[req.path:sub(2)]
+    local found = look_up and look_up(req.payload)
+    if not found then return value.code(NOT_FOUND) end
+    return value.code(CONTENT), type(found) == "string" and found or ""
+  end
+  return core.use_lookup(self.handle, "*",
+    receiver({ endpoint = self, handler = handler, default = CONTENT }, false))
 end
 
 -- The next piece of a body given as a file or as a function of offset and

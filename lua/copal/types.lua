@@ -356,9 +356,35 @@ function Endpoint:disconnect(scope) end
 ---@param fn? fun(event: table, text: string)
 ---@return true?, copal.Error?
 function Endpoint:trace(what, fn) end
----Writes to a file: "capture", plaintext messages as pcapng, from now on; no path:
----no more. "recording": at once, what the flight recorder holds (record_memory),
----for copal.replay(), copal replay and copal trace.
+---A pre-shared key. scope: the beginning of a URI for whom we ask, "*" for who
+---asks us.
+---@param scope string
+---@param identity string
+---@param key string
+---@return true?, copal.Error?
+function Endpoint:use_psk(scope, identity, key) end
+---A certificate or a bare public key, and whom to trust: PEM texts.
+---@param scope string
+---@param pem { cert: string?, key: string?, trusted: string? }
+---@return true?, copal.Error?
+function Endpoint:use_cert(scope, pem) end
+---All of a credentials file, which nobody else may read.
+---@param path string
+---@return true?, copal.Error?
+function Endpoint:use_file(path) end
+---Keys on demand: of "psk" fn(identity) gives the key, of "rpk" fn(name) whether
+---that public key is to be trusted; it may wait.
+---@param kind "psk"|"rpk"
+---@param fn fun(identity: string): string|boolean|nil
+---@return true?, copal.Error?
+function Endpoint:use_lookup(kind, fn) end
+---@param scope string
+---@return true?, copal.Error?
+function Endpoint:forget(scope) end
+---Writes to a file: "capture", plaintext messages as pcapng; "keys", those of TLS
+---in NSS format. No path: no more.
+---"recording": at once, what the flight recorder holds (record_memory), for
+---copal.replay(), copal replay and copal trace.
 ---@param what "capture"|"keys"|"recording"
 ---@param path string?
 ---@return true?, copal.Error?

@@ -149,6 +149,14 @@ void cp_engine_bytes(struct cp_engine *e, struct cp_link *link,
     (void)bytes;
 }
 
+void cp_engine_shut_out(struct cp_engine *e, const struct cp_address *peer,
+                        const char *why)
+{
+    (void)e;
+    (void)peer;
+    (void)why;
+}
+
 void cp_engine_drained(struct cp_engine *e, struct cp_link *link)
 {
     (void)e;

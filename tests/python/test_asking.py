@@ -635,8 +635,6 @@ def test_a_capture_is_written_until_told(pair, tmp_path):
     with pytest.raises(copal.Error, match="/no/such") as e:
         client.log_to("capture", "/no/such/folder")
     assert e.value.name == "ENOENT"
-    with pytest.raises(copal.NotSupported):
-        client.log_to("keys", path)
     with pytest.raises(ValueError, match="capture"):
         client.log_to("pictures", path)
 

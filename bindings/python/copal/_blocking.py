@@ -398,6 +398,28 @@ class BlockingEndpoint:
         """Gives it by HTTP, as Endpoint.metrics(), while something waits."""
         return self.aio.metrics(where)
 
+    def use_psk(self, scope: str, identity: str | bytes, key: str | bytes) -> None:
+        """As Endpoint.use_psk()."""
+        self.aio.use_psk(scope, identity, key)
+
+    def use_cert(
+        self, scope: str, *, cert: str | None = None, key: str | None = None, trusted: str | None = None
+    ) -> None:
+        """As Endpoint.use_cert()."""
+        self.aio.use_cert(scope, cert=cert, key=key, trusted=trusted)
+
+    def use_file(self, path: str | os.PathLike[str]) -> None:
+        """As Endpoint.use_file()."""
+        self.aio.use_file(path)
+
+    def use_lookup(self, kind: str, fn: Callable[[str], Any]) -> None:
+        """As Endpoint.use_lookup()."""
+        self.aio.use_lookup(kind, fn)
+
+    def forget(self, scope: str) -> None:
+        """As Endpoint.forget()."""
+        self.aio.forget(scope)
+
     def log_to(self, what: str, path: str | os.PathLike[str] | None) -> None:
         """As Endpoint.log_to()."""
         self.aio.log_to(what, path)

@@ -15,7 +15,7 @@ from ._find import Device, find
 from ._links import Links, Wanted, parse_links
 from ._message import Message, build, param
 from ._passenger import Passenger, Timer
-from ._serve import FLAGS, METHODS, Handler, Resource, Value, method_of
+from ._serve import FLAGS, METHODS, Handler, Resource, Value, look_up, method_of
 from ._stream import Source, is_stream
 from ._values import Code, CodeLike, FormatLike
 
@@ -51,7 +51,9 @@ class Endpoint(Passenger):
     listen: a URI to accept at, or a list: ``"coap://*"``.
     parameters: rows of COPAL_PARAMS in lower case, times in seconds:
     ``ack_timeout=2``, ``max_retransmit=4``, ``timeout=60``, ``interface="eth0"``.
-    psk, cert, via: dicts by scope; store: a directory; credentials: a file.
+    psk: a dict of (identity, key) by scope, of "*" also a dict of keys by
+    identity, or a function, see use_lookup(); rpk: such a function; cert, via:
+    dicts by scope; store: a directory; credentials: a file.
 
     An endpoint belongs to one loop and its thread; nothing here may be called
     from another. TypeError: no such parameter. Invalid: a value out of range.
@@ -63,6 +65,7 @@ class Endpoint(Passenger):
         *,
         listen: str | Iterable[str] | None = None,
         psk: Any = None,
+        rpk: Callable[[str], Any] | None = None,
         cert: Mapping[str, Mapping[str, str]] | None = None,
         via: Mapping[str, str] | None = None,
         store: str | None = None,
@@ -73,7 +76,7 @@ class Endpoint(Passenger):
         if asyncio._get_running_loop() is not None:
             self._attached()  # else: at first use
         try:
-            self._configure(psk, cert, via, store, credentials, parameters)
+            self._configure(psk, rpk, cert, via, store, credentials, parameters)
             for uri in [listen] if isinstance(listen, str) else listen or ():
                 self.listen(uri)
         except BaseException:
@@ -87,12 +90,13 @@ class Endpoint(Passenger):
         self = cls.__new__(cls)
         self._set_up(handle, loop)
         self._simulated = True
-        self._configure(None, None, None, None, None, parameters)
+        self._configure(None, None, None, None, None, None, parameters)
         return self
 
     def _configure(
         self,
         psk: Any,
+        rpk: Callable[[str], Any] | None,
         cert: Mapping[str, Mapping[str, str]] | None,
         via: Mapping[str, str] | None,
         store: str | None,
@@ -101,12 +105,15 @@ class Endpoint(Passenger):
     ) -> None:
         h = self._alive()
         if callable(psk):
-            _copal.use_lookup(h, "*", psk)
+            self.use_lookup("psk", psk)
         else:
-            for scope, (identity, key) in (psk or {}).items():
-                _copal.use_psk(h, scope, _as_bytes(identity), _as_bytes(key))
+            for scope, keys in (psk or {}).items():
+                for identity, key in keys.items() if isinstance(keys, Mapping) else [keys]:
+                    self.use_psk(scope, identity, key)
+        if rpk is not None:
+            self.use_lookup("rpk", rpk)
         for scope, pem in (cert or {}).items():
-            _copal.use_cert(h, scope, pem.get("cert"), pem.get("key"), pem.get("trusted"))
+            self.use_cert(scope, **pem)
         for scope, proxy in (via or {}).items():
             _copal.via(h, scope, proxy)
         if store is not None:
@@ -467,6 +474,39 @@ class Endpoint(Passenger):
         reach, they read it. Invalid: where; NetworkError EINUSE; Error ESTATE:
         a simulated host."""
         return _copal.metrics(self._alive(), None if where is None else str(where))
+
+    # ---- Credentials
+
+    def use_psk(self, scope: str, identity: str | bytes, key: str | bytes) -> None:
+        """A pre-shared key for DTLS and TLS. scope: the beginning of a URI,
+        ``"coaps+tcp://host"``, for whom we ask; ``"*"`` for who asks us."""
+        _copal.use_psk(self._alive(), scope, _as_bytes(identity), _as_bytes(key))
+
+    def use_cert(
+        self, scope: str, *, cert: str | None = None, key: str | None = None, trusted: str | None = None
+    ) -> None:
+        """A certificate (or a bare public key) with its private key, and whom
+        to trust: PEM texts, not names of files."""
+        _copal.use_cert(self._alive(), scope, cert, key, trusted)
+
+    def use_file(self, path: str | os.PathLike[str]) -> None:
+        """All of a credentials file, which nobody else may read."""
+        _copal.use_file(self._alive(), os.fspath(path))
+
+    def use_lookup(self, kind: str, fn: Callable[[str], Any]) -> None:
+        """Keys on demand: of ``"psk"`` fn(identity) gives the key, of
+        ``"rpk"`` fn(name) whether that public key is to be trusted; None or
+        False: no. fn may be async; only the peer in question waits."""
+        if kind not in ("psk", "rpk"):
+            raise ValueError(f"use_lookup: psk or rpk, not {kind!r}")
+        if not callable(fn):
+            raise TypeError(f"a function expected, got {type(fn).__name__}")
+        self._lookups[kind] = fn
+        _copal.use_lookup(self._alive(), "*", look_up(self, self._lookups))
+
+    def forget(self, scope: str) -> None:
+        """Takes every credential of scope away."""
+        _copal.forget(self._alive(), scope)
 
     def log_to(self, what: str, path: str | os.PathLike[str] | None) -> None:
         """Writes to a file: ``capture``, plaintext messages as pcapng, from now

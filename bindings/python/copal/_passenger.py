@@ -63,6 +63,7 @@ class Passenger:
         self._steps = 0
         self._closing = False
         self._simulated = False
+        self._lookups: dict[str, Callable[[str], Any]] = {}
         self._open: set[Request] = set()
         self._tasks: set[asyncio.Future[Any]] = set()
         self._resting: set[asyncio.Future[None]] = set()

@@ -26,7 +26,7 @@ Handler = Callable[[Message], Any]
 """Takes a request; returns, or awaits and returns, the answer."""
 
 _REQUEST = _copal.REQUEST
-_CONTENT, _CHANGED, _DELETED, _FAILED, _UNAVAILABLE = 69, 68, 66, 160, 163
+_CONTENT, _CHANGED, _DELETED, _FAILED, _UNAVAILABLE, _NOT_FOUND = 69, 68, 66, 160, 163, 132
 
 # The answer's code when a handler does not name one.
 _DEFAULTS = {1: _CONTENT, 2: _CHANGED, 3: _CHANGED, 4: _DELETED, 5: _CONTENT, 6: _CHANGED, 7: _CHANGED}
@@ -385,3 +385,28 @@ class Value:
 
     def __repr__(self) -> str:
         return f"<copal.Value {self._path} {self._value!r}>"
+
+
+# ---- Keys on demand --------------------------------------------------------------
+
+
+def look_up(coap: Endpoint, fns: dict[str, Callable[[str], Any]]) -> Resource:
+    """What asks fns, by "psk" and "rpk", for the key of an identity, or whether
+    a public key of that name is to be trusted. Their results may be awaitable."""
+
+    def answer(found: Any) -> Any:
+        if found is None or found is False:
+            return Code(_NOT_FOUND)
+        return Code(_CONTENT), (found if isinstance(found, (bytes, str)) else b"")
+
+    async def later(found: Awaitable[Any]) -> Any:
+        return answer(await found)
+
+    def handler(req: Message) -> Any:
+        fn = fns.get(req.path[1:])
+        if fn is None:
+            return Code(_NOT_FOUND)
+        found = fn(req.payload.decode("utf-8", "surrogateescape"))
+        return later(found) if hasattr(found, "__await__") else answer(found)
+
+    return Resource(coap, handler, 5, "", False)

@@ -22,7 +22,7 @@ local rows = {
   { "X", "code", "0.NN", ASK, "any method code" },
   { "X", "code", "METHOD", "bench", "get (if not given) put post delete fetch patch ipatch, or 0.NN" },
   { "N", "non", false, SEE .. " ls bench", "non-confirmable" },
-  { "T", "timeout", "TIME", ALL .. " bench", "total deadline: 5s, 500ms, 2m", param = "timeout" },
+  { "T", "timeout", "TIME", ALL .. " bench creds", "total deadline: 5s, 500ms, 2m", param = "timeout" },
   { "i", "interface", "IFACE", ALL .. " bench", "leave by this interface", kind = "interface" },
   { nil, "from", "ADDR:PORT", SEE .. " ls", "leave from this address" },
   { nil, "from", "ADDR", "bench", "leave from this address" },
@@ -64,15 +64,16 @@ local rows = {
   { nil, "pcap", "FILE", NET .. " serve", "pcapng of plaintext messages" },
   { nil, "record", "FILE", NET .. " serve", "the flight recorder's last --record-memory bytes (4 MiB if not told), written at the end, when it fails, and at SIGUSR1; copal replay, copal trace" },
   { "v", "verbose", false, "replay", "the trace as lines of JSON on stdout", count = true },
-  { nil, "keylog", "FILE", ALL .. " serve", "keys in NSS format", absent = true },
+  { nil, "creds", "FILE", NET .. " serve bench creds", "credentials; not given: ~/.config/copal/creds.json, if it is there" },
+  { nil, "keylog", "FILE", ALL .. " serve bench creds", "keys of TLS in NSS format; env: to the file that SSLKEYLOGFILE names" },
   { nil, "profile", "NAME", ALL, "device quirks", absent = true },
   { nil, "resume", false, ASK, "go on with a broken transfer", absent = true },
   { nil, "workers", "N", "serve", "as many processes share the port; see below", kind = "number" },
   { "t", "to", "FORMAT", "codec", "cbor diag json senml link text: what to write" },
   { "x", "hex", false, "codec", "CBOR is hexadecimal digits, read and written" },
   { nil, "no-color", false, NET .. " serve trace", "no colour; so does NO_COLOR" },
-  { "q", "quiet", false, NET .. " serve trace bench replay", "nothing on stderr but errors of usage" },
-  { "h", "help", false, NET .. " serve run codec trace bench replay", "this" },
+  { "q", "quiet", false, NET .. " serve trace bench replay creds", "nothing on stderr but errors of usage" },
+  { "h", "help", false, NET .. " serve run codec trace bench replay creds", "this" },
 }
 
 local function belongs(row, command)

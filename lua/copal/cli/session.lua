@@ -3,6 +3,7 @@
 local core = require "copal_core"
 local copal = require "copal"
 local exit = require "copal.cli.exit"
+local host = require "copal.host"
 
 local M = {}
 
@@ -31,6 +32,39 @@ function M.finish()
   if M.at_end then M.at_end() end
 end
 
+-- The file that is read when none is named; nil: there is no home.
+function M.usual_creds()
+  local config = os.getenv "XDG_CONFIG_HOME"
+  if config == nil or config == "" then
+    local home = os.getenv "HOME"
+    if home == nil or home == "" then return nil end
+    config = home .. "/.config"
+  end
+  return config .. "/copal/creds.json"
+end
+
+local function use_creds(coap, flags)
+  local path = flags.creds
+  if not path then
+    path = M.usual_creds()
+    if not path or not host.modified(path) then return end
+  end
+  local ok, failed = coap:use_file(path)
+  if ok or failed.name == "ENOTSUP" and not flags.creds then return end
+  exit.fail(failed.name == "EPERM" and exit.SECURITY or exit.USAGE, failed.message)
+end
+
+local function log_keys(coap, flags)
+  local path = flags.keylog
+  if not path then return end
+  if path == "env" then
+    path = os.getenv "SSLKEYLOGFILE"
+    if not path then exit.usage("--keylog env: SSLKEYLOGFILE is not set") end
+  end
+  local ok, failed = coap:log_to("keys", path)
+  if not ok then exit.fail(exit.of_error(failed), "--keylog " .. failed.message) end
+end
+
 -- The endpoint, its parameters as flags say.
 function M.open(flags)
   core.catch_signals()
@@ -46,6 +80,8 @@ function M.open(flags)
     if not ok then exit.fail(exit.of_error(failed), "--pcap " .. failed.message) end
   end
   if flags.record then record(coap, flags.record) end
+  use_creds(coap, flags)
+  log_keys(coap, flags)
   if flags.verbose or flags.trace then
     require "copal.cli.wire".attach(coap, flags)
   end

@@ -1,0 +1,168 @@
+-- copal creds list | add SCOPE NAME=VALUE... | test URI: the credentials file.
+local exit = require "copal.cli.exit"
+local flags_table = require "copal.cli.flags"
+local host = require "copal.host"
+local json = require "copal.json"
+local session = require "copal.cli.session"
+
+local M = {}
+
+local SECRETS = { psk = true }
+local NAMES = { ["psk-id"] = true, psk = true, ["psk-file"] = true, ["psk-env"] = true,
+  ["psk-cmd"] = true, cert = true, rpk = true, key = true, ca = true }
+
+local function path_of(flags)
+  local path = flags.creds or session.usual_creds()
+  if not path then exit.usage("no HOME; say where: --creds FILE") end
+  return path
+end
+
+-- What is in the file; an empty table where there is none.
+local function read(path)
+  local f, why = io.open(path, "rb")
+  if not f then
+    if host.modified(path) then exit.fail(exit.SECURITY, why) end
+    return {}
+  end
+  local text = f:read "*a"
+  f:close()
+  local ok, all = pcall(json.decode, text)
+  if not ok or type(all) ~= "table" then
+    exit.usage(path .. ": " .. (ok and "no object" or tostring(all)))
+  end
+  return all
+end
+
+local function each(entry, fn)
+  if entry[1] then
+    for _, one in ipairs(entry) do fn(one) end
+  else
+    fn(entry)
+  end
+end
+
+---- list ----------------------------------------------------------------------
+
+-- Who one is there, and where the secret comes from; never the secret.
+local function describe(one)
+  local words = {}
+  if one["psk-id"] then
+    words[1] = "psk " .. one["psk-id"]
+    for _, name in ipairs { "psk-file", "psk-env", "psk-cmd" } do
+      if one[name] then words[#words + 1] = "(" .. name:sub(5) .. " " .. one[name] .. ")" end
+    end
+  end
+  for _, name in ipairs { "cert", "rpk", "ca" } do
+    local v = one[name]
+    if v then
+      words[#words + 1] = name .. " " .. (v:find("-----BEGIN", 1, true) and "(here)" or v)
+    end
+  end
+  return table.concat(words, " ")
+end
+
+local function list(flags)
+  local path = path_of(flags)
+  if not host.modified(path) then
+    exit.fail(exit.NO_ROUTE, path .. ": not there; copal creds add SCOPE NAME=VALUE makes it")
+  end
+  session.open({ params = {}, creds = path }):free() -- says what is wrong with it
+  local all, scopes = read(path), {}
+  for scope in pairs(all) do scopes[#scopes + 1] = scope end
+  table.sort(scopes)
+  for _, scope in ipairs(scopes) do
+    each(all[scope], function(one) print(scope .. "  " .. describe(one)) end)
+  end
+  return exit.OK
+end
+
+---- add -----------------------------------------------------------------------
+
+local function read_secret(name)
+  if host.isatty(0) then io.stderr:write(name, ": ") end
+  local line = io.read "l"
+  if not line or line == "" then exit.usage(name .. "=-: nothing on stdin") end
+  return line
+end
+
+local function parse_entry(flags)
+  local one = {}
+  for i = 3, #flags do
+    local name, v = flags[i]:match("^([%w-]+)=(.*)$")
+    if not NAMES[name] then
+      exit.usage("creds add: '" .. flags[i] .. "': psk-id=ID with psk-file=, psk-env=, psk-cmd= "
+        .. "or psk=-; cert= or rpk= with key=; ca=")
+    end
+    if SECRETS[name] and v ~= "-" then
+      exit.usage("creds add: a key on the command line is seen by everybody on this host; "
+        .. name .. "=- reads it from stdin")
+    end
+    one[name] = v == "-" and read_secret(name) or v
+  end
+  return one
+end
+
+-- A scope has one entry; "*" has one for each identity.
+local function put(all, scope, one)
+  if scope ~= "*" or not all[scope] then
+    all[scope] = one
+    return
+  end
+  local kept = {}
+  each(all[scope], function(old)
+    if not one["psk-id"] or old["psk-id"] ~= one["psk-id"] then kept[#kept + 1] = old end
+  end)
+  kept[#kept + 1] = one
+  all[scope] = kept
+end
+
+local function add(flags)
+  local path, scope = path_of(flags), flags[2]
+  if not scope or not flags[3] then exit.usage("copal creds add wants a SCOPE and NAME=VALUE") end
+  local one = parse_entry(flags)
+  local all = read(path)
+  put(all, scope, one)
+  local folder = path:match("^(.*)/[^/]*$")
+  if folder and folder ~= "" and not host.modified(folder) then
+    os.execute("umask 077; mkdir -p '" .. folder:gsub("'", "'\\''") .. "'")
+  end
+  local before = host.modified(path) and path
+  local trial = path .. ".new"
+  local ok, why = host.write_secret(trial, json.encode(all, true) .. "\n")
+  if not ok then exit.fail(exit.INTERNAL, trial .. ": " .. why) end
+  if before then session.open({ params = {}, creds = before }):free() end
+  local checked, failed = pcall(function() session.open({ params = {}, creds = trial }):free() end)
+  if checked then
+    ok, why = os.rename(trial, path)
+    if not ok then exit.fail(exit.INTERNAL, why) end
+    return exit.OK
+  end
+  os.remove(trial)
+  error(failed, 0)
+end
+
+---- test ----------------------------------------------------------------------
+
+local function test(flags)
+  local uri = flags[2]
+  if not uri then exit.usage("copal creds test wants a URI") end
+  local coap = session.open(flags)
+  if not uri:match("^%a[%w+.-]*://[^/]+/") then uri = uri .. "/.well-known/core" end
+  local res, err = coap:get(uri)
+  if not res then exit.fail(exit.of_error(err), err.message) end
+  print("ok: " .. (res.identity and "it proved to be " .. res.identity or "nothing proves who that is"))
+  coap:close()
+  return exit.OK
+end
+
+local commands = { list = list, add = add, test = test }
+
+function M.main(command, argv)
+  local flags = flags_table.parse(command, argv)
+  if flags.help then return require "copal.cli.help".of(command) end
+  local run = commands[flags[1]]
+  if not run then exit.usage("copal creds list | add SCOPE NAME=VALUE... | test URI") end
+  return run(flags)
+end
+
+return M
