@@ -225,7 +225,7 @@ function M.look_up(self, kind, fn)
   self.lookups = known
   known[kind] = fn
   local function handler(req)
-    local look_up = known[req.path:sub(2)]
+    local look_up = known[req.path[1]]
     local found = look_up and look_up(req.payload)
     if not found then return value.code(NOT_FOUND) end
     return value.code(CONTENT), type(found) == "string" and found or ""

@@ -403,7 +403,7 @@ def look_up(coap: Endpoint, fns: dict[str, Callable[[str], Any]]) -> Resource:
         return answer(await found)
 
     def handler(req: Message) -> Any:
-        fn = fns.get(req.path[1:])
+        fn = fns.get(req.path[0])
         if fn is None:
             return Code(_NOT_FOUND)
         found = fn(req.payload.decode("utf-8", "surrogateescape"))
