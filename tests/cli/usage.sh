@@ -59,11 +59,11 @@ check 0 help get
 grep -q -e '--record-memory .*(not built in)' "$work/out" || fail "record-memory is not marked"
 grep -q -e '--q-block .*(not built in)' "$work/out" && fail "q-block is marked"
 for command in shell ui top proxy tap record replay sim \
-    fleet check creds doctor; do
+    fleet check doctor; do
     check 2 $command
     err_has 'not built in'
 done
-for flag in --keylog --profile; do
+for flag in --profile; do
     check 2 get $flag x coap://127.0.0.1/
     err_has 'not built in'
 done
