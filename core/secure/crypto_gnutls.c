@@ -1,0 +1,118 @@
+#include "secure/crypto.h"
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+
+/* Enough for those who talk at the moment; a power of two. */
+enum {
+    SLOTS = 64
+};
+
+struct slot {
+    const struct cp_aead_key *key; /* NULL: empty */
+    gnutls_aead_cipher_hd_t handle;
+};
+
+struct cp_aeads {
+    struct cp_mem *mem;
+    struct slot slots[SLOTS];
+};
+
+static gnutls_cipher_algorithm_t library_name(uint8_t algorithm)
+{
+    switch (algorithm) {
+    case CP_AES_128_CCM: return GNUTLS_CIPHER_AES_128_CCM;
+    case CP_AES_128_CCM_8: return GNUTLS_CIPHER_AES_128_CCM_8;
+    case CP_AES_128_GCM: return GNUTLS_CIPHER_AES_128_GCM;
+    case CP_AES_256_GCM: return GNUTLS_CIPHER_AES_256_GCM;
+    default: return GNUTLS_CIPHER_CHACHA20_POLY1305;
+    }
+}
+
+struct cp_aeads *cp_aeads_new(struct cp_mem *mem)
+{
+    struct cp_aeads *all = cp_zalloc(mem, sizeof(*all));
+
+    if (all != NULL)
+        all->mem = mem;
+    return all;
+}
+
+static void empty(struct slot *s)
+{
+    if (s->key != NULL)
+        gnutls_aead_cipher_deinit(s->handle);
+    s->key = NULL;
+}
+
+void cp_aeads_free(struct cp_aeads *all)
+{
+    if (all == NULL)
+        return;
+    for (size_t i = 0; i < SLOTS; i++)
+        empty(&all->slots[i]);
+    cp_free(all->mem, all);
+}
+
+/* Where a key would stand: by its own address, which does not change. */
+static struct slot *slot_of(struct cp_aeads *all, const struct cp_aead_key *k)
+{
+    uint64_t mixed = (uint64_t)(uintptr_t)k * UINT64_C(0x9e3779b97f4a7c15);
+
+    return &all->slots[mixed >> 32 & (SLOTS - 1)];
+}
+
+void cp_aeads_forget(struct cp_aeads *all, const struct cp_aead_key *k)
+{
+    struct slot *s = all == NULL ? NULL : slot_of(all, k);
+
+    if (s != NULL && s->key == k)
+        empty(s);
+}
+
+/* NULL: out of memory. */
+static gnutls_aead_cipher_hd_t handle_of(struct cp_aeads *all,
+                                         const struct cp_aead_key *k)
+{
+    struct slot *s = slot_of(all, k);
+    gnutls_datum_t key = {(unsigned char *)k->bytes,
+                          (unsigned)cp_aead_key_len(k->algorithm)};
+
+    if (s->key == k)
+        return s->handle;
+    empty(s);
+    if (gnutls_aead_cipher_init(&s->handle, library_name(k->algorithm), &key) !=
+        0)
+        return NULL;
+    s->key = k;
+    return s->handle;
+}
+
+int cp_aead_seal(struct cp_aeads *all, const struct cp_aead_key *k,
+                 const uint8_t nonce[CP_AEAD_NONCE], copal_bytes aad,
+                 copal_bytes plain, uint8_t *out)
+{
+    gnutls_aead_cipher_hd_t handle = handle_of(all, k);
+    size_t tag = cp_aead_tag_len(k->algorithm), len = plain.len + tag;
+
+    if (handle == NULL || gnutls_aead_cipher_encrypt(
+                              handle, nonce, CP_AEAD_NONCE, aad.data, aad.len,
+                              tag, plain.data, plain.len, out, &len) != 0)
+        return COPAL_ENOMEM;
+    return 0;
+}
+
+int cp_aead_open(struct cp_aeads *all, const struct cp_aead_key *k,
+                 const uint8_t nonce[CP_AEAD_NONCE], copal_bytes aad,
+                 copal_bytes sealed, uint8_t *out)
+{
+    gnutls_aead_cipher_hd_t handle = handle_of(all, k);
+    size_t tag = cp_aead_tag_len(k->algorithm), len = sealed.len;
+
+    if (handle == NULL)
+        return COPAL_ENOMEM;
+    if (sealed.len < tag || gnutls_aead_cipher_decrypt(
+                                handle, nonce, CP_AEAD_NONCE, aad.data, aad.len,
+                                tag, sealed.data, sealed.len, out, &len) != 0)
+        return COPAL_EAUTH;
+    return 0;
+}
