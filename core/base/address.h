@@ -12,12 +12,15 @@ enum cp_family {
     CP_NAMED = 7 /* a host of the simulator: its name stands in ip */
 };
 
-/* No padding, unused bytes zero: compared and hashed as bytes. */
+/* No padding, unused bytes zero: compared and hashed as bytes. So two secure
+ * associations with one address are two peers to whoever compares, as RFC 7252
+ * 9.1.1 wants it: a message of one never matches the other. */
 struct cp_address {
     uint8_t ip[16]; /* IPv4: the first 4; a name: NUL-padded, up to 16 */
     uint32_t scope; /* IPv6 link-local or group: interface index; else 0 */
-    uint16_t port;  /* host order */
-    uint8_t family; /* enum cp_family */
+    uint32_t association; /* its number; 0: none, the address itself */
+    uint16_t port;        /* host order */
+    uint8_t family;       /* enum cp_family */
     uint8_t zero;
 };
 

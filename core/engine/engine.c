@@ -369,6 +369,18 @@ void cp_engine_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
     cp_answer_at_once(e, link, *m, seen, COPAL_BAD_OPTION, why);
 }
 
+/* False: out of memory. */
+static bool name_sender(const struct cp_link *link, copal_msg *m)
+{
+    const char *identity = link->ops->identity == NULL
+                               ? NULL
+                               : link->ops->identity(link, &m->path);
+
+    if (identity != NULL)
+        m->identity = cp_copy_text(m->mem, identity, strlen(identity));
+    return identity == NULL || m->identity != NULL;
+}
+
 static void on_message(struct cp_engine *e, struct cp_link *link,
                        const struct cp_path *path, const struct cp_header *h,
                        struct cp_seen *seen)
@@ -386,6 +398,11 @@ static void on_message(struct cp_engine *e, struct cp_link *link,
     }
     m->path = *path;
     m->scheme = (uint8_t)link->scheme;
+    if (!name_sender(link, m)) {
+        cp_dedup_forget(&e->dedup, seen);
+        copal_msg_unref(m);
+        return;
+    }
     if (cp_code_is_request(h->code))
         cp_engine_request(e, link, &m, seen);
     else

@@ -64,6 +64,11 @@ void cp_engine_undelivered(struct cp_engine *e, struct cp_link *link,
                            const struct cp_path *path, copal_bytes quoted,
                            int status);
 
+/* The secure association that path->remote names is over: whatever went by it
+ * ends with status, and nothing comes by it any more. */
+void cp_engine_association_over(struct cp_engine *e, struct cp_link *link,
+                                const struct cp_path *path, int status);
+
 /* Is there room for one more connection from there? unfinished: how many whose
  * handshake is under way. (MAX_CONNECTIONS, ADDR_CONNECTIONS, MAX_HANDSHAKES) */
 bool cp_engine_may_accept(struct cp_engine *e, const struct cp_address *from,

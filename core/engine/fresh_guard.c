@@ -27,7 +27,8 @@ static uint64_t echo_value(const struct cp_engine *e,
     struct {
         uint64_t slot;
         struct cp_address remote;
-    } made_of = {slot, *remote};
+        uint32_t zero; /* no padding: all of it is hashed */
+    } made_of = {slot, *remote, 0};
 
     return cp_siphash_mac(e->freshness.key, &made_of, sizeof(made_of));
 }

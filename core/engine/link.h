@@ -20,6 +20,9 @@ struct cp_link_ops {
     void (*close)(struct cp_link *l);
     /* Of connections, may be NULL: the peer's CSM came. */
     void (*agreed)(struct cp_link *l);
+    /* The proven name of who is at path->remote; NULL: none. May be NULL. */
+    const char *(*identity)(const struct cp_link *l,
+                            const struct cp_path *path);
 };
 
 struct cp_link {
