@@ -40,7 +40,7 @@ static inline bool cp_address_equal(const struct cp_address *a,
 }
 
 /* Adds to a hash what cp_address_equal() compares: of IPv4, which has no scope,
- * one word, else three. */
+ * one word, else three; one more for an association. */
 static inline void cp_address_hash(struct cp_sip *s, const struct cp_address *a)
 {
     uint64_t rest =
@@ -48,6 +48,8 @@ static inline void cp_address_hash(struct cp_sip *s, const struct cp_address *a)
     uint64_t ip[2];
     uint32_t four;
 
+    if (a->association != 0)
+        cp_sip_add(s, a->association);
     if (a->family == CP_IPV4) {
         memcpy(&four, a->ip, sizeof(four));
         cp_sip_add(s, rest ^ four);

@@ -3,6 +3,7 @@
 #ifndef CP_ENGINE_SECURITY_H
 #define CP_ENGINE_SECURITY_H
 
+#include "engine/driver.h"
 #include "engine/pipe.h"
 
 struct cp_credentials;
@@ -23,6 +24,29 @@ struct cp_security {
      * cp_pipe_identity(). COPAL_E* with mem's sentence. */
     int (*tls)(struct cp_credentials *all, struct cp_pipe *below,
                const struct cp_asked *asked, struct cp_pipe **out);
+
+    /* ---- Datagrams: DTLS ---- */
+
+    /* A link of secure associations over below, a socket: what comes there is
+     * handed to datagram(), and the engine hears what was sealed in it. Its
+     * path->remote has the association's number. NULL: out of memory. */
+    struct cp_link *(*datagrams)(struct cp_driver *d, struct cp_link *below);
+
+    /* From below, within a turn. */
+    void (*datagram)(struct cp_link *secured, const struct cp_path *path,
+                     copal_bytes datagram);
+    void (*undelivered)(struct cp_link *secured, const struct cp_path *path,
+                        int status);
+
+    /* Every way of r leads by a secured link to an address: makes the first
+     * that can be had an association, by a handshake if need be, and that is
+     * r's only way then. As the driver's route(). To take r back, who asked
+     * removes r->node. */
+    int (*associate)(struct cp_driver *d, struct cp_route *r);
+
+    /* Tells every peer good-bye, which below still sends; then frees secured.
+     * The engine may be gone. */
+    void (*close)(struct cp_link *secured);
 };
 
 #endif

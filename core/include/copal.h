@@ -34,8 +34,8 @@
  * outlives its endpoint can still be read, and gives ESTATE where it would act.
  * Times are milliseconds; sizes and offsets are bytes; text is UTF-8.
  *
- * Not built in yet, and then ENOTSUP: all schemes but coap, everything under
- * "Credentials and state", and key logs. The comments say where.
+ * Not built in yet, and then ENOTSUP: some of what stands under "Credentials and
+ * state", some parameters. The comments say where.
  */
 #ifndef COPAL_H
 #define COPAL_H
@@ -513,8 +513,8 @@ enum {                       /* copal_listen */
  * here too, unless flags share the port: others might get the answers. A name
  * is looked up before the call returns. All of it works, or nothing is open.
  * EURI; ERESOLVE: the name; EINUSE; EPERM: ports below 1024; EIO: not an
- * address of this host; ELIMIT: of the system, as open files; ENOTSUP: a scheme
- * other than coap, coap+tcp and coap+ws. */
+ * address of this host; ELIMIT: of the system, as open files; ENOTSUP: built
+ * without GnuTLS, a scheme other than coap, coaps, coap+tcp and coap+ws. */
 COPAL_API int copal_listen(copal *c, const char *uri, unsigned flags);
 
 /* Accepts at a UDP socket that is bound already: of copal_hand_over(), of

@@ -112,7 +112,6 @@ static void hand_in(struct cp_udp *s, unsigned i, bool is_intact)
     struct cp_inbox *in = s->net->in;
     size_t len = in->heads[i].msg_len;
     const uint8_t *data = in->slots[i];
-    struct cp_link *link = &s->link;
     struct cp_path path;
 
     cp_engine_count_datagram(s->link.engine, false, len);
@@ -124,8 +123,8 @@ static void hand_in(struct cp_udp *s, unsigned i, bool is_intact)
     }
     /* What a group's socket hears is answered from one where we are reached. */
     if (s->is_group)
-        link = &cp_route_back(s, &path)->link;
-    cp_engine_datagram(link->engine, link, &path, cp_bytes(data, len));
+        s = cp_route_back(s, &path);
+    cp_udp_heard(s, &path, cp_bytes(data, len));
 }
 
 int cp_inbox_receive(struct cp_udp *s)
@@ -197,8 +196,7 @@ static void tell_error(struct cp_udp *s, struct msghdr *head,
         return;
     /* Whom the error message was sent to says nothing of the datagram. */
     path = (struct cp_path){.remote = path.remote};
-    cp_engine_undelivered(s->link.engine, &s->link, &path, quoted,
-                          status_of(&error));
+    cp_udp_undelivered(s, &path, quoted, status_of(&error));
 }
 
 int cp_inbox_receive_errors(struct cp_udp *s)

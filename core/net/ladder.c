@@ -336,6 +336,9 @@ void cp_ladder_add(struct cp_ladder *l, uint64_t now,
                   receiver);
     if (err == 0)
         put_message(l, from, to, &header, m);
+    else if (datagram.len > 0 && datagram.data[0] >= 20 &&
+             datagram.data[0] < 64) /* RFC 7983 7 */
+        cp_put_format(&l->text, "DTLS (%zu bytes)", datagram.len);
     else
         cp_put_format(&l->text, "malformed (%zu bytes)", datagram.len);
     put_fate(&l->text, fate, member);

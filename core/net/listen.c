@@ -49,6 +49,16 @@ static int open_udp(struct cp_net *net, const struct cp_address *local,
     return error;
 }
 
+static int open_secured(struct cp_net *net, const struct cp_address *local,
+                        unsigned flags, void **out)
+{
+    struct cp_udp *s = NULL;
+    int error = cp_udp_open_secured(net, local, flags, &s);
+
+    *out = s;
+    return error;
+}
+
 static void close_udp(void *socket)
 {
     cp_udp_close(socket);
@@ -72,6 +82,8 @@ static void start_udp(void *socket, int scheme)
 }
 
 static const struct opener by_udp = {open_udp, close_udp, local_udp, start_udp};
+static const struct opener by_dtls = {open_secured, close_udp, local_udp,
+                                      start_udp};
 
 /* ---- By TCP ---- */
 
@@ -173,7 +185,7 @@ static int open_one(struct cp_net *net, const struct cp_address *local,
 
     if (error == 0)
         all->count++;
-    if (error == EADDRINUSE && flags == 0 && all->by == &by_udp)
+    if (error == EADDRINUSE && flags == 0 && all->by != &by_tcp)
         all->is_shared = cp_udp_is_shared(local);
     return error;
 }
@@ -296,6 +308,12 @@ int cp_listen_udp(struct cp_net *net, const struct cp_uri *base,
                   const char *text, unsigned flags)
 {
     return listen_by(&by_udp, net, base, text, flags);
+}
+
+int cp_listen_dtls(struct cp_net *net, const struct cp_uri *base,
+                   const char *text, unsigned flags)
+{
+    return listen_by(&by_dtls, net, base, text, flags);
 }
 
 int cp_listen_tcp(struct cp_net *net, const struct cp_uri *base,

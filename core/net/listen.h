@@ -5,9 +5,11 @@
 #include "net/net.h"
 #include "wire/uri.h"
 
-/* As the driver's listen(), for datagrams and for connections. */
+/* As the driver's listen(): for datagrams, for DTLS, and for connections. */
 int cp_listen_udp(struct cp_net *net, const struct cp_uri *base,
                   const char *text, unsigned flags);
+int cp_listen_dtls(struct cp_net *net, const struct cp_uri *base,
+                   const char *text, unsigned flags);
 int cp_listen_tcp(struct cp_net *net, const struct cp_uri *base,
                   const char *text, unsigned flags);
 

@@ -211,6 +211,10 @@ static int join(struct cp_driver *d, const struct cp_uri *group,
         return cp_why(d->mem, COPAL_ENOTSUP,
                       "%s: nobody connects to a group; use coap://",
                       cp_scheme_name(group->scheme));
+    if (group->scheme != CP_COAP)
+        return cp_why(d->mem, COPAL_ENOTSUP,
+                      "%s: DTLS is between two, not for a group; use coap://",
+                      cp_scheme_name(group->scheme));
     err = cp_membership_change(&l->net, group, if_name, leave);
     cp_turn_update_reference(l);
     return err;
@@ -269,6 +273,9 @@ static void close_loop(struct cp_driver *d)
     l->is_condemned = true;
     /* What the engine said last still goes out. */
     d->engine = NULL;
+    list_each (node, after, &l->net.sockets) {
+        cp_udp_end_secured(cp_container_of(node, struct cp_udp, node));
+    }
     cp_outbox_flush(l->net.out);
     cp_resolver_free(l->net.names);
     cp_membership_clear(&l->net);

@@ -102,7 +102,8 @@ static struct cp_udp *choose(struct cp_net *net, const struct cp_address *group)
     list_each (node, after, &net->sockets) {
         struct cp_udp *s = cp_container_of(node, struct cp_udp, node);
 
-        if (s->local.family != group->family || s->local.port != group->port)
+        if (s->local.family != group->family || s->local.port != group->port ||
+            s->secured != NULL)
             continue;
         if (s->listens && cp_sockaddr_is_any(&s->local))
             return s;

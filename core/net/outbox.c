@@ -331,8 +331,8 @@ void cp_outbox_tell_failures(struct cp_outbox *o)
         /* A copy: being told, the engine may send, and that may fail. */
         struct failure f = o->failures[i];
 
-        cp_engine_undelivered(f.socket->link.engine, &f.socket->link, &f.path,
-                              cp_bytes(f.quote, f.len), f.status);
+        cp_udp_undelivered(f.socket, &f.path, cp_bytes(f.quote, f.len),
+                           f.status);
     }
     o->failure_count = 0;
 }

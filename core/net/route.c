@@ -3,6 +3,7 @@
 #include <errno.h>
 #include "base/mem.h"
 #include "engine/engine.h"
+#include "engine/security.h"
 #include "net/listen.h"
 #include "net/resolve.h"
 #include "net/sockaddr.h"
@@ -41,11 +42,11 @@ static bool can_reach(const struct cp_udp *s, const struct cp_address *remote)
     return cp_address_is_loopback(&s->local) == cp_address_is_loopback(remote);
 }
 
-/* A listening socket before others, one for all addresses before those bound
- * to one. The answer would get lost where a port is shared: the system may
+/* One for coaps or one for coap, as is_secured says. A listening socket before
+ * others, one for all addresses before those bound to one. The answer would get lost where a port is shared: the system may
  * give it to somebody else. */
 static struct cp_udp *choose(struct cp_net *net, const struct cp_address *from,
-                             const struct cp_address *remote)
+                             const struct cp_address *remote, bool is_secured)
 {
     struct cp_udp *best = NULL;
     int best_rank = 0;
@@ -55,7 +56,8 @@ static struct cp_udp *choose(struct cp_net *net, const struct cp_address *from,
         int rank =
             1 + (s->listens ? 2 : 0) + (cp_sockaddr_is_any(&s->local) ? 1 : 0);
 
-        if (s->is_shared || s->local.family != remote->family)
+        if (s->is_shared || s->local.family != remote->family ||
+            (s->secured != NULL) != is_secured)
             continue;
         if (from->family != 0 ? !is_from(s, from) : !can_reach(s, remote))
             continue;
@@ -69,15 +71,19 @@ static struct cp_udp *choose(struct cp_net *net, const struct cp_address *from,
 
 /* 0, or an errno. */
 static int find_socket(struct cp_net *net, const struct cp_address *from,
-                       const struct cp_address *remote, struct cp_udp **out)
+                       const struct cp_address *remote, bool is_secured,
+                       struct cp_udp **out)
 {
     struct cp_address any = {.family = remote->family};
     int error;
 
-    *out = choose(net, from, remote);
+    *out = choose(net, from, remote, is_secured);
     if (*out != NULL)
         return 0;
-    error = cp_udp_open(net, from->family != 0 ? from : &any, 0, out);
+    if (from->family != 0)
+        any = *from;
+    error = is_secured ? cp_udp_open_secured(net, &any, 0, out)
+                       : cp_udp_open(net, &any, 0, out);
     if (error == 0)
         cp_udp_start(*out);
     return error;
@@ -111,7 +117,7 @@ static struct cp_udp *nearest(struct cp_net *net, uint8_t family,
     list_each (node, after, &net->sockets) {
         struct cp_udp *s = cp_container_of(node, struct cp_udp, node);
 
-        if (!s->listens || s->local.family != family)
+        if (!s->listens || s->local.family != family || s->secured != NULL)
             continue;
         *listens = true;
         if (nearness(s, if_index) > most) {
@@ -137,7 +143,8 @@ struct cp_udp *cp_route_back(struct cp_udp *s, const struct cp_path *path)
     struct cp_udp *best =
         nearest(s->net, s->local.family, path->if_index, &listens);
 
-    if (best == NULL && find_socket(s->net, &any, &path->remote, &best) != 0)
+    if (best == NULL &&
+        find_socket(s->net, &any, &path->remote, false, &best) != 0)
         return s;
     return best;
 }
@@ -164,11 +171,11 @@ static int add_way(struct cp_net *net, struct cp_route *r,
     if (remote.scope == 0 &&
         (cp_sockaddr_is_link_local(&remote) || is_link_local_group(&remote)))
         remote.scope = r->if_index;
-    error = find_socket(net, &r->from, &remote, &s);
+    error = find_socket(net, &r->from, &remote, r->scheme == CP_COAPS, &s);
     if (error != 0)
         return error;
     *way = (struct cp_way){
-        .link = &s->link,
+        .link = s->secured != NULL ? s->secured : &s->link,
         .path = {.remote = remote, .if_index = r->if_index},
     };
     if (r->from.family != 0) {
@@ -219,7 +226,11 @@ static int add_ways(struct cp_net *net, struct cp_route *r,
         if (error == 0 || error == EAFNOSUPPORT)
             error = e;
     }
-    return r->count > 0 ? 0 : explain(net, r, error);
+    if (r->count == 0)
+        return explain(net, r, error);
+    return r->scheme == CP_COAPS
+               ? net->driver->security->associate(net->driver, r)
+               : 0;
 }
 
 /* Where a server that listens everywhere is to be found: "[::]" is what its own

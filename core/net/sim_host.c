@@ -1,6 +1,7 @@
 #include "net/sim_world.h"
 #include <stdio.h>
 #include "engine/engine.h"
+#include "engine/security.h"
 #include "wire/uri.h"
 
 enum {
@@ -122,12 +123,23 @@ static void on_deadline(struct cp_timer *t)
     cp_host_turn(h);
 }
 
+/* A host has one address for both: records of DTLS begin with 20 to 63, CoAP of
+ * version 1 with more. RFC 7983 7. */
+static bool is_secured(const struct cp_host *h, copal_bytes datagram)
+{
+    return h->secured != NULL && datagram.len > 0 && datagram.data[0] >= 20 &&
+           datagram.data[0] < 64;
+}
+
 void cp_host_receive(struct cp_host *h, const struct cp_path *path,
                      copal_bytes datagram)
 {
     cp_engine_enter(h->driver.engine, h->sim->now);
     cp_engine_count_datagram(h->driver.engine, false, datagram.len);
-    cp_engine_datagram(h->driver.engine, &h->link, path, datagram);
+    if (is_secured(h, datagram))
+        h->driver.security->datagram(h->secured, path, datagram);
+    else
+        cp_engine_datagram(h->driver.engine, &h->link, path, datagram);
     cp_host_turn(h);
 }
 
@@ -135,8 +147,11 @@ void cp_host_refused(struct cp_host *h, const struct cp_path *path,
                      copal_bytes datagram)
 {
     cp_engine_enter(h->driver.engine, h->sim->now);
-    cp_engine_undelivered(h->driver.engine, &h->link, path, datagram,
-                          COPAL_EREFUSED);
+    if (is_secured(h, datagram))
+        h->driver.security->undelivered(h->secured, path, COPAL_EREFUSED);
+    else
+        cp_engine_undelivered(h->driver.engine, &h->link, path, datagram,
+                              COPAL_EREFUSED);
     cp_host_turn(h);
 }
 
@@ -148,6 +163,8 @@ static int send_datagram(struct cp_link *l, const struct cp_path *path,
 {
     struct cp_host *h = cp_container_of(l, struct cp_host, link);
 
+    if (h->driver.engine == NULL) /* it crashed: nobody is told */
+        return 0;
     cp_engine_count_datagram(h->driver.engine, true, data.len);
     cp_sim_transmit(h->sim, h, &h->address, &path->remote, data);
     return 0;
@@ -188,15 +205,31 @@ static bool read_literal(const char *host, struct cp_address *out)
 
 static bool is_simulated(int scheme)
 {
-    return scheme == CP_COAP || scheme == CP_COAP_TCP || scheme == CP_COAP_WS;
+    return scheme == CP_COAP || scheme == CP_COAPS || scheme == CP_COAP_TCP ||
+           scheme == CP_COAP_WS;
+}
+
+/* 0, or COPAL_E* with the sentence. */
+static int secure(struct cp_host *h, const char *what)
+{
+    struct cp_driver *d = &h->driver;
+
+    if (d->security == NULL)
+        return cp_why(d->mem, COPAL_ENOTSUP,
+                      "%s: coaps is not built in, for copal was built without "
+                      "GnuTLS",
+                      what);
+    if (h->secured == NULL)
+        h->secured = d->security->datagrams(d, &h->link);
+    return h->secured == NULL ? COPAL_ENOMEM : 0;
 }
 
 static int not_simulated(const struct cp_driver *d, int scheme,
                          const char *host)
 {
     return cp_why(d->mem, COPAL_ENOTSUP,
-                  "%s://%s: simulated hosts are reached by coap, coap+tcp and "
-                  "coap+ws only",
+                  "%s://%s: simulated hosts are reached by coap, coaps, "
+                  "coap+tcp and coap+ws only",
                   cp_scheme_name(scheme), host);
 }
 
@@ -204,6 +237,7 @@ static int route(struct cp_driver *d, struct cp_route *r)
 {
     struct cp_host *h = host_of(d), *peer = cp_host_named(h->sim, r->host);
     struct cp_way *way = &r->ways[0];
+    int err;
 
     cp_list_init(&r->node);
     if (!is_simulated(r->scheme))
@@ -225,10 +259,14 @@ static int route(struct cp_driver *d, struct cp_route *r)
                       r->host);
     /* The name leads to where its host is now; a port of one's own choice is
      * an address, maybe an old one. */
-    if (peer == NULL || r->port != cp_scheme_port(CP_COAP))
+    if (peer == NULL || r->port != cp_scheme_port(r->scheme))
         way->path.remote.port = r->port;
     r->count = 1;
-    return 0;
+    if (r->scheme != CP_COAPS)
+        return 0;
+    err = secure(h, r->host);
+    way->link = h->secured;
+    return err != 0 ? err : d->security->associate(d, r);
 }
 
 static void unroute(struct cp_driver *d, struct cp_route *r)
@@ -240,14 +278,19 @@ static void unroute(struct cp_driver *d, struct cp_route *r)
 static int listen_at(struct cp_driver *d, const struct cp_uri *base,
                      const char *text, unsigned flags)
 {
+    int err = 0;
+
     (void)flags;
     if (!is_simulated(base->scheme))
         return cp_why(d->mem, COPAL_ENOTSUP,
-                      "%s: simulated hosts are reached by coap, coap+tcp and "
-                      "coap+ws only",
+                      "%s: simulated hosts are reached by coap, coaps, "
+                      "coap+tcp and coap+ws only",
                       text);
-    host_of(d)->listens |= 1u << base->scheme;
-    return 0;
+    if (base->scheme == CP_COAPS)
+        err = secure(host_of(d), text);
+    if (err == 0)
+        host_of(d)->listens |= 1u << base->scheme;
+    return err;
 }
 
 static const char *local(const struct cp_driver *d, size_t i)
@@ -354,6 +397,9 @@ static void close_host(struct cp_driver *d)
     list_each (node, after, &h->groups)
         leave_group(h, cp_container_of(node, struct cp_sim_member, node));
     h->is_up = false;
+    if (h->secured != NULL)
+        d->security->close(h->secured);
+    h->secured = NULL;
     cp_sim_streams_break(h);
     d->engine = NULL;
     d->owner = NULL;

@@ -46,7 +46,8 @@ struct cp_sim_member {
 struct cp_host {
     struct cp_driver driver;
     struct cp_link link;
-    struct cp_timer timer; /* the engine's deadline */
+    struct cp_link *secured; /* DTLS over link; NULL: not wanted yet */
+    struct cp_timer timer;   /* the engine's deadline */
     struct cp_list node;
     struct cp_map_node by_name;
     struct copal_sim *sim;

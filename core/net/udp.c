@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "engine/engine.h"
+#include "engine/security.h"
 #include "net/batch.h"
 #include "net/inbox.h"
 #include "net/loop.h"
@@ -393,10 +394,54 @@ int cp_udp_adopt(struct cp_net *net, int fd, struct cp_udp **out)
     return 0;
 }
 
+int cp_udp_open_secured(struct cp_net *net, const struct cp_address *local,
+                        unsigned flags, struct cp_udp **out)
+{
+    struct cp_udp *s = NULL;
+    int error = cp_udp_open(net, local, flags, &s);
+
+    if (error != 0)
+        return error;
+    s->link.scheme = CP_COAPS;
+    s->secured = net->driver->security->datagrams(net->driver, &s->link);
+    if (s->secured == NULL) {
+        cp_udp_close(s);
+        return ENOMEM;
+    }
+    *out = s;
+    return 0;
+}
+
 void cp_udp_start(struct cp_udp *s)
 {
     watch(s);
-    cp_engine_attach(s->link.engine, &s->link);
+    cp_engine_attach(s->link.engine,
+                     s->secured != NULL ? s->secured : &s->link);
+}
+
+void cp_udp_heard(struct cp_udp *s, const struct cp_path *path,
+                  copal_bytes datagram)
+{
+    if (s->secured != NULL)
+        s->net->driver->security->datagram(s->secured, path, datagram);
+    else
+        cp_engine_datagram(s->link.engine, &s->link, path, datagram);
+}
+
+void cp_udp_undelivered(struct cp_udp *s, const struct cp_path *path,
+                        copal_bytes quoted, int status)
+{
+    if (s->secured != NULL)
+        s->net->driver->security->undelivered(s->secured, path, status);
+    else
+        cp_engine_undelivered(s->link.engine, &s->link, path, quoted, status);
+}
+
+void cp_udp_end_secured(struct cp_udp *s)
+{
+    if (s->secured != NULL)
+        s->net->driver->security->close(s->secured);
+    s->secured = NULL;
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -410,6 +455,7 @@ static void on_closed(uv_handle_t *handle)
 
 void cp_udp_close(struct cp_udp *s)
 {
+    cp_udp_end_secured(s);
     cp_list_remove(&s->node);
     uv_close((uv_handle_t *)&s->poll, on_closed);
     close(s->fd);

@@ -10,6 +10,7 @@
 
 struct cp_udp {
     struct cp_link link;
+    struct cp_link *secured; /* DTLS over it, and nothing else; NULL: none */
     struct cp_list node;
     struct cp_net *net;
     uv_poll_t poll;
@@ -36,6 +37,19 @@ int cp_udp_adopt(struct cp_net *net, int fd, struct cp_udp **out);
 
 /* What comes is left to others who have the socket. */
 void cp_udp_hand_over(struct cp_udp *s);
+/* The same for DTLS: the engine hears of it what is proven. */
+int cp_udp_open_secured(struct cp_net *net, const struct cp_address *local,
+                        unsigned flags, struct cp_udp **out);
+
+/* A datagram came, or did not arrive: the engine hears of it, or who secures
+ * the socket. quoted: as cp_engine_undelivered() has it. */
+void cp_udp_heard(struct cp_udp *s, const struct cp_path *path,
+                  copal_bytes datagram);
+void cp_udp_undelivered(struct cp_udp *s, const struct cp_path *path,
+                        copal_bytes quoted, int status);
+
+/* The engine has gone: the associations end, and their peers are told. */
+void cp_udp_end_secured(struct cp_udp *s);
 
 /* Who has local shares it: COPAL_REUSE_ADDRESS would do beside him. */
 bool cp_udp_is_shared(const struct cp_address *local);

@@ -146,8 +146,8 @@ static size_t make_aad(uint8_t type, const uint8_t number[8], copal_bytes cid,
     return b.len;
 }
 
-/* One record of that number. plain must have room for a byte more behind it
- * where there is a cid: the content type, RFC 9146 4. */
+/* One record of that number. Where there is a cid, plain ends in the content
+ * type: RFC 9146 4. */
 static int seal(const struct cp_protect_way *w, struct cp_aeads *aeads,
                 uint8_t type, const uint8_t number[8], copal_bytes cid,
                 copal_bytes plain, uint8_t *out, size_t cap)
@@ -216,7 +216,7 @@ int cp_protect_seal(struct cp_protect *p, struct cp_aeads *aeads, uint8_t type,
                     copal_bytes plain, uint8_t *out, size_t cap)
 {
     copal_bytes cid = cp_bytes(p->cid_out, p->cid_out_len);
-    uint8_t number[8], inner[2048];
+    uint8_t number[8], inner[MAX_PLAIN + 1];
     int len;
 
     if (p->next_out > LAST_SEQ)
@@ -291,41 +291,30 @@ int cp_protect_open(struct cp_protect *p, struct cp_aeads *aeads,
     return len;
 }
 
-/* ---- Connection IDs around a library without ---- */
-
-/* p's Connection ID in, or none; those of the other kind out. */
-static int translate(const struct cp_protect_way *w, struct cp_aeads *aeads,
-                     const struct cp_record *r, copal_bytes from,
-                     copal_bytes to, uint8_t *out, size_t cap)
-{
-    uint8_t plain[2048], number[8], type;
-    int len;
-
-    if (r->body.len >= sizeof(plain))
-        return COPAL_ELIMIT;
-    len = open_record(w, aeads, r, from, plain, &type);
-    if (len < 0)
-        return len;
-    put_number(number, r->epoch, r->seq);
-    if (to.len > 0)
-        plain[len++] = type;
-    len = seal(w, aeads, type, number, to, cp_bytes(plain, (size_t)len), out,
-               cap);
-    cp_wipe(plain, sizeof(plain));
-    return len;
-}
+/* ---- Between a library without Connection IDs and the wire ---- */
 
 int cp_protect_without_cid(const struct cp_protect *p, struct cp_aeads *aeads,
                            const struct cp_record *r, uint8_t *out, size_t cap)
 {
+    uint8_t plain[2048], number[8], type;
+    int len;
+
     if (!is_for(p, r) || p->cid_in_len == 0)
         return COPAL_EFORMAT;
-    return translate(&p->in, aeads, r, r->cid, (copal_bytes){0}, out, cap);
+    if (r->body.len > sizeof(plain))
+        return COPAL_ELIMIT;
+    len = open_record(&p->in, aeads, r, r->cid, plain, &type);
+    if (len < 0)
+        return len;
+    put_number(number, r->epoch, r->seq);
+    len = seal(&p->in, aeads, type, number, (copal_bytes){0},
+               cp_bytes(plain, (size_t)len), out, cap);
+    cp_wipe(plain, sizeof(plain));
+    return len;
 }
 
-int cp_protect_with_cid(const struct cp_protect *p, struct cp_aeads *aeads,
-                        const struct cp_record *r, uint8_t *out, size_t cap)
+int cp_protect_look(const struct cp_protect *p, struct cp_aeads *aeads,
+                    const struct cp_record *r, uint8_t *out, uint8_t *type)
 {
-    return translate(&p->out, aeads, r, (copal_bytes){0},
-                     cp_bytes(p->cid_out, p->cid_out_len), out, cap);
+    return open_record(&p->out, aeads, r, (copal_bytes){0}, out, type);
 }

@@ -89,13 +89,15 @@ int cp_protect_open(struct cp_protect *p, struct cp_aeads *aeads,
 
 /* ---- Between a library without Connection IDs and the wire ---- */
 
-/* A genuine record with a Connection ID written as one without, and the other
- * way round: same keys, same number, so that the second of the two must never
- * leave the process. out has cap bytes. Gives its length; COPAL_EAUTH,
- * COPAL_EFORMAT, COPAL_ELIMIT, COPAL_ENOMEM. */
+/* A genuine record with a Connection ID written as one without: same key, same
+ * number, so it must never leave the process. out has cap bytes. Gives its
+ * length; COPAL_EAUTH, COPAL_EFORMAT, COPAL_ELIMIT, COPAL_ENOMEM. */
 int cp_protect_without_cid(const struct cp_protect *p, struct cp_aeads *aeads,
                            const struct cp_record *r, uint8_t *out, size_t cap);
-int cp_protect_with_cid(const struct cp_protect *p, struct cp_aeads *aeads,
-                        const struct cp_record *r, uint8_t *out, size_t cap);
+
+/* What is in a record that the library sealed with p's key, without Connection
+ * ID: out has room for r->body.len bytes. Gives the length, or COPAL_E*. */
+int cp_protect_look(const struct cp_protect *p, struct cp_aeads *aeads,
+                    const struct cp_record *r, uint8_t *out, uint8_t *type);
 
 #endif

@@ -1,4 +1,5 @@
 #include "secure/security.h"
+#include "secure/dtls.h"
 #include "secure/tls.h"
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
@@ -15,6 +16,11 @@ const struct cp_security *cp_security(void)
     static const struct cp_security table = {
         .sha1 = sha1,
         .tls = cp_tls_new,
+        .datagrams = cp_dtls_new,
+        .datagram = cp_dtls_datagram,
+        .undelivered = cp_dtls_undelivered,
+        .associate = cp_dtls_associate,
+        .close = cp_dtls_close,
     };
 
     return &table;

@@ -403,10 +403,13 @@ static void only_a_bound_udp_socket_is_taken_over(void **state)
     close(stream);
 }
 
+/* Of a build without GnuTLS. */
 static void an_absent_scheme_is_named(void **state)
 {
     struct world *w = *state;
 
+    if (copal_listen(w->server, "coaps://127.0.0.1:0", 0) == 0)
+        skip();
     assert_int_equal(copal_listen(w->server, "coaps://*", 0), COPAL_ENOTSUP);
     assert_non_null(strstr(copal_why(w->server), "coaps"));
     copal_get(w->client, "coaps://127.0.0.1/t", COPAL_CB(note, w));

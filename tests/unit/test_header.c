@@ -85,8 +85,8 @@ static void what_is_not_built_in_says_so(void **state)
                    "coaps");
     assert_refused(w, copal_leave(c, "coaps://[ff02::fd]", NULL), COPAL_ENOTSUP,
                    "coaps");
-    assert_refused(w, copal_listen(c, "coaps://h", 0), COPAL_ENOTSUP,
-                   "coaps://h");
+    assert_refused(w, copal_listen(c, "coaps+tcp://h", 0), COPAL_ENOTSUP,
+                   "coaps+tcp://h");
     assert_int_equal(w->drops, 2);
     copal_msg_unref(m);
 }
@@ -380,7 +380,7 @@ static void what_cannot_be_asked_ends_with_its_reason(void **state)
         assert_int_equal(w->end_status, COPAL_EURI);
         assert_int_equal(w->drops, i + 1);
     }
-    assert_non_null(copal_get(w->c, "coaps://h/", OWNED(w)));
+    assert_non_null(copal_get(w->c, "coaps+tcp://h/", OWNED(w)));
     copal_sim_run(w->sim, 1);
     assert_int_equal(w->end_status, COPAL_ENOTSUP);
     assert_non_null(copal_get(w->c, "coap://nobody/", OWNED(w)));

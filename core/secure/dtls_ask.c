@@ -1,0 +1,136 @@
+#include "secure/dtls.h"
+#include "wire/uri.h"
+#include <stdio.h>
+
+/* Longer than a confirmable message is repeated: who has not answered for so
+ * long may have forgotten the association (RFC 7252 4.8.2, MAX_TRANSMIT_SPAN).
+ * A new handshake tells, and the old one lives until it is complete. */
+enum {
+    SUSPECT_AFTER_MS = 45000
+};
+
+static bool is_suspect(const struct cp_dtls_session *s)
+{
+    return s->asked_at != 0 &&
+           s->dtls->engine->now - s->asked_at > SUSPECT_AFTER_MS;
+}
+
+/* Of ours to that address under that name, as a server may have several. */
+static struct cp_dtls_session *find(const struct cp_dtls *d,
+                                    const struct cp_route *r, bool is_up)
+{
+    const struct cp_address *remote = &r->ways[0].path.remote;
+    uint64_t hash = cp_map_hash(&d->by_address, remote, sizeof(*remote));
+    struct cp_map_node *n = cp_map_first(&d->by_address, hash);
+
+    for (; n != NULL; n = cp_map_next(n)) {
+        struct cp_dtls_session *s =
+            cp_container_of(n, struct cp_dtls_session, by_address);
+
+        if (s->is_up == is_up && s->host != NULL &&
+            cp_address_equal(&s->path.remote, remote) &&
+            strcmp(s->host, r->host) == 0)
+            return s;
+    }
+    return NULL;
+}
+
+static void give_way(struct cp_dtls_session *s, struct cp_route *r)
+{
+    r->ways[0].path.remote = s->name;
+    r->count = 1;
+}
+
+static int begin(struct cp_dtls *d, struct cp_route *r)
+{
+    struct cp_dtls_session *s =
+        cp_dtls_session_new(d, &r->ways[0].path, r->host);
+    int err;
+
+    if (s == NULL)
+        return COPAL_ENOMEM;
+    err = cp_dtls_shake_ask(s, r->port);
+    if (err != 0) {
+        cp_dtls_session_end(s, err, false);
+        return err;
+    }
+    cp_list_append(cp_dtls_shake_routes(s), &r->node);
+    return 1;
+}
+
+static void next_way(struct cp_route *r)
+{
+    r->count--;
+    memmove(&r->ways[0], &r->ways[1], r->count * sizeof(r->ways[0]));
+}
+
+int cp_dtls_associate(struct cp_driver *driver, struct cp_route *r)
+{
+    struct cp_dtls *d = cp_dtls_of(r->ways[0].link);
+    struct cp_dtls_session *s;
+
+    if (cp_address_is_multicast(&r->ways[0].path.remote))
+        return cp_why(driver->mem, COPAL_EINVAL,
+                      "%s: DTLS is between two, not for a group; use coap://",
+                      r->host);
+    s = find(d, r, true);
+    if (s != NULL && !is_suspect(s)) {
+        give_way(s, r);
+        return 0;
+    }
+    s = find(d, r, false);
+    if (s != NULL) {
+        cp_list_append(cp_dtls_shake_routes(s), &r->node);
+        return 1;
+    }
+    return begin(d, r);
+}
+
+/* Callbacks may begin and end others: each is taken off before it is told. */
+static struct cp_route *take(struct cp_list *waiting)
+{
+    struct cp_list *first = cp_list_first(waiting);
+
+    if (first == NULL)
+        return NULL;
+    cp_list_remove(first);
+    return cp_container_of(first, struct cp_route, node);
+}
+
+void cp_dtls_ask_tell(struct cp_dtls_session *s)
+{
+    struct cp_list *waiting = cp_dtls_shake_routes(s);
+    struct cp_route *r;
+
+    while (waiting != NULL && (r = take(waiting)) != NULL) {
+        give_way(s, r);
+        r->done(r, 0, NULL);
+    }
+}
+
+void cp_dtls_ask_failed(struct cp_dtls_session *s, int status, const char *why)
+{
+    struct cp_list *waiting = cp_dtls_shake_routes(s), all;
+    struct cp_driver *driver = s->dtls->driver;
+    struct cp_route *r;
+    char copy[384];
+
+    cp_list_init(&all);
+    while (waiting != NULL && (r = take(waiting)) != NULL)
+        cp_list_append(&all, &r->node);
+    cp_dtls_session_end(s, status, false);
+    while ((r = take(&all)) != NULL) {
+        int got = status;
+
+        snprintf(copy, sizeof(copy), "%s", why);
+        next_way(r);
+        /* One that fails for its key fails at each of the peer's addresses. */
+        if (r->count > 0 && status != COPAL_EAUTH) {
+            got = cp_dtls_associate(driver, r);
+            if (got < 0)
+                snprintf(copy, sizeof(copy), "%s", cp_why_text(driver->mem));
+        }
+        if (got != 1)
+            r->done(r, got, got == 0 ? NULL : copy);
+    }
+}

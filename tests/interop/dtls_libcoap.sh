@@ -1,0 +1,72 @@
+# coaps with libcoap's programs, on GnuTLS and on OpenSSL, both ways.
+needs='coap-client-gnutls coap-server-gnutls coap-client-openssl coap-server-openssl'
+. "$(dirname "$0")/check.sh"
+
+here=$(dirname "$0")
+key=0123456789abcdef
+
+peer() {
+    timeout $limit "$COPAL_BIN" run "$here/support/dtls.lua" "$@"
+}
+
+# serve WORDS...: credentials. Sets uri.
+serve() {
+    peer serve coaps://127.0.0.1:0 "$@" >"$work/server" 2>"$work/err" &
+    pids="$pids $!"
+    for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        uri=$(sed -n 's/listening on //p' "$work/server")
+        [ -z "$uri" ] || return 0
+        sleep 0.1
+    done
+    fail "the server does not start"
+}
+
+is_answered() {
+    serve psk dev1 $key
+    timeout 20 "coap-client-$1" -u dev1 -k $key "$uri/name" >"$work/out" 2>&1
+    grep -q 'you are dev1$' "$work/out" || fail "no answer, or another name"
+    timeout 20 "coap-client-$1" -u dev1 -k $key "$uri/large" >"$work/out" 2>"$work/err"
+    [ "$(tr -d '\n' <"$work/out" | wc -c)" = 8192 ] || fail "not all blocks came"
+}
+
+is_told_of_changes() {
+    serve psk dev1 $key
+    timeout 20 "coap-client-$1" -s 2 -u dev1 -k $key "$uri/count" >"$work/out" 2>&1
+    [ "$(grep -c '[0-9]' "$work/out")" -ge 1 ] || fail "nothing came"
+}
+
+is_refused_with_another_key() {
+    serve psk dev1 $key
+    timeout 4 "coap-client-$1" -B 3 -u dev1 -k wrong-key "$uri/name" >"$work/out" 2>&1
+    ! grep -q 'you are' "$work/out" || fail "it was let in"
+}
+
+# libcoap takes port and port + 1, and "any" is none that it understands.
+serve_peer() {
+    for tries in 1 2 3 4 5; do
+        port=$("$COPAL_BIN" run "$here/support/free_port.lua")
+        "coap-server-$1" -A 127.0.0.1 -p "$port" -k $key -h hint -v 7 \
+            >"$work/peer" 2>&1 &
+        pids="$pids $!"
+        sleep 0.5
+        ! grep -q 'created DTLS endpoint' "$work/peer" || break
+    done
+    uri=coaps://127.0.0.1:$((port + 1))
+    grep -q "created DTLS endpoint *127.0.0.1:$((port + 1))" "$work/peer" ||
+        fail "coap-server-$1 does not start"
+}
+
+answers_us() {
+    serve_peer "$1"
+    peer get "$uri/" psk dev1 $key >"$work/out" 2>"$work/err" ||
+        fail "no answer"
+    grep -q 'libcoap' "$work/out" || fail "another answer"
+}
+
+for library in gnutls openssl; do
+    behaviour "coap-client-$library: GET, in blocks, by its name" "is_answered $library"
+    behaviour "coap-client-$library: observe" "is_told_of_changes $library"
+    behaviour "coap-client-$library: another key" "is_refused_with_another_key $library"
+    behaviour "coap-server-$library: GET" "answers_us $library"
+done
+finish
