@@ -179,6 +179,15 @@ void cp_engine_count_datagram(struct cp_engine *e, bool out, size_t bytes)
         e->counted_in++;
 }
 
+/* Of engine/trace.h, which wants to see inside. */
+void cp_trace_security(struct cp_engine *e, const char *ev, const char *what);
+void cp_trace_security(struct cp_engine *e, const char *ev, const char *what)
+{
+    (void)e;
+    (void)ev;
+    (void)what;
+}
+
 /* ---- A system that refuses ---- */
 
 static int planned[8]; /* an errno, or 0: let it through */
