@@ -136,6 +136,10 @@ static int set_priorities(struct cp_session *s, bool is_datagram)
     bool trusts_x509 = c != NULL && c->trusts_x509;
 
     cp_put_text(&b, is_datagram ? DATAGRAMS : STREAMS);
+    /* GnuTLS ends the handshake when it first finds a suite that it lacks a
+     * certificate for, whatever else the peer offers. */
+    if (c == NULL)
+        cp_put_text(&b, ":-ECDHE-ECDSA:-ECDHE-RSA");
     put_types(&b, is_client ? "CLI" : "SRV", shows_rpk, shows_x509);
     put_types(&b, is_client ? "SRV" : "CLI", trusts_rpk, trusts_x509);
     if (cp_buf_text(&b) == NULL)
