@@ -529,7 +529,7 @@ COPAL_API int copal_take_over(copal *c, int fd);
  * copal_take_over(), another endpoint or process. Answers of c still leave by
  * it, but what acknowledges them comes to the other: owe little. What c asks
  * later leaves from another port. ENOENT: past
- * the last; ENOTSUP: not UDP; ELIMIT; ESTATE: simulated. */
+ * the last; ENOTSUP: not UDP, or by DTLS; ELIMIT; ESTATE: simulated. */
 COPAL_API int copal_hand_over(copal *c, size_t i);
 
 /* Lets pages of one more origin, "https://example.org", connect by WebSocket; "*":

@@ -377,6 +377,11 @@ int cp_listen_hand_over(struct cp_net *net, size_t i)
                       "%s: only UDP is handed over; listen there anew, with "
                       "COPAL_REUSE_PORT",
                       cp_listen_uri(net, i));
+    if (found->secured != NULL) /* its keys are not in the socket */
+        return cp_why(mem, COPAL_ENOTSUP,
+                      "%s: no association is handed over; listen there anew, "
+                      "with COPAL_REUSE_PORT",
+                      found->uri);
     fd = copy_fd(found->fd);
     if (fd < 0)
         return cp_listen_error(mem, found->uri, errno);
