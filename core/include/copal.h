@@ -34,8 +34,9 @@
  * outlives its endpoint can still be read, and gives ESTATE where it would act.
  * Times are milliseconds; sizes and offsets are bytes; text is UTF-8.
  *
- * Not built in yet, and then ENOTSUP: some of what stands under "Credentials and
- * state", some parameters. The comments say where.
+ * Not built in yet, and then ENOTSUP: OSCORE and EDHOC, what the comments say
+ * under "Credentials and state", some parameters. Built without GnuTLS: nothing
+ * there, and no scheme but coap and coap+tcp.
  */
 #ifndef COPAL_H
 #define COPAL_H
@@ -632,7 +633,9 @@ COPAL_API const char *copal_msg_uri(const copal_msg *m);
 
 /* Of received messages: the other end and ours as base URIs, the port only if
  * not the scheme's own: "coap://[fe80::1%eth0]"; the peer's proven name, or
- * NULL (always, as long as nothing proves one). "" for a message of our own,
+ * NULL: nothing proves one. The name is a key's identity (what is no text in it
+ * percent-encoded), the first DNS name or URI of a certificate, else its common
+ * name, or that of a raw public key, "ni:///sha-256;..." (RFC 6920). "" for a message of our own,
  * and for remote where a notification is made for many. */
 COPAL_API const char *copal_msg_remote(const copal_msg *m);
 COPAL_API const char *copal_msg_local(const copal_msg *m);
@@ -1009,17 +1012,30 @@ COPAL_API int copal_resume(copal_exchange *x);
 
 /* ---- Credentials and state --------------------------------------------- */
 
-/* Not built in yet: each gives ENOTSUP, lets go of its callback and reads none
- * of its arguments. The comments say what they are to do. */
-
-/* scope says where a credential applies: a URI prefix for peers we ask
- * ("coaps://host/"), "*" for peers that ask us. The longest match wins.
- * Pre-shared keys for DTLS and TLS: RFC 7252 9.1.3.1. */
+/* Who we are, and whom we believe. What is not built in yet gives ENOTSUP, lets
+ * go of its callback and reads none of its arguments: OSCORE, EDHOC, the store
+ * and proxies. The comments say what they are to do.
+ *
+ * scope says where a credential applies: a URI prefix for peers we ask, with a
+ * scheme and maybe a host ("coaps+tcp://host", "coaps+tcp://"), of which "*." may
+ * stand for any beginning; "*" alone for peers that ask us. The
+ * longest that fits wins. Where none does, a server has to have a certificate
+ * that the system's authorities stand for. What is in use stays as it began.
+ *
+ * Pre-shared keys for DTLS and TLS: RFC 7252 9.1.3.1. Under "*" there is one for
+ * each identity. EINVAL: scope; identity is not 1 to 128 bytes without zeroes,
+ * key not 1 to 64. */
 COPAL_API int copal_use_psk(copal *c, const char *scope, copal_bytes identity,
                             copal_bytes key);
 
 /* PEM text, not file names. cert_pem: a chain, or a bare public key (RFC
- * 7250). RFC 7252 9.1.3.2, 9.1.3.3. */
+ * 7250), and its private key; both NULL: we show none. trusted_pem:
+ * authorities, certificates that signed themselves, and public keys; NULL: for
+ * peers we ask the system's authorities, for peers that ask us nobody. If
+ * anybody is trusted under "*", who asks without a pre-shared key has to show a
+ * certificate or key. Under "*" there may be several, and the one is shown whose
+ * name is asked for. RFC 7252 9.1.3.2, 9.1.3.3. EINVAL: scope, or one of two is
+ * missing; EFORMAT: what cannot be read, or does not belong together. */
 COPAL_API int copal_use_cert(copal *c, const char *scope, const char *cert_pem,
                              const char *key_pem, const char *trusted_pem);
 
@@ -1044,15 +1060,24 @@ typedef struct copal_edhoc { /* RFC 9528 */
 COPAL_API int copal_use_edhoc(copal *c, const char *scope,
                               const copal_edhoc *keys);
 
-/* Everything in a credentials file. EFORMAT, EPERM: readable by others. */
+/* Everything in a credentials file: JSON, scopes as keys; all of it, or
+ * nothing.
+ *   {"coaps+tcp://host": {"psk-id": "me", "psk-file": "key"},
+ *    "*": [{"cert": "own.pem", "key": "own.key", "ca": "all.pem"}]}
+ * psk, psk-file, psk-env or psk-cmd: the key, after "0x" in hexadecimal digits;
+ * cert or rpk, key, ca: PEM, or files beside this one. ENOENT, EIO: it, or what
+ * it names; EPERM: others can read it, or a key's file, or it is not ours;
+ * EFORMAT, EINVAL: what is wrong where. */
 COPAL_API int copal_use_file(copal *c, const char *path);
 
-/* Takes every credential of scope away. */
+/* Takes every credential of scope away. ENOENT: there is none. */
 COPAL_API int copal_forget(copal *c, const char *scope);
 
-/* Keys on demand: a REQUEST whose text is "psk", "rpk", "oscore" or "edhoc"
- * and whose payload is the peer's identity; reply 2.05 with the key, or 4.04,
- * now or later. The peer waits, nobody else does. */
+/* Keys on demand, for peers that ask us (scope "*"): a REQUEST whose text, and
+ * path, is "psk" or "rpk" and whose payload is the peer's identity, or the name
+ * of its public key; reply 2.05 with the key (rpk: without; it is trusted), or
+ * 4.04, now or later. The peer waits, nobody else does. Known keys are not asked
+ * for. In place of the one before; fn NULL: no more. EINVAL: scope. */
 COPAL_API int copal_use_lookup(copal *c, const char *scope, copal_cb cb);
 
 /* Where state lives that must survive a crash: OSCORE sequence numbers and
@@ -1113,7 +1138,7 @@ COPAL_API int64_t copal_log_due(copal *c, const char *kind);
 enum {
     COPAL_TRACE_WIRE = 1,    /* each message, in, out or again; its options  */
     COPAL_TRACE_STATE = 2,   /* what was decided: limits, answers lost       */
-    COPAL_TRACE_SECURITY = 4 /* handshakes and keys' use; nothing yet        */
+    COPAL_TRACE_SECURITY = 4 /* handshakes: who came in, and who did not     */
 };
 
 /* Lines of those kinds as TRACE: {"t": ms as copal_now(), "ev": what, ...}, to
@@ -1125,9 +1150,10 @@ COPAL_API int copal_trace(copal *c, unsigned what, copal_cb cb);
  * path NULL: no more. A capture has packets with IP and UDP headers made up:
  * the lower port is written as 5683, so that a reader knows CoAP when it sees
  * it, and what is really known stands in the packet's comment; it ends where
- * the disk is full, which the state trace tells. Keys are not built in yet:
- * ENOTSUP. ESTATE: nothing is recorded, see RECORD_MEMORY. ENOENT, EPERM, EIO:
- * the file; EINVAL: what.
+ * the disk is full, which the state trace tells. Keys are those of sessions of
+ * TLS that begin from now on; whoever has them reads what was said; ENOTSUP:
+ * built without GnuTLS. ESTATE: nothing is recorded, see RECORD_MEMORY. ENOENT,
+ * EPERM, EIO: the file; EINVAL: what.
  *
  * The flight recorder keeps what comes to an endpoint from outside: datagrams and
  * bytes of connections, ways to peers, the time, random bytes drawn, calls of its
