@@ -10,9 +10,10 @@
 enum {
     RECORD_HEADER = 5,
     RECORD_MOST = 16384 + 256, /* RFC 8446 5.2; 2048 more in RFC 5246 6.2.3 */
-    HANDSHAKE = 22,            /* a record's type */
-    MOST_HELD = 65536,         /* bytes of who does not wait for our answer */
-    ALPN_PORT = 5684           /* where ALPN may be left away */
+    ALERT = 21,                /* types of records */
+    HANDSHAKE = 22,
+    MOST_HELD = 65536, /* bytes of who does not wait for our answer */
+    ALPN_PORT = 5684   /* where ALPN may be left away */
 };
 
 struct tls {
@@ -29,6 +30,7 @@ struct tls {
     bool is_open;      /* the handshake is over, the peer believed */
     bool is_saved;     /* what a later session may begin with */
     bool said_goodbye; /* the peer: close_notify */
+    bool is_heard;     /* the peer sent something */
     bool is_ended;
     int status; /* of the end */
     char why[sizeof(((struct cp_session *)0)->why)];
@@ -428,12 +430,27 @@ static void opened(struct cp_pipe *p)
     feed(t, (copal_bytes){0});
 }
 
+static bool begins_a_record(copal_bytes b)
+{
+    if (b.data[0] != HANDSHAKE && b.data[0] != ALERT)
+        return false;
+    return b.len < RECORD_HEADER ||
+           (b.data[3] << 8 | b.data[4]) <= RECORD_MOST + 2048;
+}
+
 static void bytes(struct cp_pipe *p, copal_bytes b)
 {
     struct tls *t = of_pipe(p);
 
     if (t->is_ended)
         return;
+    /* HTTP, for one: GnuTLS takes its letters for a length, and waits. */
+    if (!t->is_heard && !begins_a_record(b)) {
+        cp_session_explain(t->session, GNUTLS_E_UNEXPECTED_PACKET);
+        end(t, t->session->status, t->session->why);
+        return;
+    }
+    t->is_heard = true;
     if (!t->waits && (t->is_open || !t->peeks)) {
         feed(t, b);
         return;

@@ -754,7 +754,6 @@ static void junk_in_place_of_a_hello_ends_the_connection(void **state)
     } junk[] = {
         JUNK("GET / HTTP/1.1\r\nHost: h\r\n\r\n"),
         JUNK("\x16\x03\x01\xff\xff junk that is announced as too long"),
-        JUNK("\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00"),
         JUNK("\x17\x03\x03\x00\x04oops"),
     };
 #undef JUNK
@@ -772,8 +771,7 @@ static void junk_in_place_of_a_hello_ends_the_connection(void **state)
             assert_int_equal(write(fd, junk[i].text, junk[i].len),
                              (ssize_t)junk[i].len);
             go_until(w, &w->failures, before + 1);
-            while (read(fd, back, sizeof(back)) > 0)
-                ;
+            (void)recv(fd, back, sizeof(back), MSG_DONTWAIT); /* an alert */
             close(fd);
         }
     }
