@@ -129,8 +129,11 @@ local function handle_request(slot, x, req, key)
   local default = slot.default or default_code[req.code.number] or CONTENT
   local ok, text, name = answer(slot.endpoint.handle, x, default, slot.streams,
     key, slot.handler(req))
-  -- Otherwise the asker has left.
-  if not ok and name == "EINVAL" then error("copal: " .. text, 0) end
+  -- These two: the asker has left. Else a 5.00 has to say that nothing went out,
+  -- as of what is too long for its connection: x is let go only when collected.
+  if not ok and name ~= "ESTATE" and name ~= "ECLOSED" then
+    error("copal: " .. text, 0)
+  end
 end
 
 -- for piece, offset, last in req:chunks(): the body of a request to a resource

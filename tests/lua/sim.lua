@@ -48,6 +48,20 @@ test("a path, and what a host loses, may be set", function()
   sim:close()
 end)
 
+test("an answer too long for its connection is a 5.00 at once", function()
+  local sim, server = pair()
+  local client = assert(sim:endpoint("small", { max_message = 1152 }))
+  server:serve("/t", { post = function()
+    local path = {}
+    for i = 1, 10 do path[i] = ("x"):rep(200) end -- options go in no blocks
+    return { code = copal.CREATED, location_path = path }
+  end })
+  local r, err = client:post("coap+tcp://server/t", "x", { timeout = 20 })
+  equal(r and r.code, copal.INTERNAL_ERROR, err)
+  equal(sim:now(), 0)
+  sim:close()
+end)
+
 test("who wants no answer gets true when it is acknowledged, or sent", function()
   local sim, server, client = pair { delay = 0.1 }
   server:serve("/t", function() return "t" end)
