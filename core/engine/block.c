@@ -22,6 +22,8 @@ static int request_in(copal_exchange *x, copal_msg **m)
         return cp_answer_send_simple(&cp_block, x, COPAL_BAD_REQUEST, NULL);
     a->echoes_block = has1 > 0;
     a->wants_block = has2 > 0;
+    if (has1 > 0 || has2 > 0)
+        cp_transfer_note_blocks(x);
     if (has2 > 0 && a->want.num > 0 && has1 == 0)
         return cp_block_answer_next(x, *m);
     if (e->flags_of != NULL && (has1 > 0 || may_have_body(*m)))

@@ -61,6 +61,14 @@ static bool is_connected(const struct cp_link *link)
     return link != NULL && link->connection != NULL;
 }
 
+void cp_transfer_note_blocks(const copal_exchange *x)
+{
+    const struct cp_link *link = cp_transfer_link(x);
+
+    if (is_connected(link))
+        link->connection->peer.block_wise = true;
+}
+
 bool cp_transfer_fits(const copal_exchange *x, const copal_msg *m)
 {
     const struct cp_link *link = cp_transfer_link(x);

@@ -70,6 +70,10 @@ uint16_t cp_transfer_own_size(const copal_exchange *x);
 /* What x goes by; NULL: nothing yet, or it was asked from within. */
 struct cp_link *cp_transfer_link(const copal_exchange *x);
 
+/* Who names a block takes blocks, whether or not its CSM said so: without that
+ * option nothing is known. RFC 8323 5.3.2. */
+void cp_transfer_note_blocks(const copal_exchange *x);
+
 /* Would m go in one piece: as long as a block, or as any message that the other
  * end of a connection takes? */
 bool cp_transfer_fits(const copal_exchange *x, const copal_msg *m);

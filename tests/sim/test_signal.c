@@ -132,6 +132,20 @@ static void an_answer_comes_under_the_token_of_its_request(void **state)
     end(w, &o);
 }
 
+/* RFC 8323 5.3.2: without the option in a CSM nobody knows. */
+static void who_asks_for_a_block_knows_blocks(void **state)
+{
+    struct world *w = *state;
+    struct other o;
+
+    serve_text(w, w->server, "/t", 0, "x");
+    connect_from(w, &o, "192.0.2.1");
+    HEAR(&o, "\x00\xe1\x41\x01\x07\xb1t\xc1\x06");
+    assert_non_null(strstr(o.sent, "4507"));
+    assert_non_null(strstr(o.sent, "ff78 "));
+    end(w, &o);
+}
+
 static void it_is_understood_wherever_it_is_cut(void **state)
 {
     static const char all[] = "\x00\xe1\x01\xe2p\x22\x01\x31\x32\xb1t";
@@ -476,6 +490,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(each_end_says_first_what_it_takes),
         TEST(an_answer_comes_under_the_token_of_its_request),
+        TEST(who_asks_for_a_block_knows_blocks),
         TEST(it_is_understood_wherever_it_is_cut),
         TEST(a_ping_gets_its_token_back),
         TEST(custody_is_promised_when_what_came_before_is_answered),
