@@ -155,7 +155,7 @@ static int log_keys(copal *c, const char *path)
         fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         file = fd < 0 ? NULL : fdopen(fd, "w");
         if (file == NULL) {
-            int err = file_error(c, path);
+            int err = cp_endpoint_file_error(c, path);
 
             if (fd >= 0)
                 close(fd);

@@ -40,18 +40,19 @@ static uint64_t address_hash(struct cp_engine *e, const struct cp_address *from)
 
 /* The chain is as long as the limit at most. */
 bool cp_engine_may_accept(struct cp_engine *e, const struct cp_address *from,
-                          size_t unfinished)
+                          struct cp_unfinished unfinished)
 {
     const int64_t *p = e->params.value;
     struct cp_map_node *n =
         cp_map_first(&e->connections.by_address, address_hash(e, from));
-    int64_t count = 0;
+    int64_t count = (int64_t)unfinished.of_address;
 
-    if (unfinished >= (size_t)p[COPAL_P_MAX_HANDSHAKES]) {
+    if (unfinished.all >= (size_t)p[COPAL_P_MAX_HANDSHAKES]) {
         cp_engine_limited(e, "max_handshakes");
         return false;
     }
-    if (e->connections.accepted >= (size_t)p[COPAL_P_MAX_CONNECTIONS]) {
+    if (e->connections.accepted + unfinished.all >=
+        (size_t)p[COPAL_P_MAX_CONNECTIONS]) {
         cp_engine_limited(e, "max_connections");
         return false;
     }
@@ -87,7 +88,8 @@ int cp_engine_connected(struct cp_engine *e, struct cp_link *link,
                      (copal_bytes){0});
     if (e->ending || (e->closing && !is_ours))
         return COPAL_ECLOSED;
-    if (!is_ours && !cp_engine_may_accept(e, &path->remote, 0))
+    if (!is_ours &&
+        !cp_engine_may_accept(e, &path->remote, (struct cp_unfinished){0}))
         return COPAL_ELIMIT;
     c = cp_zalloc(e->mem, sizeof(*c));
     if (c == NULL)

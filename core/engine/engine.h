@@ -69,10 +69,16 @@ void cp_engine_undelivered(struct cp_engine *e, struct cp_link *link,
 void cp_engine_association_over(struct cp_engine *e, struct cp_link *link,
                                 const struct cp_path *path, int status);
 
-/* Is there room for one more connection from there? unfinished: how many whose
- * handshake is under way. (MAX_CONNECTIONS, ADDR_CONNECTIONS, MAX_HANDSHAKES) */
+/* How many handshakes are under way: they are no connections yet, but take the
+ * room of one. */
+struct cp_unfinished {
+    size_t all, of_address; /* of these, those from where the next one comes */
+};
+
+/* Is there room for one more connection from there? (MAX_CONNECTIONS,
+ * ADDR_CONNECTIONS, MAX_HANDSHAKES) */
 bool cp_engine_may_accept(struct cp_engine *e, const struct cp_address *from,
-                          size_t unfinished);
+                          struct cp_unfinished unfinished);
 
 /* A connection to path->remote is open, also its TLS and WebSocket; link, whose
  * engine is e, is for it alone. The engine's first message is sent. Not 0:

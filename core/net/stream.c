@@ -408,15 +408,25 @@ int cp_stream_route(struct cp_net *net, struct cp_route *r)
 
 /* ---- Accepting ---- */
 
-/* Those whose handshakes are under way. */
-static size_t unfinished(const struct cp_net *net)
+static bool is_same_host(struct cp_address a, struct cp_address b)
 {
-    size_t count = 0;
+    a.port = b.port = 0;
+    return cp_address_equal(&a, &b);
+}
+
+/* Those whose handshakes are under way. */
+static struct cp_unfinished unfinished(const struct cp_net *net,
+                                       const struct cp_address *from)
+{
+    struct cp_unfinished count = {0};
 
     list_each (node, after, &net->streams) {
         const struct stream *s = cp_container_of(node, struct stream, node);
 
-        count += s->host == NULL && !s->is_known;
+        if (s->host != NULL || s->is_known)
+            continue;
+        count.all++;
+        count.of_address += is_same_host(s->path.remote, *from);
     }
     return count;
 }
@@ -427,7 +437,8 @@ void cp_stream_accept(struct cp_net *net, struct cp_pipe *bottom,
     struct cp_engine *engine = net->driver->engine;
     struct stream *s = NULL;
 
-    if (cp_engine_may_accept(engine, &path->remote, unfinished(net)))
+    if (cp_engine_may_accept(engine, &path->remote,
+                             unfinished(net, &path->remote)))
         s = stream_new(net, NULL, scheme);
     if (s == NULL) {
         bottom->ops->cut(bottom);

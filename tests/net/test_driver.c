@@ -127,7 +127,7 @@ void cp_engine_random(struct cp_engine *e, void *out, size_t n)
 }
 
 bool cp_engine_may_accept(struct cp_engine *e, const struct cp_address *from,
-                          size_t unfinished)
+                          struct cp_unfinished unfinished)
 {
     (void)e;
     (void)unfinished;

@@ -412,6 +412,57 @@ static void one_address_has_its_share(void **state)
         close(fds[i]);
 }
 
+/* Or one stranger could take everybody's room by beginning them. */
+static void unfinished_upgrades_are_part_of_that_share(void **state)
+{
+    struct world *w = *state;
+    uint8_t got[16];
+    bool is_closed;
+    int fds[4], tcp;
+
+    assert_int_equal(copal_listen(w->server, "coap+ws://127.0.0.1:0", 0), 0);
+    copal_tune(w->server, NULL, COPAL_P_ADDR_CONNECTIONS, 3);
+    tcp = connect_to(w);
+    go_for(w, 20);
+    snprintf(w->local, sizeof(w->local), "%s", copal_local(w->server, 1));
+    for (int i = 0; i < 4; i++) {
+        fds[i] = connect_to(w);
+        assert_int_equal(send(fds[i], "GET ", 4, MSG_NOSIGNAL), 4);
+        go_for(w, 20);
+    }
+    for (int i = 0; i < 4; i++) {
+        read_all(w, fds[i], got, sizeof(got), i < 2 ? 50 : 2000, &is_closed);
+        assert_int_equal(is_closed, i >= 2);
+        close(fds[i]);
+    }
+    close(tcp);
+}
+
+static void handshakes_and_connections_share_the_room(void **state)
+{
+    struct world *w = *state;
+    uint8_t got[16];
+    bool is_closed;
+    int half, tcp;
+
+    assert_int_equal(copal_listen(w->server, "coap+ws://127.0.0.1:0", 0), 0);
+    copal_tune(w->server, NULL, COPAL_P_MAX_CONNECTIONS, 1);
+    tcp = connect_to(w);
+    go_for(w, 20);
+    close(tcp);
+    go_for(w, 50);
+    snprintf(w->local, sizeof(w->local), "%s", copal_local(w->server, 1));
+    half = connect_to(w);
+    go_for(w, 20);
+    snprintf(w->local, sizeof(w->local), "%s", copal_local(w->server, 0));
+    tcp = connect_to(w);
+    go_for(w, 20);
+    read_all(w, tcp, got, sizeof(got), 2000, &is_closed);
+    assert_true(is_closed);
+    close(half);
+    close(tcp);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, build, tear_down)
 
 int main(void)
@@ -432,6 +483,8 @@ int main(void)
         TEST(who_does_not_read_is_cut_off),
         TEST(a_thousand_connections_come_and_go),
         TEST(one_address_has_its_share),
+        TEST(unfinished_upgrades_are_part_of_that_share),
+        TEST(handshakes_and_connections_share_the_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
