@@ -42,7 +42,7 @@ check 2 bench
 err_has 'wants a URI'
 check 2 bench localhost/x
 check 2 bench 'coap://127.0.0.1:99999/'
-check 2 bench coaps://127.0.0.1/
+check 2 bench http://127.0.0.1/
 check 2 bench coap://224.0.1.187/
 err_has 'a group'
 for words in '-R 0' '-R fast' '-R 99999999' '-W 0' '-W 9999999' '-E 0' \

@@ -13,11 +13,11 @@ case $COPAL_BIN in /*) ;; *) COPAL_BIN=$OLDPWD/$COPAL_BIN ;; esac
 check 0 trace lossy.pcapng
 err_is_empty
 out_is '  t(ms)  client                                         server
-      0  |-- CON GET /temp?u=Cel -------------- edce:7ddf -->|
-   2388  |-- CON GET /temp?u=Cel -------------- edce:7ddf -->|  again +2.39 s
-   2428  |<-- ACK 2.05 "21.5" ------------------ edce:7ddf --|  2.43 s
-   2428  |-- CON GET /temp -------------------- edcf:f2df -->|
-   4974  |-- CON GET /temp -------------------- edcf:f2df -->|  no answer
+      0  |-- CON GET /temp?u=Cel -------------- 29da:8db8 -->|
+   2748  |-- CON GET /temp?u=Cel -------------- 29da:8db8 -->|  again +2.75 s
+   2788  |<-- ACK 2.05 "21.5" ------------------ 29da:8db8 --|  2.79 s
+   2788  |-- CON GET /temp -------------------- 29db:dbf7 -->|
+   4819  |-- CON GET /temp -------------------- 29db:dbf7 -->|  no answer
 '
 cp out lossy.txt
 check 0 trace --ladder=text lossy.pcapng -o lossy.out
@@ -28,35 +28,35 @@ cat lossy.pcapng | "$COPAL_BIN" trace - | cmp -s - lossy.txt || fail "a pipe is 
 
 check 0 trace mixed.pcapng
 out_is '  t(ms)  client                                         server
-      0  |-- CON GET /slow -------------------- edce:7ddf -->|
-    290  |<-- ACK empty ----------------------------- edce --|
-   7040  |<-- CON 2.05 "worth the wait" -------- 812f:7ddf --|  separate, 7.04 s
-   7040  |-- ACK empty ----------------------------- 812f -->|
-   7040  |-- CON GET /no/such ----------------- edcf:f2df -->|
-   7080  |<-- ACK 4.04 ------------------------- edcf:f2df --|  40 ms
-   7080  |-- CON PUT /fw 1:0/1/16 "xxxxxxxxxx.. edd0:8db8 -->|
-   7120  |<-- ACK 2.31 1:0/1/16 ---------------- edd0:8db8 --|  40 ms
-   7120  |-- CON PUT /fw 1:1/1/16 "xxxxxxxxxx.. edd1:8db8 -->|
-   7160  |<-- ACK 2.31 1:1/1/16 ---------------- edd1:8db8 --|  40 ms
-   7160  |-- CON PUT /fw 1:2/0/16 "xxxxxxxx" -- edd2:8db8 -->|
-   7200  |<-- ACK 2.04 1:2/0/16 "40 bytes" ----- edd2:8db8 --|  40 ms
-   7200  |-- CON GET /temp obs=0 -------------- edd3:7b11 -->|
-   7240  |<-- ACK 2.05 obs=231040 "20" --------- edd3:7b11 --|  40 ms
-   7260  |<-- CON 2.05 obs=231680 "21" --------- 8130:7b11 --|
-   7260  |-- ACK empty ----------------------------- 8130 -->|
-   7300  |<-- CON 2.05 obs=232320 "22" --------- 8131:7b11 --|
-   7300  |-- ACK empty ----------------------------- 8131 -->|
-   7300  |-- CON GET /temp obs=1 -------------- edd4:7b11 -->|
-   7340  |<-- ACK 2.05 "22" -------------------- edd4:7b11 --|  40 ms
+      0  |-- CON GET /slow -------------------- 29da:8db8 -->|
+    290  |<-- ACK empty ----------------------------- 29da --|
+   7040  |<-- CON 2.05 "worth the wait" -------- e9e6:8db8 --|  separate, 7.04 s
+   7040  |-- ACK empty ----------------------------- e9e6 -->|
+   7040  |-- CON GET /no/such ----------------- 29db:dbf7 -->|
+   7080  |<-- ACK 4.04 ------------------------- 29db:dbf7 --|  40 ms
+   7080  |-- CON PUT /fw 1:0/1/16 "xxxxxxxxxx.. 29dc:7b11 -->|
+   7120  |<-- ACK 2.31 1:0/1/16 ---------------- 29dc:7b11 --|  40 ms
+   7120  |-- CON PUT /fw 1:1/1/16 "xxxxxxxxxx.. 29dd:7b11 -->|
+   7160  |<-- ACK 2.31 1:1/1/16 ---------------- 29dd:7b11 --|  40 ms
+   7160  |-- CON PUT /fw 1:2/0/16 "xxxxxxxx" -- 29de:7b11 -->|
+   7200  |<-- ACK 2.04 1:2/0/16 "40 bytes" ----- 29de:7b11 --|  40 ms
+   7200  |-- CON GET /temp obs=0 -------------- 29df:c871 -->|
+   7240  |<-- ACK 2.05 obs=231040 "20" --------- 29df:c871 --|  40 ms
+   7260  |<-- CON 2.05 obs=231680 "21" --------- e9e7:c871 --|
+   7260  |-- ACK empty ----------------------------- e9e7 -->|
+   7300  |<-- CON 2.05 obs=232320 "22" --------- e9e8:c871 --|
+   7300  |-- ACK empty ----------------------------- e9e8 -->|
+   7300  |-- CON GET /temp obs=1 -------------- 29e0:c871 -->|
+   7340  |<-- ACK 2.05 "22" -------------------- 29e0:c871 --|  40 ms
 '
 check 0 trace three.pcapng
 out_is '  t(ms)  client1 client2 client3 server
-      0  |---------------------->|  CON GET /temp?i=1 4e91:00c5
-      0  |<----------------------|  ACK 2.05 "21.5" 4e91:00c5
-     40  |       |-------------->|  CON GET /temp?i=2 cc58:bcbd
-     40  |       |<--------------|  ACK 2.05 "21.5" cc58:bcbd
-     80  |       |       |------>|  CON GET /temp?i=3 388f:51fc
-     80  |       |       |<------|  ACK 2.05 "21.5" 388f:51fc
+      0  |---------------------->|  CON GET /temp?i=1 1c2d:74ae
+      0  |<----------------------|  ACK 2.05 "21.5" 1c2d:74ae
+     40  |       |-------------->|  CON GET /temp?i=2 7245:c69f
+     40  |       |<--------------|  ACK 2.05 "21.5" 7245:c69f
+     80  |       |       |------>|  CON GET /temp?i=3 65e7:d658
+     80  |       |       |<------|  ACK 2.05 "21.5" 65e7:d658
 '
 
 # As wide as it was said to be, whatever that is; and no colour.
@@ -73,11 +73,11 @@ done
 
 check 0 trace mixed.pcapng --path /fw
 [ "$(wc -l <out)" = 7 ] || fail "--path has other messages"
-check 0 trace mixed.pcapng --follow 8db8
+check 0 trace mixed.pcapng --follow 7b11
 [ "$(wc -l <out)" = 7 ] || fail "--follow has not all blocks"
-check 0 trace mixed.pcapng --follow 7b11 --json
+check 0 trace mixed.pcapng --follow c871 --json
 [ "$(wc -l <out)" = 8 ] || fail "--follow has not all of an observation"
-check 0 trace lossy.pcapng --follow 7ddf
+check 0 trace lossy.pcapng --follow 8db8
 [ "$(wc -l <out)" = 4 ] || fail "--follow has no retransmission"
 check 0 trace three.pcapng --host client2
 [ "$(wc -l <out)" = 3 ] || fail "--host has others"
@@ -89,18 +89,18 @@ err_has 'no message of token ffff among 20'
 # ---- JSON, numbers ----
 
 check 0 trace lossy.pcapng --json -C 2
-out_is '{"code":"0.01","from":"client","group":1,"kind":"message","len":30,"mid":60878,"number":1,"options":[["Uri-Host","server"],["Uri-Path","temp"],["Uri-Query","u=Cel"]],"t":0,"to":"server","token":"7ddfef972e6c2d2b","type":"CON"}
-{"after_ms":2388,"again":2,"code":"0.01","from":"client","group":1,"kind":"message","len":30,"mid":60878,"number":2,"options":[["Uri-Host","server"],["Uri-Path","temp"],["Uri-Query","u=Cel"]],"t":2388,"to":"server","token":"7ddfef972e6c2d2b","type":"CON"}
+out_is '{"code":"0.01","from":"client","group":1,"kind":"message","len":30,"mid":10714,"number":1,"options":[["Uri-Host","server"],["Uri-Path","temp"],["Uri-Query","u=Cel"]],"t":0,"to":"server","token":"8db8bb14662be0e5","type":"CON"}
+{"after_ms":2748,"again":2,"code":"0.01","from":"client","group":1,"kind":"message","len":30,"mid":10714,"number":2,"options":[["Uri-Host","server"],["Uri-Path","temp"],["Uri-Query","u=Cel"]],"t":2748,"to":"server","token":"8db8bb14662be0e5","type":"CON"}
 '
 check 0 trace lossy.pcapng --stats
 out_is 'datagrams                   5, 126 bytes, 4 of payload
 hosts                       2
-time                        4.97 s
+time                        4.82 s
 GET                         2
 2.05 Content                1
 sent again                  2
 no answer                   1 of 2 requests
-answered after              p50 2.43 s  p90 2.43 s  p99 2.43 s  max 2.43 s
+answered after              p50 2.79 s  p90 2.79 s  p99 2.79 s  max 2.79 s
 '
 check 0 trace lossy.pcapng --stats --json
 out_has '"retransmissions":2'

@@ -141,9 +141,6 @@ local failing = {
   { "text that is no JSON", "EFORMAT", "JSON", function() return client:get(T):json() end },
   { "text that is no CBOR", "EFORMAT", "CBOR", function() return client:get(T):cbor() end },
   { "more than all of the losses", "EINVAL", "range", function() return copal.sim { loss = 101 } end },
-  { "keys without DTLS", "ENOTSUP", "not built in", function()
-    return copal.endpoint { psk = { ["*"] = { "who", "key" } } }
-  end },
 }
 
 for _, row in ipairs(failing) do

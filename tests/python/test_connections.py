@@ -230,7 +230,8 @@ def test_a_server_that_comes_back_is_watched_again(scheme):
                     s.listen(base)
                 if note.event == "value" and note.text == "two":
                     break
-            assert told == ["value", "silent", "resumed", "value"]
+            # One, its server's farewell, silence, two.
+            assert told == ["value", "value", "silent", "resumed", "value"]
             await s.close()
 
     within(main())

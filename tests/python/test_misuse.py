@@ -122,7 +122,6 @@ CLIENT = [  # what is done, the class (and name), part of the sentence, the deed
     ("pieces that are not streamed", (copal.Error, "ESTATE"), "streamed=True", lambda c: c.get(T).chunks()),
     ("waiting for a number", TypeError, "awaitable", lambda c: c.run(5)),
     ("shortcuts on a number", TypeError, "BlockingEndpoint expected", lambda c: copal.set_default(5)),
-    ("keys without DTLS", copal.NotSupported, "not built in", lambda c: copal.BlockingEndpoint(psk={"*": ("a", "b")})),
     ("an unknown parameter", TypeError, "no such parameter: foo", lambda c: copal.BlockingEndpoint(foo=1)),
     ("more than all losses", copal.Invalid, "range", lambda c: copal.Sim(loss=101)),
     ("a method without self", TypeError, "missing", lambda c: copal.Endpoint.get(T)),

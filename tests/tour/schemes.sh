@@ -17,17 +17,26 @@ walk() {
     walkers="$walkers $!:$name"
 }
 
-for scheme in coap+tcp coap+ws; do
-    start "$scheme" "$copal" serve --test --listen "$scheme://127.0.0.1:0" \
+# serve SCHEME NAME: its address is in $by.
+serve() {
+    start "$2" "$copal" serve --test --listen "$1://127.0.0.1:0" \
         --listen coap://127.0.0.1:0
-    by=$(sed -n "s|^listening on \($scheme:.*\)|\1|p" "$work/$scheme.out" "$work/$scheme.err")
-    [ -n "$by" ] || fail "$scheme is not listened to"
+    by=$(sed -n "s|^listening on \($1:.*\)|\1|p" "$work/$2.out" "$work/$2.err")
+    [ -n "$by" ] || fail "$1 is not listened to"
+}
+
+# Each has a server of its own, since they change what it has.
+for scheme in coap+tcp coap+ws; do
+    serve "$scheme" "$scheme.c.server"
     run 0 "$copal" get "$by/time"
     run 0 "$copal" ping -C 1 "$by"
     run 4 "$copal" get "$by/others/separate"
     walk "$scheme.c" "$examples/tour" "$by"
+    serve "$scheme" "$scheme.lua.server"
     walk "$scheme.lua" "$copal" run "$COPAL_ROOT/examples/lua/tour.lua" "$by"
-    [ -z "$python" ] || walk "$scheme.python" \
+    [ -n "$python" ] || continue
+    serve "$scheme" "$scheme.python.server"
+    walk "$scheme.python" \
         env PYTHONPATH="$COPAL_BUILD/python" "$python" \
         "$COPAL_ROOT/examples/python/tour.py" "$by"
 done
