@@ -1188,7 +1188,9 @@ COPAL_API int copal_log_to(copal *c, copal_log what, const char *path);
  * opened before are run as far as they can be and not compared. Without payloads
  * (RECORD_PAYLOADS 0) they are zeroes of the same length: lengths, codes, ids and
  * options are compared. That fails where a payload decides what follows, as lists of
- * missing blocks do (Q_BLOCK); and what connections carried cannot be run again. */
+ * missing blocks do (Q_BLOCK); and what connections carried cannot be run again.
+ * Nor can what went by coaps, coaps+tcp and coaps+ws, for keys are not recorded:
+ * that is ECHANGED where it begins, and copal trace shows it all the same. */
 COPAL_API int copal_replay(const char *path, copal_cb cb);
 
 #ifdef __cplusplus
