@@ -116,7 +116,21 @@ void copal_free(copal *c)
         return;
     if (c->engine->in_turn)
         c->engine->condemned = true; /* when the callback has returned */
+    else if (c->calls > 0)
+        c->is_over = true;
     else
+        end(c);
+}
+
+void cp_endpoint_call(copal *c)
+{
+    c->calls++;
+}
+
+void cp_endpoint_return(copal *c, unsigned was)
+{
+    cp_record_return(c->engine, was);
+    if (--c->calls == 0 && c->is_over)
         end(c);
 }
 
@@ -205,8 +219,9 @@ int64_t copal_after(copal *c, uint64_t ms, copal_cb cb)
     int64_t id;
 
     cp_endpoint_enter(c);
+    cp_endpoint_call(c);
     id = cp_event_after(e, ms, cb);
-    cp_record_return(e, was);
+    cp_endpoint_return(c, was);
     return id;
 }
 
@@ -214,9 +229,11 @@ int copal_cancel_timer(copal *c, int64_t id)
 {
     unsigned was =
         cp_record_call(c->engine, CP_RECORD_CANCEL_TIMER, (uint64_t)id, 0);
-    int err = cp_event_cancel(c->engine, id);
+    int err;
 
-    cp_record_return(c->engine, was);
+    cp_endpoint_call(c);
+    err = cp_event_cancel(c->engine, id);
+    cp_endpoint_return(c, was);
     return err;
 }
 
@@ -332,9 +349,11 @@ int copal_serve(copal *c, int method, const char *path, unsigned flags,
     unsigned was = cp_record_call_texts(
         c->engine, CP_RECORD_SERVE, (uint64_t)method,
         flags | (cb.fn != NULL ? CP_RECORD_HEARD : 0), 1, &path);
-    int err = cp_site_serve(c->site, method, path, flags, cb);
+    int err;
 
-    cp_record_return(c->engine, was);
+    cp_endpoint_call(c);
+    err = cp_site_serve(c->site, method, path, flags, cb);
+    cp_endpoint_return(c, was);
     return err;
 }
 
@@ -345,8 +364,9 @@ int copal_unserve(copal *c, const char *path)
     int err;
 
     cp_endpoint_enter(c);
+    cp_endpoint_call(c);
     err = cp_site_unserve(c->site, path);
-    cp_record_return(c->engine, was);
+    cp_endpoint_return(c, was);
     return err;
 }
 

@@ -21,11 +21,12 @@ copal_exchange *copal_request(copal *c, copal_msg *m, copal_cb cb)
                                           cb.fn != NULL, NULL, m);
 
     cp_endpoint_enter(c);
+    cp_endpoint_call(c);
     if (m != NULL && (m->flags & COPAL_WATCH) != 0)
         x = cp_endpoint_watch(c, m, cb);
     else
         x = cp_ask_start(e, m, cb);
-    cp_record_return(e, was);
+    cp_endpoint_return(c, was);
     return x;
 }
 
@@ -100,8 +101,9 @@ int copal_strays(copal *c, copal_cb cb)
 
     c->engine->on_stray = cb;
     c->engine->has_stray = cb.fn != NULL;
+    cp_endpoint_call(c);
     cp_cb_drop(before);
-    cp_record_return(c->engine, was);
+    cp_endpoint_return(c, was);
     return 0;
 }
 

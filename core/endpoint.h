@@ -18,6 +18,8 @@ struct copal {
     struct cp_log_kinds *log_kinds; /* copal_log_due(); NULL: none yet */
     struct cp_buf metrics;          /* copal_metrics_text() */
     uint64_t born;                  /* ms, as copal_now() */
+    unsigned calls;                 /* of its user's that drops may come from */
+    bool is_over;                   /* freed amid one of them */
 };
 
 /* An endpoint on any driver, whose memory is mem's; both are the endpoint's
@@ -44,6 +46,12 @@ void cp_endpoint_end_capture(copal *c);
 /* Before a call that comes from outside a turn does anything: tells the engine
  * the time. */
 void cp_endpoint_enter(copal *c);
+
+/* Around a call in which something of the user's may be dropped, which may free
+ * the endpoint: it ends when the outermost such call does. was: as
+ * cp_record_return() has it. */
+void cp_endpoint_call(copal *c);
+void cp_endpoint_return(copal *c, unsigned was);
 
 /* copal_request() of a message with COPAL_WATCH. */
 copal_exchange *cp_endpoint_watch(copal *c, copal_msg *m, copal_cb cb);

@@ -447,6 +447,34 @@ static void serving_in_vain_may_free_the_endpoint(void **state)
     free_world(s.w);
 }
 
+static void a_cancelled_timer_may_free_the_endpoint(void **state)
+{
+    struct stage s = {
+        .w = new_world(1, 0), .role = STATE, .kind = DROPPED, .deed = FREE_OWN};
+    copal *c = s.w->server;
+    int64_t id = copal_after(c, 1000, hearing(&s, STATE));
+
+    (void)state;
+    assert_int_equal(copal_cancel_timer(c, id), 0);
+    assert_true(s.is_done);
+    check(&s);
+    free_world(s.w);
+}
+
+static void strays_that_go_elsewhere_may_free_the_endpoint(void **state)
+{
+    struct stage s = {
+        .w = new_world(1, 0), .role = STATE, .kind = DROPPED, .deed = FREE_OWN};
+    copal *c = s.w->server;
+
+    (void)state;
+    copal_strays(c, hearing(&s, STATE));
+    assert_int_equal(copal_strays(c, (copal_cb){0}), 0);
+    assert_true(s.is_done);
+    check(&s);
+    free_world(s.w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -455,6 +483,8 @@ int main(void)
         cmocka_unit_test(each_deed_in_each_drop_leaves_nothing),
         cmocka_unit_test(unserving_may_free_the_endpoint),
         cmocka_unit_test(serving_in_vain_may_free_the_endpoint),
+        cmocka_unit_test(a_cancelled_timer_may_free_the_endpoint),
+        cmocka_unit_test(strays_that_go_elsewhere_may_free_the_endpoint),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
