@@ -107,8 +107,10 @@ static void hold(const copal_event *ev, void *user)
 {
     struct world *w = user;
 
-    if (ev->kind == COPAL_REQUEST)
-        w->held = copal_exchange_ref(ev->exchange);
+    if (ev->kind != COPAL_REQUEST)
+        return;
+    copal_exchange_unref(w->held); /* a leap made a duplicate a new request */
+    w->held = copal_exchange_ref(ev->exchange);
 }
 
 static copal *new_endpoint(void)
