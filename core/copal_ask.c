@@ -5,6 +5,7 @@
 #include "engine/core.h"
 #include "engine/raw.h"
 #include "engine/record.h"
+#include <string.h>
 
 copal_msg *copal_msg_new(copal *c, int code)
 {
@@ -71,9 +72,13 @@ copal_exchange *copal_ping(copal *c, const char *uri, copal_cb cb)
     return ask(c, uri, COPAL_EMPTY, false, 0, cb);
 }
 
-/* UDP has no connections and, so far, no secure associations to close. */
 int copal_disconnect(copal *c, const char *scope)
 {
+    if (scope != NULL && strncmp(scope, "coaps:", 6) == 0)
+        return cp_why(c->mem, COPAL_ENOTSUP,
+                      "%s: associations of DTLS cannot be closed yet; free the "
+                      "endpoint",
+                      scope);
     cp_endpoint_enter(c);
     cp_engine_wake(c->engine);
     return cp_connections_close(c->engine, scope == NULL ? "" : scope);

@@ -179,8 +179,8 @@ int copal_log_to(copal *c, copal_log what, const char *path)
         return path == NULL ? 0 : cp_endpoint_write_recording(c, path);
     default:
         return cp_why(c->mem, COPAL_EINVAL,
-                      "log_to: no log %d; COPAL_LOG_CAPTURE and "
-                      "COPAL_LOG_KEYS are there",
+                      "log_to: no log %d; COPAL_LOG_CAPTURE, "
+                      "COPAL_LOG_KEYS and COPAL_LOG_RECORDING are there",
                       (int)what);
     }
 }

@@ -873,7 +873,8 @@ COPAL_API int copal_cancel(copal_exchange *x);
 
 /* Closes connections under a URI prefix, by the name that was asked for or by
  * address; NULL: all. What waits for an answer by them ends with ECLOSED. Gives
- * how many. */
+ * how many. Associations of DTLS are none of them and stay; ENOTSUP where scope
+ * begins with "coaps:". */
 COPAL_API int copal_disconnect(copal *c, const char *scope);
 
 /* Raw use: sends m, any code, once to a base URI and expects nothing; a name is

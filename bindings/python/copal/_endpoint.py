@@ -512,8 +512,10 @@ class Endpoint(Passenger):
         """Writes to a file: ``capture``, plaintext messages as pcapng, from now
         on, None: no more; or ``recording``, at once, what the flight recorder
         holds (``record_memory``), for ``copal replay`` and ``copal trace``.
-        ``keys`` are not built in yet.
-        Error: the file cannot be written, or nothing is recorded."""
+        ``keys``: those of TLS sessions that begin from now on, in NSS format;
+        None: no more.
+        Error: the file cannot be written, nothing is recorded, or copal was
+        built without GnuTLS."""
         logs = {"capture": _copal.LOG_CAPTURE, "keys": _copal.LOG_KEYS, "recording": _copal.LOG_RECORDING}
         if what not in logs:
             raise ValueError(f"log_to: capture, keys or recording, not {what!r}")
