@@ -72,6 +72,28 @@ QUESTIONS = [
 ]
 
 
+def payload_of(data):
+    """Options are walked over, for an Echo or ETag may hold a 0xFF of its own."""
+    at = 4 + (data[0] & 15)
+    while at < len(data) and data[at] != 0xFF:
+        at, head = at + 1, (data[at] >> 4, data[at] & 15)
+        size = head[1]
+        for n in head:
+            at += max(n - 12, 0)
+        if size > 12:
+            more = size - 12
+            size = int.from_bytes(data[at - more : at], "big") + (13 if more == 1 else 269)
+        at += size
+    return data[at + 1 :]
+
+
+def test_a_payload_begins_after_all_options():
+    token, echo = b"\xff\x01", (252, b"\xff" * 20)
+    data = request(0x50, 0x45, "", [(4, b"\xff"), echo, (23, b"\x08")], b"a\xffb")
+    assert payload_of(bytes([data[0] | 2]) + data[1:4] + token + data[4:]) == b"a\xffb"
+    assert payload_of(request(0x50, 0x45, "", [(2000, b"\xff" * 300)])) == b""
+
+
 def links_of(server):
     """Paths, asked for in blocks that are small enough for anybody."""
     text, num = b"", 0
@@ -85,7 +107,7 @@ def links_of(server):
             s.send(data)
             answer = s.recv(2048)
             assert answer[1] == 0x45, answer.hex()
-            part = answer.partition(b"\xff")[2]
+            part = payload_of(answer)
             text, num = text + part, num + 1
             if len(part) < 32:
                 break
