@@ -130,18 +130,11 @@ int cp_block_answer_echo(copal_exchange *x, copal_msg **m)
     return 0;
 }
 
-/* The first block of a body that is pulled from the user. A notification has
- * no other: they are asked for as of any representation. */
-static int start_stream(copal_exchange *x, copal_msg *m)
+static int begin_stream(copal_exchange *x, struct cp_transfer *t, copal_msg *m,
+                        struct cp_block b)
 {
     struct cp_answer *a = cp_answer_of(x);
-    struct cp_block b = block_wanted(x, m);
-    struct cp_transfer *t = cp_transfer_get(x);
 
-    if (b.size == 0)
-        return COPAL_ELIMIT;
-    if (t == NULL)
-        return COPAL_ENOMEM;
     if (a->link != NULL) {
         t->kept = cp_block_kept_new(x, key_of(x, a->wire), NULL);
         if (t->kept == NULL)
@@ -154,6 +147,25 @@ static int start_stream(copal_exchange *x, copal_msg *m)
     t->sent = cp_block_offset(b);
     t->total = cp_msg_uint_or(m, COPAL_OPT_SIZE2, 0);
     return cp_block_stream_out_pull(x);
+}
+
+/* The first block of a body that is pulled from the user. A notification has
+ * no other: they are asked for as of any representation. */
+static int start_stream(copal_exchange *x, copal_msg *m)
+{
+    struct cp_block b = block_wanted(x, m);
+    struct cp_transfer *t;
+    int err;
+
+    if (b.size == 0)
+        return COPAL_ELIMIT;
+    t = cp_transfer_get(x);
+    if (t == NULL)
+        return COPAL_ENOMEM;
+    err = begin_stream(x, t, m, b);
+    if (err < 0) /* what is answered instead is in one piece, and ends x */
+        cp_transfer_free(x);
+    return err;
 }
 
 /* For who may not be there nothing is kept that can be made again: forged

@@ -89,6 +89,23 @@ static void pulled_answers_of_any_size_are_whole(void **state)
     }
 }
 
+/* Nobody pulls then, and the error that is answered instead ends it. */
+static void a_stream_that_cannot_be_kept_leaves_nothing_behind(void **state)
+{
+    struct world *w = *state;
+    copal_stats stats = {.size = sizeof(stats)};
+    struct party *s = serve_stream(w, 150), *p;
+
+    small_blocks(w);
+    tune(w->server, COPAL_P_BODY_MEMORY, 0);
+    p = ask_body(w, COPAL_GET, "coap://server/fw", 0);
+    run(w, 10);
+    assert_log(p, "5.00 0 bytes\nend OK\n");
+    assert_log(s, "GET 0 bytes\n");
+    assert_int_equal(copal_get_stats(w->server, &stats), 0);
+    assert_int_equal(stats.exchanges_open, 0);
+}
+
 static void a_pull_answered_late_is_acknowledged_meanwhile(void **state)
 {
     struct world *w = *state;
@@ -805,6 +822,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_answer_is_pulled_block_by_block),
         cmocka_unit_test(pulled_answers_of_any_size_are_whole),
+        TEST(a_stream_that_cannot_be_kept_leaves_nothing_behind),
         TEST(a_pull_answered_late_is_acknowledged_meanwhile),
         TEST(a_block_asked_for_meanwhile_is_not_given_anothers_bytes),
         TEST(a_lost_block_is_repeated_and_not_pulled_twice),
