@@ -44,6 +44,17 @@ static inline bool has_room(struct cp_buf *b, size_t more)
     return b->cap - b->len >= more || grow(b, more);
 }
 
+uint8_t *cp_buf_claim(struct cp_buf *b, size_t n)
+{
+    uint8_t *at;
+
+    if (!has_room(b, n))
+        return NULL;
+    at = b->data + b->len;
+    b->len += n;
+    return at;
+}
+
 void cp_put_u8(struct cp_buf *b, uint8_t v)
 {
     if (has_room(b, 1))

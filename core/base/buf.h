@@ -18,6 +18,10 @@ struct cp_buf cp_buf_new(struct cp_mem *mem);
 /* Writes into storage of the caller's and never beyond it. */
 struct cp_buf cp_buf_fixed(void *storage, size_t cap);
 
+/* Room for n bytes, which are the caller's to write; NULL: as if a put had
+ * failed. */
+uint8_t *cp_buf_claim(struct cp_buf *b, size_t n);
+
 void cp_put_u8(struct cp_buf *b, uint8_t v);
 void cp_put_u16(struct cp_buf *b, uint16_t v); /* big-endian */
 void cp_put_u32(struct cp_buf *b, uint32_t v);

@@ -400,6 +400,34 @@ void cp_free(struct cp_mem *mem, void *p)
     unlock(mem);
 }
 
+bool cp_mem_has_slabs(const struct cp_mem *mem)
+{
+    return mem->slabs_end != 0;
+}
+
+void *cp_mem_chunk(struct cp_mem *mem, size_t n)
+{
+    return mem->realloc_fn(mem->user, NULL, n);
+}
+
+void cp_mem_chunk_free(struct cp_mem *mem, void *chunk)
+{
+    mem->realloc_fn(mem->user, chunk, 0);
+}
+
+bool cp_mem_charge(struct cp_mem *mem, size_t n)
+{
+    if (mem->used + n > mem->limit)
+        return false;
+    mem->used += n;
+    return true;
+}
+
+void cp_mem_discharge(struct cp_mem *mem, size_t n)
+{
+    mem->used -= n;
+}
+
 void cp_wipe(void *p, size_t n)
 {
     if (n == 0)

@@ -43,6 +43,15 @@ void cp_free(struct cp_mem *mem, void *p);
 void cp_wipe(void *p, size_t n);
 void cp_free_secret(struct cp_mem *mem, void *p, size_t n);
 
+/* For who divides large pieces himself (base/cells.h), the owner's thread alone:
+ * a piece that is not counted, and the bytes of it that are in use. Charging
+ * fails at the limit. */
+bool cp_mem_has_slabs(const struct cp_mem *mem); /* else each is on its own */
+void *cp_mem_chunk(struct cp_mem *mem, size_t n);
+void cp_mem_chunk_free(struct cp_mem *mem, void *chunk);
+bool cp_mem_charge(struct cp_mem *mem, size_t n);
+void cp_mem_discharge(struct cp_mem *mem, size_t n);
+
 /* A copy with a NUL behind it. NULL: out of memory. */
 char *cp_copy_text(struct cp_mem *mem, const char *text, size_t len);
 

@@ -233,8 +233,7 @@ void cp_answer_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
     struct cp_answer *a;
     int verdict, refused;
 
-    if (seen != NULL)
-        seen->owner = &seen; /* it may give way, too */
+    cp_dedup_own(seen, &seen); /* it may give way, too */
     if (e->params.value[COPAL_P_MAX_MEMORY] != 0 &&
         !cp_memory_has_room(e, goes_on(*m))) {
         cp_dedup_forget(&e->dedup, seen); /* that is for others, too */
@@ -243,8 +242,7 @@ void cp_answer_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
     }
     refused = e->closing ? COPAL_UNAVAILABLE
                          : cp_answer_place_make(e, link, &(*m)->path.remote);
-    if (seen != NULL)
-        seen->owner = NULL;
+    cp_dedup_own(seen, NULL);
     if (refused != 0) {
         cp_answer_at_once(e, link, *m, seen, refused, NULL);
         return;

@@ -34,9 +34,8 @@ void cp_answer_place_take(struct cp_answer *a)
     const struct cp_address *remote = &a->wire->path.remote;
 
     a->has_place = true;
-    a->share =
-        (uint16_t)(a->seen != NULL ? (size_t)(a->seen->share - e->dedup.shares)
-                                   : cp_dedup_share(&e->dedup, remote));
+    a->share = a->seen != NULL ? a->seen->share
+                               : (uint16_t)cp_dedup_share(&e->dedup, remote);
     all->shares[a->share].count++;
     if (!cp_fresh_doubts(e, a->link, remote))
         return;

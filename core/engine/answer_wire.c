@@ -9,8 +9,7 @@ void cp_answer_wire_done(struct cp_answer *a)
     cp_timer_stop(&a->x.engine->timers, &a->separate);
     copal_msg_unref(a->late);
     a->late = NULL;
-    if (a->seen != NULL)
-        a->seen->owner = NULL;
+    cp_dedup_own(a->seen, NULL);
     a->seen = NULL;
     a->wire = NULL;
     a->acked = false;
@@ -23,8 +22,7 @@ void cp_answer_wire_set(struct cp_answer *a, copal_msg *wire,
     a->wire = copal_msg_ref(wire);
     a->asker_left = false;
     a->seen = seen;
-    if (seen != NULL)
-        seen->owner = &a->seen;
+    cp_dedup_own(seen, &a->seen);
 }
 
 void cp_answer_wire_ack(struct cp_answer *a)

@@ -8,21 +8,30 @@ enum {
     LEAST_SHARE = 4096 /* bytes, or a small store would refuse too early */
 };
 
+_Static_assert(sizeof(struct cp_seen) == 64,
+               "a line of the cache, and no more");
+
 void cp_dedup_init(struct cp_dedup *d, struct cp_engine *e)
 {
     d->engine = e;
     d->used = 0;
-    cp_map_init(&d->map, e->mem, &e->random);
-    for (size_t i = 0; i < CP_WORTH_COUNT; i++)
-        cp_list_init(&d->oldest[i]);
+    cp_cells_init(&d->cells, e->mem, sizeof(struct cp_seen));
+    cp_index_init(&d->index, &d->cells, offsetof(struct cp_seen, node),
+                  &e->random);
+    memset(d->oldest, 0, sizeof(d->oldest));
     memset(d->shares, 0, sizeof(d->shares));
+}
+
+static inline struct cp_seen *seen_at(const struct cp_dedup *d, uint32_t n)
+{
+    return cp_cells_place(&d->cells, sizeof(struct cp_seen), n);
 }
 
 /* What tells hosts apart: of IPv6 the /64. */
 static struct cp_sip sip_of_host(const struct cp_dedup *d, const uint64_t ip[2],
                                  uint8_t family)
 {
-    struct cp_sip s = cp_map_sip(&d->map);
+    struct cp_sip s = cp_index_sip(&d->index);
 
     cp_sip_add(&s, ip[0]);
     if (family == CP_NAMED)
@@ -43,129 +52,202 @@ size_t cp_dedup_share(const struct cp_dedup *d, const struct cp_address *remote)
     return share_number(sip_of_host(d, ip, remote->family));
 }
 
-/* Most shares are never asked for, so each is made ready when it first is. */
-static struct cp_share *share_at(struct cp_dedup *d, size_t number)
-{
-    struct cp_share *share = &d->shares[number];
+/* ---- Records ---- */
 
-    if (share->oldest[0].next == NULL)
-        for (size_t i = 0; i < CP_WORTH_COUNT; i++)
-            cp_list_init(&share->oldest[i]);
-    return share;
+enum {
+    IN_INDEX = 8 /* bytes that a record takes there, at most */
+};
+
+static bool is_outside(const struct cp_seen *s)
+{
+    return s->reply_len > CP_SEEN_INLINE;
 }
 
 static size_t size_of(const struct cp_seen *s)
 {
-    return sizeof(*s) + (s->reply == s->inline_reply ? 0 : s->reply_len);
+    return sizeof(*s) + IN_INDEX + (is_outside(s) ? s->reply_len : 0);
+}
+
+static void *pointer_of(const struct cp_seen *s)
+{
+    void *p;
+
+    memcpy(&p, s->reply, sizeof(p));
+    return p;
+}
+
+static void set_pointer(struct cp_seen *s, void *p)
+{
+    memcpy(s->reply, &p, sizeof(p));
+}
+
+copal_bytes cp_dedup_reply(const struct cp_seen *s)
+{
+    return cp_bytes(is_outside(s) ? pointer_of(s) : s->reply, s->reply_len);
+}
+
+void cp_dedup_own(struct cp_seen *s, struct cp_seen **owner)
+{
+    if (s != NULL && s->reply_len == 0)
+        set_pointer(s, owner);
+}
+
+static void leave_owner(struct cp_seen *s)
+{
+    struct cp_seen **owner = s->reply_len == 0 ? pointer_of(s) : NULL;
+
+    if (owner != NULL)
+        *owner = NULL;
+}
+
+static void let_reply_go(struct cp_dedup *d, struct cp_seen *s)
+{
+    if (is_outside(s)) {
+        d->used -= s->reply_len;
+        d->shares[s->share].used -= s->reply_len;
+        cp_free(d->engine->mem, pointer_of(s));
+    }
+    s->reply_len = 0;
+    set_pointer(s, NULL);
+}
+
+static const struct cp_row_form BY_WORTH = {sizeof(struct cp_seen),
+                                            offsetof(struct cp_seen, place)},
+                                BY_SHARE = {sizeof(struct cp_seen),
+                                            offsetof(struct cp_seen, of_share)};
+
+static void append(struct cp_dedup *d, struct cp_seen *s, uint32_t n)
+{
+    cp_row_append(&d->cells, BY_WORTH, &d->oldest[s->worth], n, &s->place);
+    cp_row_append(&d->cells, BY_SHARE, &d->shares[s->share].oldest[s->worth], n,
+                  &s->of_share);
+}
+
+static void take_out(struct cp_dedup *d, const struct cp_seen *s)
+{
+    cp_row_remove(&d->cells, BY_WORTH, &d->oldest[s->worth], &s->place);
+    cp_row_remove(&d->cells, BY_SHARE, &d->shares[s->share].oldest[s->worth],
+                  &s->of_share);
+}
+
+/* Its number, which whoever is before it in a row knows. */
+static uint32_t number_of(const struct cp_dedup *d, const struct cp_seen *s)
+{
+    return s->place.prev != 0 ? seen_at(d, s->place.prev)->place.next
+                              : d->oldest[s->worth].first;
+}
+
+static void forget(struct cp_dedup *d, struct cp_seen *s, uint32_t n)
+{
+    size_t size = size_of(s);
+
+    leave_owner(s);
+    if (is_outside(s))
+        cp_free(d->engine->mem, pointer_of(s));
+    d->used -= size;
+    d->shares[s->share].used -= size;
+    cp_index_remove(&d->index, n);
+    take_out(d, s);
+    cp_cells_give_back(&d->cells, n);
 }
 
 void cp_dedup_forget(struct cp_dedup *d, struct cp_seen *s)
 {
-    if (s == NULL)
-        return;
-    if (s->owner != NULL)
-        *s->owner = NULL;
-    d->used -= size_of(s);
-    s->share->used -= size_of(s);
-    cp_map_remove(&d->map, &s->node);
-    cp_list_remove(&s->place);
-    cp_list_remove(&s->of_share);
-    if (s->reply != s->inline_reply)
-        cp_free(d->engine->mem, s->reply);
-    cp_free(d->engine->mem, s);
+    if (s != NULL)
+        forget(d, s, number_of(d, s));
 }
 
 void cp_dedup_clear(struct cp_dedup *d)
 {
     for (size_t i = 0; i < CP_WORTH_COUNT; i++)
-        list_each (place, after, &d->oldest[i])
-            cp_dedup_forget(d, cp_container_of(place, struct cp_seen, place));
-    cp_map_clear(&d->map);
+        while (d->oldest[i].first != 0)
+            cp_dedup_forget(d, seen_at(d, d->oldest[i].first));
+    cp_index_clear(&d->index);
+    cp_cells_clear(&d->cells);
 }
+
+/* ---- Found ---- */
 
 /* Enough of a token to tell two apart, those that only end in zeroes too. */
 static uint64_t token_of(const struct cp_dedup *d, copal_bytes token)
 {
     uint64_t number = 0;
+    uint32_t first, last;
 
     if (token.len > 8)
-        return cp_map_hash(&d->map, token.data, token.len);
+        return cp_siphash(d->index.key, token.data, token.len);
     if (token.len == 8)
         return cp_sip_read(token.data);
+    if (token.len >= 4) { /* two words, one over the other */
+        memcpy(&first, token.data, sizeof(first));
+        memcpy(&last, token.data + token.len - 4, sizeof(last));
+        return (first | (uint64_t)last << 8 * (token.len - 4)) |
+               (uint64_t)token.len << 56;
+    }
     for (size_t i = 0; i < token.len; i++)
         number = number << 8 | token.data[i];
     return number | (uint64_t)token.len << 56;
 }
 
 struct cp_dedup_key cp_dedup_key_of(const struct cp_dedup *d,
+                                    const struct cp_link *link,
                                     const struct cp_address *remote,
                                     const struct cp_header *h)
 {
-    struct cp_dedup_key key = {.token = token_of(d, h->token)};
+    struct cp_dedup_key key;
     struct cp_sip s;
     uint64_t ip[2];
 
     memcpy(ip, remote->ip, sizeof(ip));
     s = sip_of_host(d, ip, remote->family);
     key.share = share_number(s);
-    cp_sip_add(&s, remote->scope | (uint64_t)remote->port << 32 |
-                       (uint64_t)h->mid << 48);
-    cp_sip_add(&s, key.token);
+    cp_sip_add(&s, (remote->scope ^ (uint32_t)link->number << 16) |
+                       (uint64_t)remote->port << 32 | (uint64_t)h->mid << 48);
+    cp_sip_add(&s, token_of(d, h->token));
     if (remote->family == CP_IPV6)
         cp_sip_add(&s, ip[1]);
+    if (remote->association != 0)
+        cp_sip_add(&s, remote->association);
     key.hash = cp_sip_end(s);
     return key;
 }
 
-static struct cp_seen *find(struct cp_dedup *d, struct cp_link *link,
-                            const struct cp_address *remote,
-                            const struct cp_header *h,
-                            const struct cp_dedup_key *key)
+static uint64_t until(const struct cp_seen *s)
 {
-    struct cp_map_node *n = cp_map_first(&d->map, key->hash);
+    return s->until | (uint64_t)s->until_high << 32;
+}
 
-    for (; n != NULL; n = cp_map_next(n)) {
-        struct cp_seen *s = cp_container_of(n, struct cp_seen, node);
+struct cp_seen *cp_dedup_find(struct cp_dedup *d,
+                              const struct cp_dedup_key *key)
+{
+    uint32_t n = cp_index_first(&d->index, key->hash);
 
-        if (s->mid == h->mid && s->link == link && s->token == key->token &&
-            cp_address_equal(&s->remote, remote))
+    for (; n != 0; n = cp_index_next(&d->index, n)) {
+        struct cp_seen *s = seen_at(d, n);
+
+        if (s->rest_of_hash != key->hash >> 32)
+            continue;
+        if (until(s) > d->engine->now)
             return s;
+        forget(d, s, n);
+        break;
     }
     return NULL;
 }
 
-struct cp_seen *cp_dedup_find(struct cp_dedup *d, struct cp_link *link,
-                              const struct cp_address *remote,
-                              const struct cp_header *h,
-                              const struct cp_dedup_key *key)
-{
-    struct cp_seen *s = find(d, link, remote, h, key);
-
-    if (s != NULL && s->until <= d->engine->now) {
-        cp_dedup_forget(d, s);
-        return NULL;
-    }
-    return s;
-}
-
-static struct cp_seen *oldest(struct cp_dedup *d, int worth)
-{
-    struct cp_list *first = cp_list_first(&d->oldest[worth]);
-
-    return first == NULL ? NULL : cp_container_of(first, struct cp_seen, place);
-}
+/* ---- Who gives way ---- */
 
 /* The old go a few at a time, so that no turn pays for all of them. */
 static void expire(struct cp_dedup *d)
 {
-    for (int worth = 0; worth < CP_WORTH_COUNT; worth++)
-        for (int i = 0; i < 2; i++) {
-            struct cp_seen *s = oldest(d, worth);
+    for (int worth = 0; worth < CP_WORTH_COUNT; worth++) {
+        int most = 2;
+        uint32_t n;
 
-            if (s == NULL || s->until > d->engine->now)
-                break;
-            cp_dedup_forget(d, s);
-        }
+        while (most-- > 0 && (n = d->oldest[worth].first) != 0 &&
+               until(seen_at(d, n)) <= d->engine->now)
+            forget(d, seen_at(d, n), n);
+    }
 }
 
 /* A source's POSTs may have more than its share as long as half the store is
@@ -188,14 +270,15 @@ static bool make_room_in_share(struct cp_dedup *d, struct cp_share *share,
                                const struct cp_seen *spared)
 {
     for (int worth = CP_CHEAP; worth < CP_PRECIOUS; worth++)
-        list_each (place, after, &share->oldest[worth]) {
-            struct cp_seen *s =
-                cp_container_of(place, struct cp_seen, of_share);
+        for (uint32_t n = share->oldest[worth].first, after; n != 0;
+             n = after) {
+            struct cp_seen *s = seen_at(d, n);
 
             if (is_within_share(d, share, need, needed_for))
                 return true;
+            after = s->of_share.next;
             if (s != spared)
-                cp_dedup_forget(d, s);
+                forget(d, s, n);
         }
     return is_within_share(d, share, need, needed_for);
 }
@@ -207,13 +290,14 @@ static bool make_room(struct cp_dedup *d, size_t need,
     uint64_t limit = (uint64_t)d->engine->params.value[COPAL_P_DEDUP_MEMORY];
 
     for (int worth = CP_CHEAP; worth < CP_PRECIOUS; worth++)
-        list_each (place, after, &d->oldest[worth]) {
-            struct cp_seen *s = cp_container_of(place, struct cp_seen, place);
+        for (uint32_t n = d->oldest[worth].first, after; n != 0; n = after) {
+            struct cp_seen *s = seen_at(d, n);
 
             if (d->used + need <= limit)
                 return true;
+            after = s->place.next;
             if (s != spared)
-                cp_dedup_forget(d, s);
+                forget(d, s, n);
         }
     return d->used + need <= limit;
 }
@@ -234,10 +318,10 @@ static inline bool has_room(struct cp_dedup *d, struct cp_share *share,
 bool cp_dedup_free_one(struct cp_dedup *d)
 {
     for (int worth = CP_CHEAP; worth < CP_PRECIOUS; worth++) {
-        struct cp_seen *s = oldest(d, worth);
+        uint32_t n = d->oldest[worth].first;
 
-        if (s != NULL) {
-            cp_dedup_forget(d, s);
+        if (n != 0) {
+            forget(d, seen_at(d, n), n);
             return true;
         }
     }
@@ -265,56 +349,62 @@ int cp_dedup_add(struct cp_dedup *d, struct cp_link *link,
                  const struct cp_dedup_key *key, struct cp_seen **out)
 {
     struct cp_engine *e = d->engine;
-    struct cp_share *share = share_at(d, key->share);
+    struct cp_share *share = &d->shares[key->share];
     int worth = worth_of(e, link, remote, h);
-    struct cp_seen *s = NULL;
+    uint64_t over = e->now + (h->type == CP_CON ? cp_reliable_lifetime(e)
+                                                : cp_reliable_non_lifetime(e));
+    struct cp_seen *s;
+    uint32_t n = 0;
 
     *out = NULL;
     expire(d);
-    if (has_room(d, share, sizeof(*s), worth, NULL))
-        s = cp_alloc(e->mem, sizeof(*s));
-    if (s == NULL) {
+    if (has_room(d, share, sizeof(*s) + IN_INDEX, worth, NULL))
+        n = cp_cells_take(&d->cells);
+    if (n == 0) {
         cp_engine_limited(e, "dedup_memory");
         return worth >= CP_UNPROVEN ? COPAL_ELIMIT : 0;
     }
-    memset(s, 0, offsetof(struct cp_seen, inline_reply));
-    s->share = share;
-    s->link = link;
-    s->remote = *remote;
-    s->mid = h->mid;
-    s->token = key->token;
+    s = seen_at(d, n);
+    s->rest_of_hash = (uint32_t)(key->hash >> 32);
+    s->until = (uint32_t)over;
+    s->until_high = (uint8_t)(over >> 32);
     s->worth = (uint8_t)worth;
-    s->reply = s->inline_reply;
-    s->until = e->now + (h->type == CP_CON ? cp_reliable_lifetime(e)
-                                           : cp_reliable_non_lifetime(e));
-    cp_list_append(&d->oldest[worth], &s->place);
-    cp_list_append(&share->oldest[worth], &s->of_share);
-    cp_map_put(&d->map, &s->node, key->hash);
-    d->used += size_of(s);
-    share->used += size_of(s);
+    s->share = (uint8_t)key->share;
+    s->reply_len = 0;
+    set_pointer(s, NULL);
+    append(d, s, n);
+    cp_index_put(&d->index, n, key->hash);
+    d->used += sizeof(*s) + IN_INDEX;
+    share->used += sizeof(*s) + IN_INDEX;
     *out = s;
     return 0;
 }
 
-static void let_reply_go(struct cp_dedup *d, struct cp_seen *s)
-{
-    if (s->reply != s->inline_reply) {
-        d->used -= s->reply_len;
-        s->share->used -= s->reply_len;
-        cp_free(d->engine->mem, s->reply);
-    }
-    s->reply = s->inline_reply;
-    s->reply_len = 0;
-}
+/* ---- Answers ---- */
 
-static uint8_t *room_for_reply(struct cp_dedup *d, struct cp_seen *s,
-                               size_t len)
+/* Puts reply where it is kept; false: no room. Others may give way to it. */
+static bool put_reply(struct cp_dedup *d, struct cp_seen *s, copal_bytes reply)
 {
-    if (len <= sizeof(s->inline_reply))
-        return s->inline_reply;
-    if (!has_room(d, s->share, len, s->worth, s))
-        return NULL;
-    return cp_alloc(d->engine->mem, len);
+    struct cp_share *share = &d->shares[s->share];
+    uint8_t *outside;
+
+    if (reply.len > CP_SEEN_INLINE) {
+        if (!has_room(d, share, reply.len, s->worth, s))
+            return false;
+        outside = cp_alloc(d->engine->mem, reply.len);
+        if (outside == NULL)
+            return false;
+        memcpy(outside, reply.data, reply.len);
+        leave_owner(s);
+        set_pointer(s, outside);
+        d->used += reply.len;
+        share->used += reply.len;
+    } else {
+        leave_owner(s);
+        memcpy(s->reply, reply.data, reply.len);
+    }
+    s->reply_len = (uint16_t)reply.len;
+    return true;
 }
 
 /* To act upon it again would do no more than the first time did. */
@@ -327,29 +417,20 @@ static bool did_nothing(copal_bytes reply)
  * not acted upon, only not answered. Others may be acted upon again. */
 void cp_dedup_keep(struct cp_dedup *d, struct cp_seen *s, copal_bytes reply)
 {
-    struct cp_engine *e = d->engine;
-    uint8_t *room;
+    uint32_t n;
 
-    let_reply_go(d, s);
-    room = room_for_reply(d, s, reply.len);
-    if (room == NULL) {
-        cp_engine_limited(e, "dedup_memory");
+    if (s->reply_len > 0)
+        let_reply_go(d, s);
+    if (reply.len > UINT16_MAX || !put_reply(d, s, reply)) {
+        cp_engine_limited(d->engine, "dedup_memory");
         if (s->worth < CP_UNPROVEN)
             cp_dedup_forget(d, s);
         return;
     }
-    memcpy(room, reply.data, reply.len);
-    s->reply = room;
-    s->reply_len = (uint32_t)reply.len;
-    if (room != s->inline_reply) {
-        d->used += reply.len;
-        s->share->used += reply.len;
-    }
     if (s->worth != CP_CHEAP && did_nothing(reply)) {
+        n = number_of(d, s);
+        take_out(d, s);
         s->worth = CP_CHEAP;
-        cp_list_remove(&s->place);
-        cp_list_remove(&s->of_share);
-        cp_list_append(&d->oldest[CP_CHEAP], &s->place);
-        cp_list_append(&s->share->oldest[CP_CHEAP], &s->of_share);
+        append(d, s, n);
     }
 }

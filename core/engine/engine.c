@@ -206,6 +206,12 @@ void cp_engine_attach(struct cp_engine *e, struct cp_link *link)
     link->mark = cp_record_mark(link);
 }
 
+/* Does anybody see the datagrams that pass? */
+static bool is_watched(const struct cp_engine *e)
+{
+    return e->tap.fn != NULL || (e->trace & COPAL_TRACE_WIRE) != 0;
+}
+
 int cp_engine_send(struct cp_engine *e, struct cp_link *link,
                    const struct cp_path *path, copal_bytes datagram, bool again)
 {
@@ -216,8 +222,9 @@ int cp_engine_send(struct cp_engine *e, struct cp_link *link,
         way.hops = (uint8_t)e->params.value[COPAL_P_HOPS];
     cp_record_datagram(e, CP_RECORD_OUT, link, &way, datagram, again);
     err = cp_link_send(link, &way, datagram);
-    cp_trace_datagram(e, again ? CP_TRACE_AGAIN : CP_TRACE_OUT, link, path,
-                      datagram);
+    if (is_watched(e))
+        cp_trace_datagram(e, again ? CP_TRACE_AGAIN : CP_TRACE_OUT, link, path,
+                          datagram);
     return err;
 }
 
@@ -306,13 +313,13 @@ static void on_repeat(struct cp_engine *e, struct cp_link *link,
                       size_t size)
 {
     struct cp_path back = *path;
+    copal_bytes reply = cp_dedup_reply(seen);
 
     e->stats.duplicates++;
     back.is_multicast = 0;
-    if (seen->reply_len > 0 && !path->is_multicast &&
-        cp_fresh_allows_again(e, link, &path->remote, seen->reply_len, size))
-        cp_engine_send(e, link, &back, cp_bytes(seen->reply, seen->reply_len),
-                       true);
+    if (reply.len > 0 && !path->is_multicast &&
+        cp_fresh_allows_again(e, link, &path->remote, reply.len, size))
+        cp_engine_send(e, link, &back, reply, true);
 }
 
 /* Critical options of parts that are not built in are as good as unknown. */
@@ -442,7 +449,8 @@ void cp_engine_datagram(struct cp_engine *e, struct cp_link *link,
     int err = cp_header_read(datagram, &h);
 
     cp_record_datagram(e, CP_RECORD_IN, link, path, datagram, false);
-    cp_trace_datagram(e, CP_TRACE_IN, link, path, datagram);
+    if (is_watched(e))
+        cp_trace_datagram(e, CP_TRACE_IN, link, path, datagram);
     if (err == COPAL_ENOTSUP) { /* too short, or of a version to come */
         e->stats.malformed++;
         return;
@@ -468,9 +476,10 @@ void cp_engine_datagram(struct cp_engine *e, struct cp_link *link,
         return;
     }
     if (h.type != CP_ACK) { /* an ACK is a repeat where nothing waits for it */
-        struct cp_dedup_key key = cp_dedup_key_of(&e->dedup, &path->remote, &h);
+        struct cp_dedup_key key =
+            cp_dedup_key_of(&e->dedup, link, &path->remote, &h);
 
-        seen = cp_dedup_find(&e->dedup, link, &path->remote, &h, &key);
+        seen = cp_dedup_find(&e->dedup, &key);
         if (seen != NULL) {
             on_repeat(e, link, path, seen, datagram.len);
             return;

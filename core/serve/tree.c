@@ -28,13 +28,18 @@ static struct cp_place *new_place(struct cp_mem *mem, struct cp_place *parent,
 static uint64_t hash_of(const struct cp_tree *t, const struct cp_place *parent,
                         copal_bytes segment)
 {
-    uint8_t key[sizeof(uintptr_t) + CP_MAX_SEGMENT];
-    uintptr_t above = (uintptr_t)parent;
+    struct cp_sip s = cp_map_sip(&t->literals);
+    const uint8_t *p = segment.data;
+    size_t left = segment.len;
+    uint64_t last = (uint64_t)left << 56;
 
-    memcpy(key, &above, sizeof(above));
-    if (segment.len > 0)
-        memcpy(key + sizeof(above), segment.data, segment.len);
-    return cp_map_hash(&t->literals, key, sizeof(above) + segment.len);
+    cp_sip_add(&s, (uintptr_t)parent);
+    for (; left >= 8; left -= 8, p += 8)
+        cp_sip_add(&s, cp_sip_read(p));
+    for (size_t i = 0; i < left; i++)
+        last |= (uint64_t)p[i] << 8 * i;
+    cp_sip_add(&s, last);
+    return cp_sip_end(s);
 }
 
 static struct cp_place *literal_below(const struct cp_tree *t,

@@ -147,6 +147,7 @@ int cp_options_encode(const copal_msg *m, struct cp_buf *out)
 {
     uint32_t last = 0;
     copal_bytes written;
+    uint8_t *at;
 
     for (size_t i = 0; i < m->option_count; i++) {
         const struct cp_option *o = &m->options[i];
@@ -158,9 +159,10 @@ int cp_options_encode(const copal_msg *m, struct cp_buf *out)
         cp_put_bytes(out, cp_msg_option_value(m, o));
         last = o->number;
     }
-    if (m->payload.len > 0) {
-        cp_put_u8(out, MARKER);
-        cp_put_bytes(out, m->payload);
+    if (m->payload.len > 0 &&
+        (at = cp_buf_claim(out, 1 + m->payload.len)) != NULL) {
+        *at++ = MARKER;
+        memcpy(at, m->payload.data, m->payload.len);
     }
     return cp_buf_finish(out, &written);
 }
@@ -169,12 +171,17 @@ int cp_datagram_encode(const copal_msg *m, uint8_t type, uint16_t mid,
                        copal_bytes token, struct cp_buf *out)
 {
     uint32_t token_len = (uint32_t)token.len;
+    uint8_t *at;
 
     if (token.len > MAX_TOKEN)
         return COPAL_EINVAL;
-    cp_put_u8(out, (uint8_t)(VERSION << 6 | type << 4 | nibble_of(token_len)));
-    cp_put_u8(out, m->code);
-    cp_put_u16(out, mid);
+    at = cp_buf_claim(out, 4);
+    if (at != NULL) {
+        at[0] = (uint8_t)(VERSION << 6 | type << 4 | nibble_of(token_len));
+        at[1] = m->code;
+        at[2] = (uint8_t)(mid >> 8);
+        at[3] = (uint8_t)mid;
+    }
     put_extension(out, token_len);
     cp_put_bytes(out, token);
     return cp_options_encode(m, out);
