@@ -73,9 +73,14 @@ static copal_msg *answer_block(copal_exchange *x, const copal_msg *whole,
     return m;
 }
 
+uint16_t cp_block_answer_own_size(const struct cp_engine *e)
+{
+    return cp_block_fit((uint64_t)e->params.value[COPAL_P_BLOCK_SIZE]);
+}
+
 uint16_t cp_block_answer_size(struct cp_engine *e, const copal_msg *request)
 {
-    uint16_t own = cp_block_fit((uint64_t)e->params.value[COPAL_P_BLOCK_SIZE]);
+    uint16_t own = cp_block_answer_own_size(e);
     const struct cp_option *o = cp_msg_find(request, COPAL_OPT_BLOCK2);
     struct cp_block wanted;
 

@@ -99,14 +99,12 @@ bool cp_block_kept_free_one(struct cp_engine *e)
 }
 
 void cp_block_kept_forget(struct cp_engine *e, struct cp_link *link,
+                          const struct cp_address *remote,
                           const copal_msg *request)
 {
+    uint64_t key = cp_bodies_key(e, link, remote, request);
     struct cp_block_kept *o;
-    uint64_t key;
 
-    if (e->bodies.out.count == 0)
-        return;
-    key = cp_bodies_key(e, link, &request->path.remote, request);
     o = cp_block_kept_find(e, key);
     if (o != NULL && o->stream == NULL)
         cp_block_kept_free(o);

@@ -36,8 +36,9 @@ void cp_block_kept_free(struct cp_block_kept *o);
 void cp_block_kept_give_up(struct cp_block_kept *o, int status,
                            const char *why);
 
-/* What is kept for who asked request is outdated. */
+/* What is kept for who asked request, or the like, from remote is outdated. */
 void cp_block_kept_forget(struct cp_engine *e, struct cp_link *link,
+                          const struct cp_address *remote,
                           const copal_msg *request);
 
 /* Whole answers give way, oldest first, to need bytes: whoever still wants one

@@ -261,7 +261,7 @@ void cp_fresh_begin_observer(struct cp_answer *a, struct cp_observer *o)
         return;
     if (a->reserve == 0) /* whose blocks are the user's own business */
         a->reserve = LEAST_BLOCK + CP_FRESH_FREE / 4;
-    o->room = a->reserve;
+    o->delivery->room = a->reserve;
 }
 
 void cp_fresh_registered(struct cp_answer *a, const copal_msg *m)
@@ -269,8 +269,8 @@ void cp_fresh_registered(struct cp_answer *a, const copal_msg *m)
     size_t size = cp_datagram_size(m, a->wire->token), room = room_of(a);
     struct cp_observer *o = cp_observer_find(a->x.engine, a->link, a->wire);
 
-    if (o != NULL && size < room)
-        o->room += (uint32_t)(room - size);
+    if (o != NULL && o->delivery != NULL && size < room)
+        o->delivery->room += (uint32_t)(room - size);
     a->reserve = 0;
 }
 

@@ -88,16 +88,21 @@ static void topic_free_idle(struct cp_engine *e, struct cp_topic *t)
     cp_free(e->mem, t);
 }
 
-bool cp_interest_charge(struct cp_engine *e, const copal_msg *m,
-                        uint32_t *charged)
+static uint64_t charge_of(const copal_msg *m)
 {
     uint64_t size = m->data_cap + m->payload.len;
-    uint64_t more = size > SMALL ? size - SMALL : 0;
 
-    if (!cp_bodies_take(e, more))
-        return false;
-    *charged = (uint32_t)more; /* of one message, which is not that long */
-    return true;
+    return size > SMALL ? size - SMALL : 0;
+}
+
+bool cp_interest_charge(struct cp_engine *e, const copal_msg *m)
+{
+    return cp_bodies_take(e, charge_of(m));
+}
+
+void cp_interest_discharge(struct cp_engine *e, const copal_msg *m)
+{
+    cp_bodies_give_back(e, charge_of(m));
 }
 
 /* What the handler is asked when it is for many: nobody's address, ETags or
@@ -127,7 +132,6 @@ static void interest_free(struct cp_interest *i)
     cp_list_remove(&i->place);
     cp_list_remove(&i->work);
     topic_free_idle(e, i->topic);
-    cp_bodies_give_back(e, i->charged);
     copal_msg_unref(i->request);
     cp_free(e->mem, i);
     cp_handler_unref(h);
@@ -143,14 +147,12 @@ static struct cp_interest *interest_new(struct cp_engine *e,
         return NULL;
     i->engine = e;
     i->handler = cp_handler_ref(h);
-    cp_list_init(&i->observers);
-    cp_list_init(&i->untold);
     cp_list_init(&i->place);
     cp_list_init(&i->work);
     i->request = shared_request(h, request);
     i->topic = topic_get(e, h, copal_msg_path(request));
     if (i->request == NULL || i->topic == NULL ||
-        !cp_interest_charge(e, i->request, &i->charged)) {
+        !cp_interest_charge(e, i->request)) {
         interest_free(i);
         return NULL;
     }
@@ -174,7 +176,56 @@ struct cp_interest *cp_interest_get(struct cp_engine *e, struct cp_handler *h,
 
 void cp_interest_free_idle(struct cp_interest *i)
 {
-    if (cp_list_empty(&i->observers) && cp_list_empty(&i->untold) &&
-        !i->asking && i->telling == NULL)
-        interest_free(i);
+    if (i->observers.first != 0 || i->asking || i->telling != NULL)
+        return;
+    cp_interest_discharge(i->engine, i->request);
+    interest_free(i);
+}
+
+/* ---- Its observers ---- */
+
+static const struct cp_row_form OBSERVERS = {
+    sizeof(struct cp_observer), offsetof(struct cp_observer, place)};
+
+void cp_interest_add(struct cp_interest *i, struct cp_observer *o, uint32_t n)
+{
+    cp_row_append(&i->engine->observing.cells, OBSERVERS, &i->observers, n,
+                  &o->place);
+    if (i->told == 0)
+        i->told = n;
+    i->topic->observers++;
+}
+
+uint32_t cp_interest_remove(struct cp_interest *i, struct cp_observer *o)
+{
+    const struct cp_cells *cells = &i->engine->observing.cells;
+    uint32_t n = o->place.prev == 0
+                     ? i->observers.first
+                     : cp_row_node(cells, OBSERVERS, o->place.prev)->next;
+
+    if (i->told == n)
+        i->told = o->place.next;
+    cp_row_remove(cells, OBSERVERS, &i->observers, &o->place);
+    i->topic->observers--;
+    return n;
+}
+
+/* Who has not heard of the state before stands first already. */
+void cp_interest_untold(struct cp_interest *i)
+{
+    i->told = 0;
+}
+
+struct cp_observer *cp_interest_next(struct cp_interest *i)
+{
+    struct cp_cells *cells = &i->engine->observing.cells;
+    uint32_t n = i->observers.first;
+    struct cp_observer *o =
+        cp_cells_place(cells, sizeof(struct cp_observer), n);
+
+    cp_row_remove(cells, OBSERVERS, &i->observers, &o->place);
+    cp_row_append(cells, OBSERVERS, &i->observers, n, &o->place);
+    if (i->told == 0)
+        i->told = n;
+    return o;
 }

@@ -63,8 +63,14 @@ const struct cp_stage cp_observe = {.name = "observe", .in = in, .out = out};
 
 void cp_observing_init(struct cp_engine *e)
 {
-    cp_map_init(&e->observing.observers, e->mem, &e->random);
-    cp_map_init(&e->observing.by_peer, e->mem, &e->random);
+    struct cp_observing *all = &e->observing;
+    struct cp_random random;
+
+    cp_random_init(&random, 0); /* a key that no recording needs */
+    cp_map_init(&all->homes, e->mem, &random);
+    cp_cells_init(&all->cells, e->mem, sizeof(struct cp_observer));
+    cp_index_init(&all->observers, &all->cells,
+                  offsetof(struct cp_observer, node), &e->random);
     cp_map_init(&e->observing.interests, e->mem, &e->random);
     cp_map_init(&e->observing.topics, e->mem, &e->random);
     cp_list_init(&e->observing.unproven);
@@ -76,10 +82,12 @@ void cp_observing_clear(struct cp_engine *e)
 {
     map_each (node, after, &e->observing.interests)
         cp_observe_told(cp_container_of(node, struct cp_interest, node));
-    map_each (node, after, &e->observing.observers)
-        cp_observer_free(cp_container_of(node, struct cp_observer, node));
-    cp_map_clear(&e->observing.observers);
-    cp_map_clear(&e->observing.by_peer);
+    for (uint32_t i = 0; i < e->observing.observers.bucket_count; i++)
+        for (uint32_t n; (n = cp_index_at(&e->observing.observers, i)) != 0;)
+            cp_observer_free(cp_cells_at(&e->observing.cells, n));
+    cp_index_clear(&e->observing.observers);
+    cp_cells_clear(&e->observing.cells);
+    cp_map_clear(&e->observing.homes);
     cp_map_clear(&e->observing.interests);
     cp_map_clear(&e->observing.topics);
 }

@@ -4,6 +4,7 @@
 #define CP_ENGINE_OBSERVE_H
 
 #include "engine/answer.h"
+#include "base/index.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "engine/stage.h"
@@ -12,11 +13,13 @@ extern const struct cp_stage cp_observe;
 
 /* Who observes our resources. */
 struct cp_observing {
-    struct cp_map observers; /* struct cp_observer, by address and token */
-    struct cp_map by_peer;   /* the same, by address */
+    struct cp_cells cells;     /* of struct cp_observer */
+    struct cp_index observers; /* these, by the peer's address: of one there are
+                                * no more than PEER_OBSERVERS */
+    struct cp_map homes;       /* struct cp_home */
     struct cp_map interests; /* struct cp_interest, by handler and cache key */
     struct cp_map topics;    /* the same, by handler and path */
-    struct cp_list unproven; /* of observers: nobody has shown to be there */
+    struct cp_list unproven; /* of deliveries: nobody has shown to be there */
     size_t unproven_count;
     struct cp_list stale;   /* of topics: their handlers are to be asked */
     struct cp_list telling; /* of interests: their observers are to be told */

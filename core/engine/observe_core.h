@@ -36,39 +36,86 @@ struct cp_interest {
     struct cp_engine *engine;
     struct cp_handler *handler;
     copal_msg *request; /* what the handler is asked */
-    uint32_t charged;   /* bytes of BODY_MEMORY that request takes */
     uint64_t number;    /* of the newest state: its 24 lowest bits go out */
-    struct cp_list observers, untold; /* untold: yet to hear of telling */
-    struct cp_telling *telling;       /* NULL: all know what there is */
-    bool asking;                      /* the handler owes an answer */
-    bool dirty;                       /* it changed again meanwhile */
-    bool ended;                       /* its handler serves no more */
+    struct cp_row observers; /* first those that are yet to hear of telling */
+    uint32_t told;           /* the first of the others; 0: there are none */
+    struct cp_telling *telling; /* NULL: all know what there is */
+    bool asking;                /* the handler owes an answer */
+    bool dirty;                 /* it changed again meanwhile */
+    bool ended;                 /* its handler serves no more */
+};
+
+static inline bool cp_interest_is_told(const struct cp_interest *i)
+{
+    return i->observers.first == i->told;
+}
+
+/* From where those who came by one link to one address of ours are told. */
+struct cp_home {
+    struct cp_map_node node; /* in homes */
+    struct cp_link *link;
+    struct cp_address local;
+    uint32_t if_index;
+    uint32_t users; /* observers */
+    uint8_t hops;
 };
 
 struct cp_late;
+struct cp_observer;
 
-struct cp_observer {
-    struct cp_map_node node;    /* in observers */
-    struct cp_map_node of_peer; /* in by_peer */
-    struct cp_list place;       /* in interest->observers or ->untold */
-    struct cp_list unproven;    /* in observing.unproven while is_unproven */
-    struct cp_interest *interest;
-    struct cp_link *link;
-    copal_msg *request; /* the registration without its body */
+/* What is on its way to an observer, as long as anything is, or while nobody has
+ * shown to be there: most of the time most have none. */
+struct cp_delivery {
+    struct cp_observer *observer;
+    struct cp_list unproven; /* in observing.unproven while it is_unproven */
     struct cp_flight flight;
     copal_msg *state; /* under way, as long as it may be sent again */
     copal_msg *next;  /* the newest state, while an older one is under way */
     uint64_t state_at, next_at; /* ms: when the handler gave it */
-    uint32_t format;  /* of the first state, or beyond: unknown after 2.03 */
-    uint32_t room;    /* bytes that may be sent while it is unproven */
-    uint32_t charged; /* bytes of BODY_MEMORY that request takes */
-    uint8_t since_con;
-    bool is_unproven : 1; /* nobody has shown to be where it registered from */
-    bool of_group : 1;    /* it registered by a group */
-    bool ends : 1;        /* state is an error: its last notification */
-    bool is_quiet : 1;    /* nothing newer came since state was sent */
-    struct cp_late *late; /* what it is told when its leisure is over */
+    struct cp_late *late;       /* what it is told when its leisure is over */
+    uint32_t room; /* bytes that may be sent while it is unproven */
 };
+
+enum {
+    CP_OBSERVER_TOKEN = 8
+};
+
+/* There may be a hundred thousand, so it has no byte to spare. What registered
+ * as most do, with a short token and without ETag or a wish for blocks, is kept
+ * as its address and token; anything else with all of its request. */
+struct cp_observer {
+    struct cp_index_node node; /* in observers */
+    struct cp_row_node place;  /* in interest->observers */
+    struct cp_interest *interest;
+    struct cp_home *home;
+    struct cp_delivery *delivery; /* NULL: nothing is under way */
+    union {
+        copal_msg *request; /* the registration without its body: keeps_all */
+        uint8_t token[CP_OBSERVER_TOKEN];
+    };
+    uint8_t ip[16]; /* as of struct cp_address, if not keeps_all */
+    uint16_t port;
+    uint8_t family;
+    uint8_t token_len;
+    uint32_t
+        format : 17; /* of the first state, or beyond: unknown after 2.03 */
+    uint32_t since_con : 5;
+    uint32_t keeps_all : 1;
+    uint32_t is_unproven : 1; /* nobody has shown to be where it is from */
+    uint32_t of_group : 1;    /* it registered by a group */
+    uint32_t ends : 1;        /* state is an error: its last notification */
+    uint32_t is_quiet : 1;    /* nothing newer came since state was sent */
+};
+
+static inline copal_bytes cp_observer_token(const struct cp_observer *o)
+{
+    return o->keeps_all ? o->request->token : cp_bytes(o->token, o->token_len);
+}
+
+static inline struct cp_link *cp_observer_link(const struct cp_observer *o)
+{
+    return o->home->link;
+}
 
 /* ---- interest.c ---- */
 
@@ -80,11 +127,21 @@ struct cp_interest *cp_interest_get(struct cp_engine *e, struct cp_handler *h,
 struct cp_topic *cp_interest_topic(struct cp_engine *e, struct cp_handler *h,
                                    const char *path);
 
-/* Takes from BODY_MEMORY what keeping m needs beyond a small request, into
- * *charged; false: it is spent. What strangers make us keep is bounded in
+/* Takes from BODY_MEMORY what keeping m, frozen, needs beyond a small request;
+ * false: it is spent. What strangers make us keep is bounded in
  * bytes, not only in number. */
-bool cp_interest_charge(struct cp_engine *e, const copal_msg *m,
-                        uint32_t *charged);
+bool cp_interest_charge(struct cp_engine *e, const copal_msg *m);
+void cp_interest_discharge(struct cp_engine *e, const copal_msg *m);
+
+/* o, the number n, joins i and counts as told; or leaves it, which gives n. */
+void cp_interest_add(struct cp_interest *i, struct cp_observer *o, uint32_t n);
+uint32_t cp_interest_remove(struct cp_interest *i, struct cp_observer *o);
+
+/* All of its observers are to hear of its telling. */
+void cp_interest_untold(struct cp_interest *i);
+
+/* The next of these, which counts as told from now on; there is one. */
+struct cp_observer *cp_interest_next(struct cp_interest *i);
 
 /* Frees it if nobody has it any more, and no answer is awaited. */
 void cp_interest_free_idle(struct cp_interest *i);
@@ -101,6 +158,12 @@ struct cp_observer *cp_observer_find(struct cp_engine *e, struct cp_link *link,
 struct cp_observer *cp_observer_add(struct cp_answer *a,
                                     const copal_msg *first);
 void cp_observer_free(struct cp_observer *o);
+
+/* Its delivery, made if need be. NULL: out of memory. */
+struct cp_delivery *cp_observer_delivery(struct cp_observer *o);
+
+/* Lets its delivery go if nothing is under way. */
+void cp_observer_settle(struct cp_observer *o);
 
 /* A connection is over, or to be: who observes by it observes no more. RFC 8323
  * 7.3. */
@@ -124,6 +187,35 @@ bool cp_observer_is_last(const copal_msg *m);
 
 /* The Content-Format of m, or one of the two beyond. */
 uint32_t cp_observer_format_of(const copal_msg *m);
+
+/* ---- observer_form.c ---- */
+
+/* Notes what m, its registration, is kept of; its home is known. False: out of
+ * memory, or of BODY_MEMORY. */
+bool cp_observer_note(struct cp_observer *o, const copal_msg *m);
+
+bool cp_observer_is_from(const struct cp_observer *o,
+                         const struct cp_address *remote);
+
+/* Where it is. */
+struct cp_address cp_observer_remote(const struct cp_observer *o);
+struct cp_path cp_observer_path(const struct cp_observer *o);
+
+/* A registration with its options: its own, or one like it. */
+const copal_msg *cp_observer_form(const struct cp_observer *o);
+
+/* Its own, made if need be. NULL: out of memory. */
+copal_msg *cp_observer_request(struct cp_observer *o);
+
+/* cp_params_uri_back() for it. */
+const char *cp_observer_uri(struct cp_observer *o);
+
+/* ---- observe_home.c ---- */
+
+/* One user more. NULL: out of memory. */
+struct cp_home *cp_home_get(struct cp_engine *e, struct cp_link *link,
+                            const struct cp_path *path);
+void cp_home_put(struct cp_engine *e, struct cp_home *h);
 
 /* ---- observer_send.c ---- */
 

@@ -12,12 +12,12 @@ struct cp_late {
 
 void cp_observe_late_stop(struct cp_observer *o)
 {
-    struct cp_late *late = o->late;
+    struct cp_late *late = o->delivery == NULL ? NULL : o->delivery->late;
     struct cp_engine *e = o->interest->engine;
 
     if (late == NULL)
         return;
-    o->late = NULL;
+    o->delivery->late = NULL;
     cp_timer_stop(&e->timers, &late->timer);
     copal_msg_unref(late->m);
     cp_free(e->mem, late);
@@ -38,16 +38,19 @@ bool cp_observe_late(struct cp_observer *o, copal_msg *m)
 {
     struct cp_engine *e = o->interest->engine;
     uint64_t leisure = (uint64_t)cp_params_get(
-        &e->params, NULL, cp_params_uri_back(&e->params, o->request),
-        COPAL_P_LEISURE);
-    struct cp_late *late = o->late;
+        &e->params, NULL, cp_observer_uri(o), COPAL_P_LEISURE);
+    struct cp_delivery *d = cp_observer_delivery(o);
+    struct cp_late *late;
 
+    if (d == NULL)
+        return false;
+    late = d->late;
     if (late == NULL) {
         late = cp_zalloc(e->mem, sizeof(*late));
         if (late == NULL)
             return false;
         late->observer = o;
-        o->late = late;
+        d->late = late;
         cp_timer_start(&e->timers, &late->timer,
                        e->now + cp_random_below(&e->random, leisure + 1),
                        on_leisure_over);

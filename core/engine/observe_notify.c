@@ -46,14 +46,19 @@ static copal_msg *qfirst_of(struct cp_telling *t, uint16_t size)
 static copal_msg *part_of(struct cp_telling *t, struct cp_observer *o)
 {
     struct cp_engine *e = o->interest->engine;
-    copal_msg *m;
+    struct cp_link *link = cp_observer_link(o);
+    copal_msg *m = NULL;
+    uint16_t size;
 
-    if (o->link->connection != NULL &&
-        cp_connection_takes(o->link, t->whole, o->request->token.len))
+    if (link->connection != NULL &&
+        cp_connection_takes(link, t->whole, cp_observer_token(o).len))
         return t->whole;
-    m = qfirst_of(t, cp_qblock_notify_size(e, o->link, o->request));
-
-    return m != NULL ? m : first_of(t, cp_observer_block_size(o, t->whole));
+    if (o->keeps_all)
+        m = qfirst_of(t, cp_qblock_notify_size(e, link, o->request));
+    if (m != NULL)
+        return m;
+    size = cp_observer_block_size(o, t->whole);
+    return t->whole->payload.len <= size ? t->whole : first_of(t, size);
 }
 
 /* 2.03 instead of a representation. RFC 7641 4.3.2. */
@@ -81,7 +86,7 @@ static bool is_of_other_format(struct cp_observer *o, const copal_msg *m)
     uint32_t format = cp_observer_format_of(m);
 
     if (o->format == CP_UNKNOWN_FORMAT)
-        o->format = format;
+        o->format = format & 0x1ffff;
     return format != CP_UNKNOWN_FORMAT && o->format != format;
 }
 
@@ -96,8 +101,17 @@ static copal_msg *unacceptable_of(struct cp_telling *t)
 
 static bool has_already(const struct cp_observer *o, const copal_msg *m)
 {
-    return m->code == COPAL_CONTENT &&
+    return o->keeps_all && m->code == COPAL_CONTENT &&
            cp_msg_has_etag(o->request, cp_msg_etag(m));
+}
+
+/* What is left to fetch of the state before. */
+static void forget_body(struct cp_observer *o)
+{
+    struct cp_address remote = cp_observer_remote(o);
+
+    cp_block_kept_forget(o->interest->engine, cp_observer_link(o), &remote,
+                         cp_observer_form(o));
 }
 
 /* Out of memory: as if the network had lost it. */
@@ -107,7 +121,8 @@ void cp_observe_tell(struct cp_observer *o)
     struct cp_engine *e = o->interest->engine;
     copal_msg *m = t->whole;
 
-    cp_block_kept_forget(e, o->link, o->request);
+    if (e->bodies.out.count > 0)
+        forget_body(o);
     if (is_of_other_format(o, m))
         m = unacceptable_of(t);
     else if (has_already(o, m))
@@ -165,7 +180,7 @@ static void tell_all(struct cp_interest *i, const copal_msg *answer)
 static void go_on(struct cp_interest *i)
 {
     if (i->dirty && !i->asking && !i->ended && !i->engine->ending &&
-        !cp_list_empty(&i->observers))
+        i->observers.first != 0)
         cp_observe_ask(i);
     else
         cp_interest_free_idle(i);

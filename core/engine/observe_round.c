@@ -25,20 +25,17 @@ static void tell_some(struct cp_interest *i)
 {
     struct cp_observing *all = &i->engine->observing;
 
-    for (unsigned n = 0; n < IN_A_ROW && !cp_list_empty(&i->untold); n++) {
-        struct cp_observer *o = cp_container_of(cp_list_first(&i->untold),
-                                                struct cp_observer, place);
+    for (unsigned n = 0; n < IN_A_ROW && !cp_interest_is_told(i); n++) {
+        struct cp_observer *o = cp_cells_at(&all->cells, i->observers.first);
+        struct cp_link *link = cp_observer_link(o);
 
-        if (o->link->connection == NULL &&
-            cp_record_is_blocked(i->engine, o->link)) {
+        if (link->connection == NULL && cp_record_is_blocked(i->engine, link)) {
             all->resume_at = i->engine->now + 1;
             return;
         }
         if (!spend(all))
             return;
-        cp_list_remove(&o->place);
-        cp_list_append(&i->observers, &o->place);
-        cp_observe_tell(o);
+        cp_observe_tell(cp_interest_next(i));
     }
 }
 
@@ -53,7 +50,7 @@ static void tell(struct cp_engine *e)
 
         cp_list_remove(&i->work);
         tell_some(i);
-        if (cp_list_empty(&i->untold))
+        if (cp_interest_is_told(i))
             cp_observe_told(i);
         else
             cp_list_append(&all->telling, &i->work);
@@ -63,7 +60,7 @@ static void tell(struct cp_engine *e)
 /* Who has not heard of the state before this one comes first. */
 void cp_observe_round_tell(struct cp_interest *i)
 {
-    cp_list_join(&i->untold, &i->observers);
+    cp_interest_untold(i);
     if (cp_list_empty(&i->work))
         cp_list_append(&i->engine->observing.telling, &i->work);
     tell(i->engine);

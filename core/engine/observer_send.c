@@ -20,17 +20,21 @@ static uint64_t max_age_of(const copal_msg *m)
 /* What may still be sent before it shows to be there. */
 static uint32_t room_of(const struct cp_observer *o)
 {
-    return o->flight.state == CP_IDLE ? o->room : o->flight.allowance;
+    const struct cp_delivery *d = o->delivery;
+
+    return d->flight.state == CP_IDLE ? d->room : d->flight.allowance;
 }
 
 uint16_t cp_observer_block_size(struct cp_observer *o, const copal_msg *whole)
 {
-    uint16_t size = cp_block_answer_size(o->interest->engine, o->request),
-             most = size;
+    struct cp_engine *e = o->interest->engine;
+    uint16_t size = o->keeps_all ? cp_block_answer_size(e, o->request)
+                                 : cp_block_answer_own_size(e);
+    uint16_t most = size;
 
     if (cp_observer_is_unproven(o))
-        most =
-            cp_fresh_notification_block(whole, o->request->token, room_of(o));
+        most = cp_fresh_notification_block(whole, cp_observer_token(o),
+                                           room_of(o));
     return most < size ? most : size;
 }
 
@@ -40,7 +44,7 @@ static copal_msg *fitting(struct cp_observer *o, const copal_msg *m)
     copal_msg *bare;
 
     if (!cp_observer_is_unproven(o) ||
-        cp_datagram_size(m, o->request->token) <= room_of(o))
+        cp_datagram_size(m, cp_observer_token(o)) <= room_of(o))
         return copal_msg_ref(m);
     bare = cp_observer_is_last(m) ? cp_msg_new(m->mem, m->code, 0) : NULL;
     if (bare != NULL)
@@ -58,7 +62,7 @@ static bool is_set_of_blocks(const copal_msg *m)
 static bool is_confirmed(const struct cp_observer *o, const copal_msg *m)
 {
     return (m->flags & COPAL_NON) == 0 &&
-           (!is_set_of_blocks(m) || o->request->type == CP_CON);
+           (!is_set_of_blocks(m) || cp_observer_form(o)->type == CP_CON);
 }
 
 static bool must_confirm(const struct cp_observer *o, const copal_msg *m)
@@ -71,22 +75,24 @@ static bool must_confirm(const struct cp_observer *o, const copal_msg *m)
  * allows is confirmable: so its length will be known. */
 static bool must_measure(const struct cp_observer *o)
 {
-    return cp_wait_round_trip(&o->flight) == 0;
+    return cp_wait_round_trip(&o->delivery->flight) == 0;
 }
 
 static void take_next(struct cp_observer *o)
 {
-    copal_msg_unref(o->state);
-    o->state = o->next;
-    o->state_at = o->next_at;
-    o->next = NULL;
+    struct cp_delivery *d = o->delivery;
+
+    copal_msg_unref(d->state);
+    d->state = d->next;
+    d->state_at = d->next_at;
+    d->next = NULL;
     o->is_quiet = false;
-    o->ends = cp_observer_is_last(o->state); /* which is always confirmable */
+    o->ends = cp_observer_is_last(d->state); /* which is always confirmable */
 }
 
 static void count(struct cp_observer *o, bool is_con)
 {
-    o->since_con = is_con ? 0 : (uint8_t)(o->since_con + 1);
+    o->since_con = is_con ? 0 : (o->since_con + 1u) & 0x1f;
 }
 
 static copal_msg *with_max_age(const copal_msg *m, uint64_t max_age)
@@ -117,7 +123,7 @@ static copal_msg *as_of_now(struct cp_observer *o, const copal_msg *m,
         return fitting(o, m);
     copy = with_max_age(m, max_age > age ? max_age - age : 0);
     if (copy == NULL || !cp_observer_is_unproven(o) ||
-        cp_datagram_size(copy, o->request->token) <= room_of(o))
+        cp_datagram_size(copy, cp_observer_token(o)) <= room_of(o))
         return copy;
     copal_msg_unref(copy);
     return fitting(o, m);
@@ -128,20 +134,22 @@ static copal_msg *as_of_now(struct cp_observer *o, const copal_msg *m,
 static void send_next(struct cp_observer *o, bool confirms)
 {
     struct cp_engine *e = o->interest->engine;
-    struct cp_flight_plan plan = cp_flight_plan_for(
-        e, o->next, cp_params_uri_back(&e->params, o->request));
-    copal_msg *m = as_of_now(o, o->next, o->next_at);
+    struct cp_delivery *d = o->delivery;
+    struct cp_flight_plan plan =
+        cp_flight_plan_for(e, d->next, cp_observer_uri(o));
+    struct cp_path path = cp_observer_path(o);
+    copal_msg *m = as_of_now(o, d->next, d->next_at);
 
-    plan.link = o->link;
-    plan.path = &o->request->path;
-    plan.token = o->request->token;
-    plan.is_con = confirms || must_confirm(o, o->next);
+    plan.link = cp_observer_link(o);
+    plan.path = &path;
+    plan.token = cp_observer_token(o);
+    plan.is_con = confirms || must_confirm(o, d->next);
     plan.is_limited = cp_observer_is_unproven(o);
-    plan.allowance = o->room;
-    plan.is_part = is_set_of_blocks(o->next);
-    plan.measures |= (o->next->flags & COPAL_NON) != 0;
+    plan.allowance = d->room;
+    plan.is_part = is_set_of_blocks(d->next);
+    plan.measures |= (d->next->flags & COPAL_NON) != 0;
     take_next(o);
-    if (m == NULL || cp_flight_start(&o->flight, &plan, m) != 0) {
+    if (m == NULL || cp_flight_start(&d->flight, &plan, m) != 0) {
         copal_msg_unref(m);
         cp_observer_free(o);
         return;
@@ -149,27 +157,33 @@ static void send_next(struct cp_observer *o, bool confirms)
     copal_msg_unref(m);
     count(o, plan.is_con);
     if (plan.is_part)
-        cp_qblock_notify_rest(e, o->link, o->request, o->state, plan.is_con);
+        cp_qblock_notify_rest(e, plan.link, cp_observer_request(o), d->state,
+                              plan.is_con);
 }
 
 /* What left by a connection arrives, so nothing of it is kept; and nothing is
  * confirmed: RFC 8323 7.1. */
 static void send_by_connection(struct cp_observer *o)
 {
+    struct cp_link *link = cp_observer_link(o);
+    struct cp_delivery *d = o->delivery;
     copal_msg *m;
     int err = COPAL_ENOMEM;
 
-    if (o->next == NULL || cp_record_is_blocked(o->link->engine, o->link))
+    if (d == NULL || d->next == NULL ||
+        cp_record_is_blocked(link->engine, link))
         return; /* of those that come meanwhile the newest waits */
-    m = as_of_now(o, o->next, o->next_at);
+    m = as_of_now(o, d->next, d->next_at);
     take_next(o);
     if (m != NULL)
-        err = cp_connection_send(o->link, m, o->request->token);
+        err = cp_connection_send(link, m, cp_observer_token(o));
     copal_msg_unref(m);
-    copal_msg_unref(o->state);
-    o->state = NULL;
+    copal_msg_unref(d->state);
+    d->state = NULL;
     if (err != 0 || o->ends)
         cp_observer_free(o);
+    else
+        cp_observer_settle(o);
 }
 
 void cp_observer_drained(struct cp_observer *o)
@@ -182,14 +196,20 @@ void cp_observer_drained(struct cp_observer *o)
  * 7641 4.5.1, 4.5.2. */
 void cp_observer_send(struct cp_observer *o, copal_msg *m)
 {
-    if (o->ends || (o->next != NULL && cp_observer_is_last(o->next)))
+    struct cp_delivery *d = cp_observer_delivery(o);
+
+    if (d == NULL) {
+        cp_observer_free(o);
         return;
-    copal_msg_unref(o->next);
-    o->next = copal_msg_ref(m);
-    o->next_at = o->interest->engine->now;
-    if (o->link->connection != NULL)
+    }
+    if (o->ends || (d->next != NULL && cp_observer_is_last(d->next)))
+        return;
+    copal_msg_unref(d->next);
+    d->next = copal_msg_ref(m);
+    d->next_at = o->interest->engine->now;
+    if (cp_observer_link(o)->connection != NULL)
         send_by_connection(o);
-    else if (o->flight.state == CP_IDLE || o->flight.state == CP_SENT)
+    else if (d->flight.state == CP_IDLE || d->flight.state == CP_SENT)
         send_next(o, false);
 }
 
@@ -200,29 +220,30 @@ void cp_observer_tell(struct cp_observer *o, copal_msg *m)
 }
 
 /* Sets of blocks have their own ways, and what is left of one on the way. */
-static bool may_change(const struct cp_observer *o)
+static bool may_change(const struct cp_delivery *d)
 {
-    return !is_set_of_blocks(o->state) &&
-           (o->next == NULL || !is_set_of_blocks(o->next));
+    return !is_set_of_blocks(d->state) &&
+           (d->next == NULL || !is_set_of_blocks(d->next));
 }
 
 /* What leaves late, or again, is the newest state, and as old as it is. RFC
  * 7641 4.5.2: transmissions and waits go on as they were. */
 static void on_leaving(struct cp_flight *f)
 {
-    struct cp_observer *o = cp_container_of(f, struct cp_observer, flight);
-    bool is_new = o->next != NULL, was_con = f->is_con;
-    copal_msg *state = is_new ? o->next : o->state;
+    struct cp_delivery *d = cp_container_of(f, struct cp_delivery, flight);
+    struct cp_observer *o = d->observer;
+    bool is_new = d->next != NULL, was_con = f->is_con;
+    copal_msg *state = is_new ? d->next : d->state;
     copal_msg *m;
 
     if (f->is_limited && !cp_observer_is_unproven(o))
         f->is_limited = false;
-    if (!may_change(o))
+    if (!may_change(d))
         return;
-    m = as_of_now(o, state, is_new ? o->next_at : o->state_at);
+    m = as_of_now(o, state, is_new ? d->next_at : d->state_at);
     if (f->sent == 0)
         f->is_con = must_confirm(o, state) || must_measure(o);
-    if (m == NULL || cp_flight_renew(f, m, o->request->token, is_new) != 0)
+    if (m == NULL || cp_flight_renew(f, m, cp_observer_token(o), is_new) != 0)
         f->is_con = was_con;
     else if (is_new)
         take_next(o);
@@ -237,10 +258,11 @@ static void on_leaving(struct cp_flight *f)
  * RFC 7641 4.5. */
 static void on_rested(struct cp_flight *f)
 {
-    struct cp_observer *o = cp_container_of(f, struct cp_observer, flight);
-    uint64_t quiet = max_age_of(o->state) * 500;
+    struct cp_delivery *d = cp_container_of(f, struct cp_delivery, flight);
+    struct cp_observer *o = d->observer;
+    uint64_t quiet = max_age_of(d->state) * 500;
 
-    if (o->next != NULL) {
+    if (d->next != NULL) {
         send_next(o, must_measure(o));
     } else if (!o->is_quiet) {
         o->is_quiet = true;
@@ -248,8 +270,8 @@ static void on_rested(struct cp_flight *f)
                           : quiet > MOST_QUIET ? MOST_QUIET
                                                : quiet);
     } else {
-        o->next = copal_msg_ref(o->state);
-        o->next_at = o->state_at;
+        d->next = copal_msg_ref(d->state);
+        d->next_at = d->state_at;
         send_next(o, true);
     }
 }
@@ -261,15 +283,18 @@ const struct cp_flight_notes cp_observer_notes = {
 
 void cp_observer_flight_over(struct cp_flight *f, int status)
 {
-    struct cp_observer *o = cp_container_of(f, struct cp_observer, flight);
+    struct cp_delivery *d = cp_container_of(f, struct cp_delivery, flight);
+    struct cp_observer *o = d->observer;
 
     if (status != 0 || o->ends) { /* rejected, gone, or told: RFC 7641 4.5 */
         cp_observer_free(o);
         return;
     }
-    o->room = CP_FRESH_FREE; /* somebody answers there, or guessed an id */
-    copal_msg_unref(o->state);
-    o->state = NULL;
-    if (o->next != NULL)
+    d->room = CP_FRESH_FREE; /* somebody answers there, or guessed an id */
+    copal_msg_unref(d->state);
+    d->state = NULL;
+    if (d->next != NULL)
         send_next(o, false);
+    else
+        cp_observer_settle(o);
 }

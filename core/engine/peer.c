@@ -10,18 +10,32 @@ static uint64_t way_of(const struct cp_path *path)
     return (is_group ? (uint64_t)path->if_index << 8 : 0) | path->hops;
 }
 
-/* Our own address is part of the key: an answer leaves from where it was
- * asked. */
-static uint64_t hash_of(const struct cp_engine *e, const struct cp_link *link,
-                        const struct cp_path *path)
+/* A counter for each remote would outlive what we owe it by minutes. Remotes
+ * share counters by hash instead: ids toward one of them still only count
+ * upward, and the table never grows. */
+static uint16_t *counter_of(struct cp_engine *e, struct cp_sip of_remote)
+{
+    return &e->mids[cp_sip_end(of_remote) % CP_MID_COUNTERS];
+}
+
+static struct cp_sip sip_of(const struct cp_engine *e,
+                            const struct cp_address *remote)
 {
     struct cp_sip s = cp_map_sip(&e->peers);
 
-    cp_sip_add(&s, (uintptr_t)link);
-    cp_sip_add(&s, way_of(path));
-    cp_address_hash(&s, &path->remote);
-    cp_address_hash(&s, &path->local);
-    return cp_sip_end(s);
+    cp_address_hash(&s, remote);
+    return s;
+}
+
+/* Our own address is part of the key: an answer leaves from where it was
+ * asked. */
+static uint64_t hash_of(struct cp_sip of_remote, const struct cp_link *link,
+                        const struct cp_path *path)
+{
+    cp_sip_add(&of_remote, (uintptr_t)link);
+    cp_sip_add(&of_remote, way_of(path));
+    cp_address_hash(&of_remote, &path->local);
+    return cp_sip_end(of_remote);
 }
 
 static struct cp_peer *find(struct cp_engine *e, struct cp_link *link,
@@ -43,24 +57,14 @@ static struct cp_peer *find(struct cp_engine *e, struct cp_link *link,
 struct cp_peer *cp_peer_find(struct cp_engine *e, struct cp_link *link,
                              const struct cp_path *path)
 {
-    return find(e, link, path, hash_of(e, link, path));
-}
-
-/* A counter for each remote would outlive what we owe it by minutes. Remotes
- * share counters by hash instead: ids toward one of them still only count
- * upward, and the table never grows. */
-static uint16_t *counter_of(struct cp_engine *e, const struct cp_address *to)
-{
-    struct cp_sip s = cp_map_sip(&e->peers);
-
-    cp_address_hash(&s, to);
-    return &e->mids[cp_sip_end(s) % CP_MID_COUNTERS];
+    return find(e, link, path, hash_of(sip_of(e, &path->remote), link, path));
 }
 
 struct cp_peer *cp_peer_get(struct cp_engine *e, struct cp_link *link,
                             const struct cp_path *path)
 {
-    uint64_t hash = hash_of(e, link, path);
+    struct cp_sip of_remote = sip_of(e, &path->remote);
+    uint64_t hash = hash_of(of_remote, link, path);
     struct cp_peer *p = find(e, link, path, hash);
 
     if (p == NULL) {
@@ -77,7 +81,7 @@ struct cp_peer *cp_peer_get(struct cp_engine *e, struct cp_link *link,
         cp_list_init(&p->flying);
         cp_list_init(&p->waits);
         p->rate = cp_rate_get(e, link, &path->remote, false);
-        p->next_mid = counter_of(e, &path->remote);
+        p->next_mid = counter_of(e, of_remote);
         cp_map_put(&e->peers, &p->node, hash);
     }
     p->users++;
@@ -115,5 +119,5 @@ uint16_t cp_peer_tapped_mid(struct cp_engine *e, uint16_t *counter)
 
 uint16_t cp_peer_next_mid(struct cp_engine *e, const struct cp_address *to)
 {
-    return cp_peer_take_mid(e, counter_of(e, to));
+    return cp_peer_take_mid(e, counter_of(e, sip_of(e, to)));
 }

@@ -172,7 +172,9 @@ int cp_block_answer_echo(copal_exchange *x, copal_msg **m);
 /* Adds an ETag made of m's body, unless it has one. */
 int cp_block_answer_add_etag(copal_msg *m);
 
-/* The size of blocks that request is answered with. */
+/* The size of blocks that answers go in: to who asks for none, and that request
+ * is answered with. */
+uint16_t cp_block_answer_own_size(const struct cp_engine *e);
 uint16_t cp_block_answer_size(struct cp_engine *e, const copal_msg *request);
 
 /* A notification's first block in that size: m itself, ref'd, where it is no

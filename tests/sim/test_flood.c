@@ -214,6 +214,26 @@ static void forged_observers_are_bounded_and_the_oldest_give_way(void **state)
     assert_int_equal(p->responses, 2);
 }
 
+/* The value's last observer, with whom it was shared, is gone by then. */
+static void the_only_observer_of_a_value_gives_way_to_the_next(void **state)
+{
+    struct world *w = *state;
+    struct limits *l = count_limits(w->server);
+    struct bytes d = datagram_of(w, "NON GET coap://server/t obs=0", 1, 0);
+
+    serve_all(w);
+    tune(w->server, COPAL_P_MAX_UNPROVEN, 1);
+    for (unsigned i = 0; i < 50; i++) {
+        send_as(w, stranger(256 * i), &d);
+        run(w, 0);
+        assert_int_equal(observers(w), 1);
+    }
+    assert_int_equal(hits_of(l, "max_unproven"), 49);
+    assert_int_equal(copal_notify(w->server, "/t"), 1);
+    run(w, CON_CYCLE); /* it never acknowledges */
+    assert_int_equal(observers(w), 0);
+}
+
 static void at_max_observers_those_who_may_not_be_there_give_way(void **state)
 {
     struct world *w = *state;
@@ -427,6 +447,7 @@ int main(void)
         guarded(who_is_there_keeps_what_it_began),
         guarded(forged_posts_do_not_push_out_what_was_heard),
         guarded(forged_observers_are_bounded_and_the_oldest_give_way),
+        guarded(the_only_observer_of_a_value_gives_way_to_the_next),
         guarded(at_max_observers_those_who_may_not_be_there_give_way),
         guarded(at_max_memory_what_is_new_gets_5_03),
         guarded(at_max_memory_what_was_begun_is_answered),
