@@ -2,9 +2,12 @@
 
 Each row is measured in rounds, copal and the base after one another, every other
 round backwards; a round's value is a ratio within that round, and what counts is
-the median. Server and generator have a core each. With peers in --peers FILE, a
-line "NAME | COMMAND", {port} in it, those are measured, too, in the rows whose
-paths they serve: /hello at least.
+the median. Server and generator have a core each.
+
+Beside copal others are measured in every third round: libcoap, if its headers were
+there when this was built, aiocoap and node-coap, if the tests of interop fetched
+them. With peers in --peers FILE, a line "NAME | COMMAND", {port} in it, those are
+measured, too, in the rows whose paths they serve: /hello at least.
 """
 
 import argparse
@@ -34,48 +37,61 @@ LUA = f"{COPAL} run {SUPPORT}/peer.lua"
 PY = f"{PYTHON} {SUPPORT}/peer.py"
 
 READ = "ask --method PUT --payload 12"
+ONCE = "ask --clients {0} --count {0}"
 OBSERVE = "observe --path obs --window 64 --clients"
 
 
 class Row:
     """What is measured: a server under a load and the base under one, or who asks
-    and the generator itself. The value is a ratio, or what a key is."""
+    and the generator itself. The value is a ratio; without a base, the memory that
+    each client took."""
 
     def __init__(self, name, title, server, load, base=None, base_load=None, *, mark=None, stretch=None, peer="",
-                 seconds=None, key="server_us", asks=None, heavy=False):
+                 seconds=None, asks=None, heavy=False, others=()):
         self.name, self.title, self.server, self.load = name, title, server, load
         self.base, self.base_load = base, base_load or load
         self.mark, self.stretch, self.peer = mark, stretch, peer
-        self.seconds, self.key, self.asks, self.heavy = seconds, key, asks, heavy
+        self.seconds, self.asks, self.heavy = seconds, asks, heavy
+        self.others = others  # who is measured, too
 
 
 def rows():
     small, large = f"{BASE} 12", f"{BASE} 1024"
     known = "libcoap 2.9 to 3.7"
+    lib, slow = ("libcoap",), ("node-coap", "aiocoap")
     c = [
-        Row("w1", "C handler, window 1, 256 clients", C, "ask --window 1", small),
-        Row("w16", "C handler, window 16", C, "ask", small, mark=1.25, stretch=1.12, peer=known),
-        Row("w256", "C handler, window 256", C, "ask --window 256", small, mark=1.25, stretch=1.12, peer=known),
-        Row("big", "C handler, answer of 1 KiB", C, "ask --path big", large, mark=1.25, stretch=1.12, peer=known),
-        Row("put", "C handler, PUT of 1 KiB", C, "ask --path sink --method PUT --payload 1024", small, mark=1.25,
-            stretch=1.12, peer=known),
-        Row("non", "C handler, NON", C, "ask --non", small, mark=1.25, stretch=1.12),
+        Row("w1", "C handler, window 1, 256 clients", C, "ask --window 1", small, others=lib),
+        Row("w16", "C handler, window 16, 256 clients", C, "ask", small, mark=1.25, stretch=1.12, peer=known,
+            others=lib),
+        Row("w256", "C handler, window 256, 256 clients", C, "ask --window 256", small, mark=1.25, stretch=1.12,
+            peer=known, others=lib),
+        Row("big", "C handler, answer of 1 KiB, 256 clients", C, "ask --path big", large, mark=1.25, stretch=1.12,
+            peer=known, others=lib),
+        Row("put", "C handler, PUT of 1 KiB, 256 clients", C, "ask --path sink --method PUT --payload 1024", small,
+            mark=1.25, stretch=1.12, peer=known, others=lib),
+        Row("non", "C handler, NON, 256 clients", C, "ask --non", small, mark=1.25, stretch=1.12, others=lib),
         Row("10k", "C handler, 10,000 clients", C, "ask --clients 10000", small, mark=1.35, stretch=1.2,
-            peer="libcoap 40 to 45"),
+            peer="libcoap 40 to 45", others=lib + slow),
         Row("100k", "C handler, 100,000 clients", C, "ask --clients 100000", small, mark=1.5, stretch=1.3,
-            peer="node-coap 20, aiocoap 52", heavy=True),
+            peer="node-coap 20, aiocoap 52", heavy=True, others=slow),
+    ]
+    weighed = [
+        Row("idle-10k", "memory by the idle client, 10,000", C, ONCE.format(10000), mark=160, stretch=96,
+            peer="libcoap 551 to 792 B", others=lib),
+        Row("idle-100k", "memory by the idle client, 100,000", C, ONCE.format(100000), mark=160, stretch=96,
+            heavy=True),
     ]
     scripts = [
         Row("lua", "Lua handler reading path and payload", f"{LUA} serve read {{port}}", READ, small, mark=1.4,
-            stretch=1.25),
+            stretch=1.25, others=slow),
         Row("python", "Python handler, plain function", f"{PY} serve read {{port}}", READ, small, mark=1.6,
-            stretch=1.35, peer="node-coap 19 to 28"),
+            stretch=1.35, peer="node-coap 19 to 28", others=slow),
         Row("async", "Python handler, async def", f"{PY} serve read-async {{port}}", READ, small, mark=2.0,
-            stretch=1.6, peer="aiocoap 46 to 57"),
+            stretch=1.6, peer="aiocoap 46 to 57", others=slow),
     ]
     asks = [
         Row("client", "C client, 16 outstanding", small, "ask --clients 1", mark=1.4, stretch=1.2,
-            peer="libcoap 2.4", asks=f"{PEER} ask {{uri}} {{count}}"),
+            peer="libcoap 2.4", asks=f"{PEER} ask {{uri}} {{count}}", others=lib),
         Row("lua-client", "Lua client with callbacks", small, "ask --clients 1", mark=1.7, stretch=1.4,
             asks=f"{LUA} ask {{uri}} {{count}} callback"),
         Row("python-client", "Python client with callbacks", small, "ask --clients 1", mark=2.0, stretch=1.6,
@@ -90,12 +106,38 @@ def rows():
                 f"{kind}-{title}", f"one {kind.upper()} notification, {count:,} observers",
                 C if kind == "non" else f"env NOTIFY_CON=1 {C}", f"{OBSERVE} {count}",
                 f"{BASE} 12 observe{'' if kind == 'non' else '-con'}", mark=1.3, stretch=1.15, peer=peer,
-                seconds=6 if kind == "non" else 2, heavy=count > 200))
+                seconds=6 if kind == "non" else 2, heavy=count > 200, others=lib if count <= 10000 else ()))
     body = [
         Row("body", "1 MiB by Block2, a round trip's CPU time", f"{PEER} serve {{port}}", "body --path body", large,
-            "ask --path big --window 1 --clients 1", mark=1.3, stretch=1.1),
+            "ask --path big --window 1 --clients 1", mark=1.3, stretch=1.1, others=("aiocoap",)),
     ]
-    return c + scripts + asks + told + body
+    return c + scripts + asks + told + weighed + body
+
+
+# ---- Others ------------------------------------------------------------------
+
+AIOCOAP = f"{BUILD}/interop-venv/bin/python"
+NODE_MODULES = f"{BUILD}/interop-peers/node-coap/node_modules"
+
+
+def others():
+    """Those that are there: (server, who asks or None) of each."""
+    found = {}
+    if os.access(f"{BUILD}/tests/bench/libcoap", os.X_OK):
+        program = f"{BUILD}/tests/bench/libcoap"
+        found["libcoap"] = (f"{program} serve {{port}}", f"{program} ask {{uri}} {{count}}")
+    if os.access(AIOCOAP, os.X_OK):
+        found["aiocoap"] = (f"{AIOCOAP} {SUPPORT}/aiocoap_server.py {{port}}", None)
+    if os.path.isdir(f"{NODE_MODULES}/coap") and shutil.which("node"):
+        found["node-coap"] = (f"env NODE_PATH={NODE_MODULES} node {SUPPORT}/node_server.js {{port}}", None)
+    return found
+
+
+def as_other(row, server, asks):
+    """The same row, of somebody else."""
+    con = "env NOTIFY_CON=1 " if "NOTIFY_CON" in row.server else ""
+    return Row(row.name, row.title, row.server if row.asks else con + server, row.load, row.base, row.base_load,
+               asks=asks if row.asks else None, seconds=row.seconds)
 
 
 # ---- Processes ---------------------------------------------------------------
@@ -166,7 +208,7 @@ def run(command):
 
 def under_load(command, load, seconds):
     with Server(command) as s:
-        warm_up = "" if load.startswith(("observe", "body")) else "--warm-up 0.2"
+        warm_up = "" if load.startswith(("observe", "body")) or "--count" in load else "--warm-up 0.2"
         text = run(f"{LOAD} {s.port} {load} {warm_up} --seconds {seconds} --server {s.process.pid}")
         return json.loads(text)
 
@@ -203,11 +245,26 @@ def measure(row, seconds):
 
 def measure_round(row, seconds, backwards):
     target, base = measure(row, seconds)
+    if row.base is None and not row.asks:
+        return target(), None
     if backwards:
         b = base()
         return target(), b
     t = target()
     return t, base()
+
+
+def measure_others(row, found, base, seconds):
+    """name: (what was measured, base) of those whose part it is."""
+    measured = {}
+    for name in row.others:
+        if name not in found:
+            continue
+        try:
+            measured[name] = (measure(as_other(row, *found[name]), seconds)[0](), base)
+        except (RuntimeError, subprocess.TimeoutExpired, ValueError) as e:
+            print(f"{name}, {row.name}: {e}", file=sys.stderr)
+    return measured
 
 
 def is_there(row):
@@ -217,6 +274,11 @@ def is_there(row):
     if program != PYTHON:
         return True
     return subprocess.run([PYTHON, "-c", "import copal"], capture_output=True).returncode == 0
+
+
+def has_tls():
+    libraries = subprocess.run(["ldd", C.split()[0]], capture_output=True, text=True).stdout
+    return "gnutls" in libraries
 
 
 def with_peers(all_rows, path):
@@ -239,6 +301,7 @@ def main():
     ap.add_argument("--only", help="rows, by their names, separated by commas")
     ap.add_argument("--peers", help='a file of lines "NAME | COMMAND", {port} in it')
     ap.add_argument("--out", default=f"{BUILD}/bench", help="where the table and the chart go")
+    ap.add_argument("--alone", action="store_true", help="without libcoap, aiocoap and node-coap")
     ap.add_argument("--list", action="store_true", help="says what rows there are")
     args = ap.parse_args()
     wanted = with_peers(rows(), args.peers)
@@ -256,6 +319,8 @@ def main():
     wanted = [r for r in wanted if is_there(r)]
     weather = speed_report.Weather(SERVER_CORE, LOAD_CORE)
     results = {r.name: [] for r in wanted}
+    besides = {r.name: {} for r in wanted}
+    found = {} if args.alone else others()
     for i in range(args.rounds):
         for row in wanted if i % 2 == 0 else wanted[::-1]:
             if row.heavy and i % 3 != 0:
@@ -264,7 +329,12 @@ def main():
                 results[row.name].append(measure_round(row, args.seconds, i % 2 == 1))
             except (RuntimeError, subprocess.TimeoutExpired, ValueError) as e:
                 print(f"{row.name}: {e}", file=sys.stderr)
-    lines = speed_report.lines(wanted, results)
+                continue
+            if i % 3 == 0:
+                base = results[row.name][-1][1]
+                for name, pair in measure_others(row, found, base, args.seconds).items():
+                    besides[row.name].setdefault(name, []).append(pair)
+    lines = speed_report.lines(wanted, results, besides, has_tls())
     speed_report.write(lines, weather.said(), args.out)
     if not any(results.values()):
         sys.exit("nothing was measured")

@@ -67,54 +67,112 @@ class Line:
         return "mark" if self.value <= self.mark else "not yet"
 
 
-def ratio_line(row, rounds):
-    ratios = [t["server_us"] / b["server_us"] for t, b in rounds if b["server_us"] > 0]
+def ratio(rounds):
+    return median([t["server_us"] / b["server_us"] for t, b in rounds if t["server_us"] > 0 and b["server_us"] > 0])
+
+
+def grown(rounds, key, count):
+    """Memory by the client: what the server took between its first and key."""
+    return median([(t[key] - t["memory_first"]) / (count or t["observers"]) for t, _ in rounds])
+
+
+def best_of(besides, value, unit):
+    """The least of the others: "libcoap 3.1x"."""
+    found = [(value(rounds), name) for name, rounds in besides.items()]
+    found = [x for x in found if x[0] is not None]
+    if not found:
+        return None
+    least, name = min(found)
+    return f"{name} {least:,.1f}x" if unit == "x" else f"{name} {least:,.{1 if unit == 'MiB' else 0}f} {unit}"
+
+
+def earlier(known):
+    """What others were seen to take elsewhere."""
+    return f"({known})" if known else ""
+
+
+def ratio_line(row, rounds, besides):
     us = median([t["server_us"] for t, _ in rounds])
     note = "" if us is None else f"{us:.2f} us"
     lost = sum(t.get("lost", 0) + t.get("unheard", 0) + t.get("errors", 0) for t, _ in rounds)
     if lost:
         note += f", {lost} lost or refused"
-    return Line(row.title, median(ratios), "x", row.mark, row.stretch, row.peer, note)
+    return Line(row.title, ratio(rounds), "x", row.mark, row.stretch,
+                best_of(besides, ratio, "x") or earlier(row.peer), note)
 
 
-def memory_lines(results):
-    """Of what measured something else: the growth by client and by observer."""
-    targets = {name: [t for t, _ in rounds] for name, rounds in results.items()}
-    for name, count in (("10k", 10000), ("100k", 100000)):
-        grown = [(t["memory"] - t["memory_first"]) / count for t in targets.get(name, [])]
-        if grown:
-            yield Line(f"memory by the idle client, {count:,}", median(grown), "B", 160, 96, "libcoap 551 to 792 B")
-    for name in ("non-200", "non-10k", "non-100k"):
-        grown = [(t["memory_registered"] - t["memory_first"]) / t["observers"] for t in targets.get(name, [])
-                 if t.get("observers")]
-        if grown:
-            yield Line(f"memory by the observer, {name[4:]}", median(grown), "B", 256, 160,
-                       "libcoap 1,060 to 1,550 B")
-    idle = [t["memory_first"] / 2**20 for t in targets.get("w16", [])]
-    if idle:
-        yield Line("idle C server", median(idle), "MiB", 3, 2, "libcoap 1.4 MiB")
+def weight_line(row, rounds, besides):
+    def value(rounds):
+        return grown(rounds, "memory", rounds[0][0]["done"])
+
+    return Line(row.title, value(rounds), "B", row.mark, row.stretch,
+                best_of(besides, value, "B") or earlier(row.peer))
+
+
+def observer_lines(results, besides):
+    for name in ("non-10k", "non-100k"):
+        for key, what in (("memory_registered", "with its client"), ("memory", "amid notifications")):
+            if not results.get(name):
+                continue
+
+            def value(rounds, key=key):
+                return grown([x for x in rounds if x[0].get("observers")], key, None)
+
+            marks = (256, 160) if key == "memory_registered" else (None, None)
+            count = results[name][0][0]["observers"]
+            yield Line(f"memory by the observer {what}, {count:,}", value(results[name]), "B", *marks,
+                       best_of(besides.get(name, {}), value, "B") or earlier("libcoap 1,060 to 1,550 B"))
+
+
+def round_lines(results, besides):
+    def gap(rounds):
+        told = [t["longest_gap_ms"] for t, _ in rounds if t.get("rounds") and t["done"] > 0]
+        return max(told) if told else None
+
     for name in ("con-10k", "con-100k"):
-        told = [t for t in targets.get(name, []) if t.get("rounds")]
-        if told:
-            gap = max(t["longest_gap_ms"] for t in told)
-            wrong = sum(t["twice"] + t["unheard"] for t in told)
-            yield Line(f"{name}: longest time in a round without a notification", gap, "ms", 500, 100,
-                       "all stall 0.5 to 3 s", f"{wrong} twice or not told")
-    bodies = [t["seconds"] / t["bodies"] * 1000 for t in targets.get("body", []) if t.get("bodies")]
-    if bodies:
-        yield Line("1 MiB by Block2, all of it", median(bodies), "ms", None, None, "aiocoap 727 ms (100 KiB in 71)")
+        told = results.get(name)
+        if told and gap(told) is not None:
+            wrong = sum(t["twice"] + t["unheard"] for t, _ in told)
+            count = told[0][0]["observers"]
+            yield Line(f"CON round to {count:,}: longest pause in it", gap(told), "ms", 500, 100,
+                       best_of(besides.get(name, {}), gap, "ms") or earlier("all stall 0.5 to 3 s"),
+                       f"{wrong} twice or not told")
 
 
-def lines(rows, results):
-    found = [ratio_line(r, results[r.name]) for r in rows if results[r.name]]
-    return found + list(memory_lines(results))
+def other_lines(results, besides, has_tls):
+    def idle(rounds):
+        return median([t["memory_first"] / 2**20 for t, _ in rounds])
+
+    def body(rounds):
+        return median([t["seconds"] / t["bodies"] * 1000 for t, _ in rounds if t.get("bodies")])
+
+    if results.get("w16"):
+        marks = (6, 5) if has_tls else (3, 2)
+        yield Line(f"idle C server, {'with' if has_tls else 'without'} TLS", idle(results["w16"]), "MiB", *marks,
+                   best_of(besides.get("w16", {}), idle, "MiB") or earlier("libcoap 1.4 MiB"))
+    if results.get("body"):
+        yield Line("1 MiB by Block2, all of it", body(results["body"]), "ms", None, None,
+                   best_of(besides.get("body", {}), body, "ms") or earlier("aiocoap 727 ms"))
+
+
+def lines(rows, results, besides, has_tls):
+    found = []
+    for r in rows:
+        rounds = results[r.name]
+        if rounds and rounds[0][1] is None:
+            found.append(weight_line(r, rounds, besides[r.name]))
+        elif rounds:
+            found.append(ratio_line(r, rounds, besides[r.name]))
+    return (found + list(observer_lines(results, besides)) + list(round_lines(results, besides)) +
+            list(other_lines(results, besides, has_tls)))
 
 
 def table(all_lines, weather):
     out = ["# What copal costs", "",
            "x: CPU time over what the kernel charges the least program that can be (tests/bench/support/base.c,",
-           "load.c), of the same round; the median of the rounds. Differences below 10 % are noise.", ""]
-    out += weather + ["", "| | value | mark | stretch | reached | others | |", "|---|--:|--:|--:|---|---|---|"]
+           "load.c), of the same round; the median of the rounds. Differences below 10 % are noise. The others were",
+           "measured in the same rounds; in parentheses: elsewhere.", ""]
+    out += weather + ["", "| | value | mark | stretch | reached | best of the others | |", "|---|--:|--:|--:|---|---|---|"]
     for l in all_lines:
         out.append(f"| {l.title} | {l.written(l.value)} | {l.written(l.mark)} | {l.written(l.stretch)} "
                    f"| {l.verdict()} | {l.peer} | {l.note} |")
