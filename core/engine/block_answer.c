@@ -219,13 +219,23 @@ static bool fits(const copal_exchange *x, const copal_msg *m)
     return cp_transfer_fits(x, m);
 }
 
+/* A value of a few bytes, which is shorter than the shortest block, and nothing
+ * that blocks have a part in: what most answers are. */
+static bool is_plain(const copal_exchange *x, const struct cp_answer *a,
+                     const copal_msg *m)
+{
+    return m->payload.len <= CP_BLOCK_MIN_SIZE && x->connection == NULL &&
+           x->transfer == NULL && (m->flags & COPAL_STREAM_OUT) == 0 &&
+           !a->wants_block && !a->echoes_block && !a->registers;
+}
+
 int cp_block_answer_out(copal_exchange *x, copal_msg **m)
 {
     struct cp_answer *a = cp_answer_of(x);
     bool is_short;
     int err = CP_PASS;
 
-    if (cp_msg_has(*m, COPAL_OPT_BLOCK2))
+    if (cp_msg_has(*m, COPAL_OPT_BLOCK2) || is_plain(x, a, *m))
         return CP_PASS;
     cp_fresh_limit_blocks(a, *m);
     is_short = fits(x, *m);
