@@ -4,6 +4,22 @@
 #include "engine/fresh_guard.h"
 #include "engine/transfer.h"
 
+/* Of a body that is given again and again it is kept with the body. */
+static uint64_t digest_of(const copal_msg *m)
+{
+    copal_msg *owner = (copal_msg *)m->payload_of; /* a note, not a change */
+    bool is_all = owner != NULL && owner->frozen &&
+                  owner->payload.data == m->payload.data &&
+                  owner->payload.len == m->payload.len;
+    uint64_t hash = is_all ? owner->digest : 0;
+
+    if (hash == 0)
+        hash = cp_digest(m->payload.data, m->payload.len);
+    if (is_all)
+        owner->digest = hash;
+    return hash;
+}
+
 /* A body whose blocks are asked for one by one needs an ETag, or the asker could
  * not tell that it changed meanwhile (RFC 7959 2.4), or that what it gets is of
  * another request of its own to the same resource (RFC 9175 3.8). */
@@ -13,7 +29,7 @@ int cp_block_answer_add_etag(copal_msg *m)
 
     if (cp_code_class(m->code) != 2 || cp_msg_has(m, COPAL_OPT_ETAG))
         return 0;
-    hash = cp_digest(m->payload.data, m->payload.len);
+    hash = digest_of(m);
     return cp_msg_add(m, COPAL_OPT_ETAG, cp_bytes(&hash, 4));
 }
 

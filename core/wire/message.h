@@ -60,6 +60,7 @@ struct copal_msg {
     copal_bytes payload;
     const copal_msg *payload_of; /* ref'd: whose payload ours is a part of */
     uint8_t *own_payload;        /* freed with the message */
+    uint64_t digest; /* of the payload, once frozen and asked for; 0: not yet */
 
     struct cp_path path; /* of a received one */
     struct cp_target *target;
