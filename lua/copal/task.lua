@@ -53,6 +53,22 @@ local function tell_failure(task)
   end)
 end
 
+-- Where very many wait at once most are not used again, and when they are done
+-- little is allocated that would make Lua look for what they leave. So it is made
+-- to when nearly all are; not too often, for it looks through all there is.
+local MANY, REST = 1024, 10 -- coroutines; seconds
+local working, most = 0, 0  -- coroutines of handlers that are alive
+local collected = 0         -- when
+
+local function one_is_done()
+  working = working - 1
+  if most < MANY or working > most / 8 then return end
+  local now = os.time()
+  if now >= collected and now - collected < REST then return end
+  most, collected = working, now
+  collectgarbage()
+end
+
 local function finish(task, ok, ...)
   task.done, task.ok, task.results = true, ok, pack(...)
   tasks[task.co] = nil
@@ -60,6 +76,7 @@ local function finish(task, ok, ...)
   task.waiters = nil
   if task.on_failure then
     if not ok then task.on_failure(task, ...) end
+    one_is_done()
   elseif waiters then
     for i = 1, #waiters do waiters[i]() end
   elseif not ok then
@@ -252,6 +269,8 @@ function M.handle(endpoint, on_failure, x, fn, a, b, c, d)
     task.on_failure, task.x = on_failure, x
     return after_resume(task, resume(task.co, fn, a, b, c, d))
   end
+  working = working + 1
+  if working > most then most = working end
   task = new_task(endpoint, work, false)
   task.on_failure, task.x = on_failure, x
   return after_resume(task, resume(task.co, task, fn, a, b, c, d))

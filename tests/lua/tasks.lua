@@ -182,4 +182,30 @@ test("stop ends run", function()
   throws("closed", c.get, c, "coap://127.0.0.1/")
 end)
 
+-- Lua itself looks for what is left when as much again was allocated, which may be
+-- never.
+test("thousands who waited at once leave little behind", function()
+  local sim = copal.sim { seed = 1 }
+  local server, client = sim:endpoint "server", sim:endpoint "client"
+  local waiting, most, got = 0, 0, 0
+  server:serve("/t", function()
+    waiting = waiting + 1
+    most = math.max(most, waiting)
+    server:sleep(1)
+    waiting = waiting - 1
+    return "x"
+  end)
+  for _ = 1, 6000 do
+    client:get("coap+tcp://server/t", function() got = got + 1 end)
+  end
+  sim:run(0.9)
+  local during = collectgarbage "count"
+  sim:run(20)
+  equal(got, 6000)
+  assert(most > 1000)
+  assert(collectgarbage "count" < during / 2,
+    collectgarbage "count" .. " of " .. during .. " kB are still there")
+  sim:close()
+end)
+
 check.done()
