@@ -60,6 +60,24 @@ test("how many can be said by log_burst and log_rate", function()
   sim:close()
 end)
 
+test("answers too long for their connection are told in the same bounds", function()
+  local sim, server = world()
+  local client = assert(sim:endpoint("small", { max_message = 1152 }))
+  server:serve("/long", { post = function()
+    local path = {}
+    for i = 1, 10 do path[i] = ("x"):rep(200) end -- options go in no blocks
+    return { code = copal.CREATED, location_path = path }
+  end })
+  local ends = 0
+  for _ = 1, 100 do
+    client:post("coap+tcp://server/long", "x", function() ends = ends + 1 end)
+  end
+  sim:run(0.5)
+  equal(ends, 100)
+  equal(#told, 10)
+  sim:close()
+end)
+
 test("tasks and handlers do not take each other's lines", function()
   local sim, server = world()
   ask(sim, 1, 100)

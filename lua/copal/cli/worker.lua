@@ -8,6 +8,7 @@ local exit = require "copal.cli.exit"
 local loop = require "copal.loop"
 local outlet = require "copal.cli.outlet"
 local process = require "copal.process"
+local task = require "copal.task"
 
 local M = {}
 
@@ -162,8 +163,8 @@ local function notify_others(self, coap, path)
   if #path > 4096 then return end
   if not self.out:send("N" .. path) and not self.was_full then
     self.was_full = true
-    io.stderr:write("copal: worker ", self.number, ": too many notifications at once, "
-      .. "some do not reach the observers of other workers\n")
+    task.report(coap, "worker", "worker " .. self.number .. ": too many notifications "
+      .. "at once, some do not reach the observers of other workers")
   end
   if self.out:is_waiting() then flush_later(self, coap) else self.was_full = nil end
 end
