@@ -17,6 +17,10 @@
 #define STREAMS   "NONE:+VERS-TLS1.3:+VERS-TLS1.2:" SUITES
 #define DATAGRAMS "NONE:+VERS-DTLS1.2:" SUITES
 
+enum {
+    MOST_HANDSHAKE = 32768 /* bytes that who asks may show before it is known */
+};
+
 static struct cp_session *of_library(gnutls_session_t library)
 {
     return gnutls_session_get_ptr(library);
@@ -275,6 +279,8 @@ int cp_session_new(struct cp_credentials *all, const struct cp_asked *asked,
     }
     gnutls_session_set_ptr(s->library, s);
     gnutls_handshake_set_timeout(s->library, GNUTLS_INDEFINITE_TIMEOUT);
+    if (!is_client)
+        gnutls_handshake_set_max_packet_length(s->library, MOST_HANDSHAKE);
     err = dress(s, flags);
     if (err != 0)
         goto fail;
@@ -319,8 +325,10 @@ static char *psk_name(struct cp_session *s, int *err)
         if (keys != NULL && keys->psk.key.len > 0)
             name = (const char *)keys->psk.identity.data;
     }
-    if (name == NULL)
+    if (name == NULL) { /* by whose key is not known then */
+        *err = COPAL_EAUTH;
         return NULL;
+    }
     cp_credentials_put_identity(&b, cp_bytes_of_text(name));
     cp_put_u8(&b, '\0');
     if (b.failed) {
@@ -353,6 +361,14 @@ static bool binds_master_secret(const struct cp_session *s)
            gnutls_session_ext_master_secret_status(s->library) != 0;
 }
 
+/* GnuTLS asked for it, and might yet fail to tell what it got. */
+static bool has_to_show(const struct cp_session *s)
+{
+    const struct cp_certificate *c = s->certificate;
+
+    return c != NULL && (c->trusts_x509 || c->trusts_rpk);
+}
+
 int cp_session_proven(struct cp_session *s)
 {
     bool is_client = s->asked.host != NULL;
@@ -371,17 +387,23 @@ int cp_session_proven(struct cp_session *s)
     if (by == GNUTLS_CRD_PSK) {
         s->identity = psk_name(s, &err);
     } else if (gnutls_certificate_get_peers(s->library, NULL) != NULL) {
-        if (gnutls_session_is_resumed(s->library) &&
-            cp_verify_peer(s->library) != 0)
+        int error = gnutls_session_is_resumed(s->library)
+                        ? cp_verify_peer(s->library)
+                        : 0;
+
+        if (error != 0) {
+            cp_session_explain(s, error);
             return s->status;
+        }
         s->identity = cp_verify_name(s, &err);
-    } else if (is_client) {
+    } else if (is_client || has_to_show(s)) {
         err = COPAL_EAUTH;
     }
     if (err == COPAL_ENOMEM)
         say(s, err, "out of memory");
     else if (err != 0)
-        say(s, err, "the server did not prove itself");
+        say(s, err, "the %s did not prove itself",
+            is_client ? "server" : "client");
     return err;
 }
 

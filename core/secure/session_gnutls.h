@@ -26,8 +26,9 @@ struct cp_session {
      * Whoever drives the handshake asks that before anything else. */
     char doubted[CP_KEY_NAME];
 
-    char *identity; /* proven name of the peer, once the handshake is over */
-    int status;     /* why it failed: COPAL_E*, and a sentence */
+    bool is_verified; /* what the peer showed was, and found to be good */
+    char *identity;   /* proven name of the peer, once the handshake is over */
+    int status;       /* why it failed: COPAL_E*, and a sentence */
     char why[320];
     void *user; /* the caller's */
 };
@@ -58,7 +59,7 @@ void cp_session_key_found(struct cp_session *s, copal_bytes identity,
 int cp_verify_peer(gnutls_session_t library);
 
 /* The name that the peer's certificate or key proves, allocated. NULL: it has
- * none, or out of memory (*err). */
+ * none, or *err is COPAL_ENOMEM or COPAL_EAUTH: it cannot be known. */
 char *cp_verify_name(struct cp_session *s, int *err);
 
 /* ---- resumption_gnutls.c ---- */

@@ -195,60 +195,92 @@ int cp_verify_peer(gnutls_session_t library)
     unsigned count = 0;
     const gnutls_datum_t *list = gnutls_certificate_get_peers(library, &count);
 
+    int error;
+
     if (list == NULL || count == 0)
         return 0; /* whether one must be shown is decided elsewhere */
-    return has_bare_key(library) ? verify_key(s, &list[0])
-                                 : verify_chain(s, &list[0]);
+    error = has_bare_key(library) ? verify_key(s, &list[0])
+                                  : verify_chain(s, &list[0]);
+    s->is_verified = error == 0;
+    return error;
 }
 
 /* ---- Names ---- */
 
 /* The first name or URI that it is for, else its common name, else all of its
- * subject. RFC 7252 9.1.3.3. */
-static bool name_cert(gnutls_x509_crt_t cert, char *out, size_t *len)
+ * subject. RFC 7252 9.1.3.3. 0, or of GnuTLS: whom it names is not known then, and
+ * nobody else is to be taken for that. */
+static int name_cert(gnutls_x509_crt_t cert, char *out, size_t *len)
 {
     size_t most = *len;
+    int error;
 
     for (unsigned i = 0;; i++, *len = most) {
         int type =
             gnutls_x509_crt_get_subject_alt_name(cert, i, out, len, NULL);
 
         if (type == GNUTLS_SAN_DNSNAME || type == GNUTLS_SAN_URI)
-            return true;
-        if (type < 0 && type != GNUTLS_E_SHORT_MEMORY_BUFFER)
+            return 0;
+        if (type == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
             break;
+        if (type < 0 && type != GNUTLS_E_SHORT_MEMORY_BUFFER)
+            return type;
     }
     *len = most;
-    if (gnutls_x509_crt_get_dn_by_oid(cert, GNUTLS_OID_X520_COMMON_NAME, 0, 0,
-                                      out, len) == 0)
-        return true;
+    error = gnutls_x509_crt_get_dn_by_oid(cert, GNUTLS_OID_X520_COMMON_NAME, 0,
+                                          0, out, len);
+    if (error != GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE &&
+        error != GNUTLS_E_SHORT_MEMORY_BUFFER)
+        return error;
     *len = most;
-    return gnutls_x509_crt_get_dn(cert, out, len) == 0;
+    error = gnutls_x509_crt_get_dn(cert, out, len);
+    if (error == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE ||
+        error == GNUTLS_E_SHORT_MEMORY_BUFFER)
+        *len = 0; /* it has none that could be told */
+    return *len == 0 ? 0 : error;
+}
+
+/* Whom the certificate or key names, into b. 0, or of GnuTLS. */
+static int put_name(struct cp_session *s, const gnutls_datum_t *shown,
+                    struct cp_buf *b)
+{
+    char text[512];
+    size_t len = sizeof(text);
+    struct cp_key_hash hash;
+    gnutls_x509_crt_t cert;
+    int error;
+
+    if (has_bare_key(s->library)) {
+        if (!cp_certificate_name_key(cp_bytes(shown->data, shown->size), &hash,
+                                     text))
+            return GNUTLS_E_CERTIFICATE_ERROR;
+        cp_put_text(b, text);
+        return 0;
+    }
+    error = import(shown, &cert);
+    if (error != 0)
+        return error;
+    error = name_cert(cert, text, &len);
+    if (error == 0)
+        cp_credentials_put_identity(b, cp_bytes(text, len));
+    gnutls_x509_crt_deinit(cert);
+    return error;
 }
 
 char *cp_verify_name(struct cp_session *s, int *err)
 {
     const gnutls_datum_t *list = gnutls_certificate_get_peers(s->library, NULL);
     struct cp_buf b = cp_buf_new(s->mem);
-    char text[512];
-    size_t len = sizeof(text);
-    struct cp_key_hash hash;
-    gnutls_x509_crt_t cert;
+    size_t len;
+    int error = list == NULL || !s->is_verified ? GNUTLS_E_CERTIFICATE_ERROR
+                                                : put_name(s, &list[0], &b);
 
-    if (has_bare_key(s->library)) {
-        if (cp_certificate_name_key(cp_bytes(list[0].data, list[0].size), &hash,
-                                    text))
-            cp_put_text(&b, text);
-    } else if (import(&list[0], &cert) == 0) {
-        if (name_cert(cert, text, &len))
-            cp_credentials_put_identity(&b, cp_bytes(text, len));
-        gnutls_x509_crt_deinit(cert);
-    }
-    if (b.len == 0 && !b.failed)
+    if (error == 0 && b.len == 0 && !b.failed)
         return NULL;
     cp_put_u8(&b, '\0');
-    if (b.failed) {
-        *err = COPAL_ENOMEM;
+    if (error != 0 || b.failed) {
+        *err = b.failed || error == GNUTLS_E_MEMORY_ERROR ? COPAL_ENOMEM
+                                                          : COPAL_EAUTH;
         cp_buf_free(&b);
         return NULL;
     }

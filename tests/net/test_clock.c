@@ -8,15 +8,14 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include <copal.h>
+#include "leap.h"
 #include "support.h"
 
 #define HOURS(n) ((int64_t)(n)*3600000)
@@ -24,37 +23,6 @@
 enum {
     LIMIT_MS = 4000
 };
-
-/* ---- The clock ---- */
-
-static atomic_llong leapt; /* ms */
-
-/* Found by libuv before the system's own. */
-__attribute__((visibility("default"))) int clock_gettime(clockid_t id,
-                                                         struct timespec *t)
-{
-    long long ms = atomic_load(&leapt);
-    int err = (int)syscall(SYS_clock_gettime, id, t);
-
-    if (err == 0 && id != CLOCK_REALTIME) {
-        t->tv_sec += (time_t)(ms / 1000);
-        t->tv_nsec += (long)(ms % 1000) * 1000000;
-    }
-    return err;
-}
-
-static uint64_t true_ms(void)
-{
-    struct timespec t;
-
-    syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-static void leap(int64_t ms)
-{
-    atomic_fetch_add(&leapt, ms);
-}
 
 /* ---- The world ---- */
 
