@@ -18,15 +18,10 @@ struct cp_buf cp_buf_fixed(void *storage, size_t cap)
     return (struct cp_buf){.data = storage, .cap = cap};
 }
 
-static bool grow(struct cp_buf *b, size_t more)
+static bool resize(struct cp_buf *b, size_t cap)
 {
-    size_t cap = b->cap < FIRST_CAP ? FIRST_CAP : b->cap;
-    uint8_t *data = NULL;
+    uint8_t *data = cp_resize(b->mem, b->data, cap);
 
-    while (cap - b->len < more && cap <= SIZE_MAX / 2)
-        cap *= 2;
-    if (b->mem != NULL && cap - b->len >= more)
-        data = cp_resize(b->mem, b->data, cap);
     if (data == NULL) {
         b->failed = true;
         return false;
@@ -34,6 +29,25 @@ static bool grow(struct cp_buf *b, size_t more)
     b->data = data;
     b->cap = cap;
     return true;
+}
+
+static bool grow(struct cp_buf *b, size_t more)
+{
+    size_t cap = b->cap < FIRST_CAP ? FIRST_CAP : b->cap;
+
+    while (cap - b->len < more && cap <= SIZE_MAX / 2)
+        cap *= 2;
+    if (b->mem == NULL || cap - b->len < more) {
+        b->failed = true;
+        return false;
+    }
+    return resize(b, cap);
+}
+
+void cp_buf_reserve(struct cp_buf *b, size_t cap)
+{
+    if (!b->failed && cap > b->cap)
+        (void)resize(b, cap);
 }
 
 /* Room for more bytes behind those written; false: failed, now or before. */

@@ -22,6 +22,10 @@ struct cp_buf cp_buf_fixed(void *storage, size_t cap);
  * failed. */
 uint8_t *cp_buf_claim(struct cp_buf *b, size_t n);
 
+/* Makes room for cap bytes in all and no more, where there is less; growing by
+ * itself it would take up to twice of what it needs. Not with fixed storage. */
+void cp_buf_reserve(struct cp_buf *b, size_t cap);
+
 void cp_put_u8(struct cp_buf *b, uint8_t v);
 void cp_put_u16(struct cp_buf *b, uint16_t v); /* big-endian */
 void cp_put_u32(struct cp_buf *b, uint32_t v);

@@ -25,43 +25,8 @@ enum {
 void cp_connections_init(struct cp_engine *e)
 {
     cp_list_init(&e->connections.all);
+    cp_list_init(&e->connections.loose);
     cp_map_init(&e->connections.by_address, e->mem, &e->random);
-}
-
-/* ---- Who may connect ---- */
-
-static uint64_t address_hash(struct cp_engine *e, const struct cp_address *from)
-{
-    struct cp_address host = *from;
-
-    host.port = 0;
-    return cp_map_hash(&e->connections.by_address, &host, sizeof(host));
-}
-
-/* The chain is as long as the limit at most. */
-bool cp_engine_may_accept(struct cp_engine *e, const struct cp_address *from,
-                          struct cp_unfinished unfinished)
-{
-    const int64_t *p = e->params.value;
-    struct cp_map_node *n =
-        cp_map_first(&e->connections.by_address, address_hash(e, from));
-    int64_t count = (int64_t)unfinished.of_address;
-
-    if (unfinished.all >= (size_t)p[COPAL_P_MAX_HANDSHAKES]) {
-        cp_engine_limited(e, "max_handshakes");
-        return false;
-    }
-    if (e->connections.accepted + unfinished.all >=
-        (size_t)p[COPAL_P_MAX_CONNECTIONS]) {
-        cp_engine_limited(e, "max_connections");
-        return false;
-    }
-    for (; n != NULL; n = cp_map_next(n))
-        count++;
-    if (count < p[COPAL_P_ADDR_CONNECTIONS])
-        return true;
-    cp_engine_limited(e, "addr_connections");
-    return false;
 }
 
 /* ---- Life ---- */
@@ -88,8 +53,7 @@ int cp_engine_connected(struct cp_engine *e, struct cp_link *link,
                      (copal_bytes){0});
     if (e->ending || (e->closing && !is_ours))
         return COPAL_ECLOSED;
-    if (!is_ours &&
-        !cp_engine_may_accept(e, &path->remote, (struct cp_unfinished){0}))
+    if (!is_ours && !cp_room_for(e, &path->remote))
         return COPAL_ELIMIT;
     c = cp_zalloc(e->mem, sizeof(*c));
     if (c == NULL)
@@ -104,11 +68,7 @@ int cp_engine_connected(struct cp_engine *e, struct cp_link *link,
     c->peer = (struct cp_capabilities){.max_message = 1152, .max_token = 8};
     cp_list_init(&c->exchanges);
     cp_list_append(&e->connections.all, &c->node);
-    if (!is_ours) {
-        e->connections.accepted++;
-        cp_map_put(&e->connections.by_address, &c->of_address,
-                   address_hash(e, &path->remote));
-    }
+    cp_room_enter(c);
     link->connection = c;
     cp_connection_schedule(c);
     return cp_signal_csm(c);
@@ -119,7 +79,8 @@ void cp_connection_close(struct cp_connection *c)
     if (c->is_closing)
         return;
     c->is_closing = c->is_released = true;
-    cp_buf_free(&c->in);
+    cp_connection_in_clear(c);
+    cp_room_loosen(c);
     cp_timer_stop(&c->engine->timers, &c->timer);
     c->link->ops->close(c->link);
 }
@@ -164,12 +125,9 @@ void cp_engine_closed(struct cp_engine *e, struct cp_link *link, int status)
     end_exchanges(c, status == 0 ? COPAL_ECLOSED : status);
     cp_observer_link_gone(e, link, &c->path.remote);
     cp_block_partial_link_gone(e, link, &c->path.remote);
-    cp_buf_free(&c->in);
+    cp_connection_in_clear(c);
     cp_list_remove(&c->node);
-    if (!c->is_ours) {
-        e->connections.accepted--;
-        cp_map_remove(&e->connections.by_address, &c->of_address);
-    }
+    cp_room_leave(c);
     link->connection = NULL;
     cp_free(e->mem, c);
 }
@@ -270,7 +228,7 @@ static uint64_t next_deadline(const struct cp_connection *c)
 
     if (!c->heard_csm)
         at = c->opened_at + CSM_WITHIN;
-    if (c->in.len > 0 && c->begun_at + MESSAGE_WITHIN < at)
+    if (cp_connection_in_waits(c) && c->begun_at + MESSAGE_WITHIN < at)
         at = c->begun_at + MESSAGE_WITHIN;
     if (c->pinged_at != 0 && c->pinged_at + PONG_WITHIN < at)
         at = c->pinged_at + PONG_WITHIN;
@@ -304,7 +262,7 @@ static void on_time(struct cp_timer *t)
         cp_connection_schedule(c);
     else if (!c->heard_csm)
         cp_signal_abort(c, 0, "no CSM came");
-    else if (c->in.len > 0 && now >= c->begun_at + MESSAGE_WITHIN)
+    else if (cp_connection_in_waits(c) && now >= c->begun_at + MESSAGE_WITHIN)
         cp_signal_abort(c, 0, "a message took too long");
     else if (c->pinged_at != 0)
         cp_connection_close(c);
@@ -321,129 +279,6 @@ void cp_connection_schedule(struct cp_connection *c)
         (cp_timer_is_on(&c->timer) && c->timer.at <= at))
         return;
     cp_timer_start(&c->engine->timers, &c->timer, at, on_time);
-}
-
-/* ---- What comes ---- */
-
-static bool name_sender(const struct cp_connection *c, copal_msg *m)
-{
-    const char *identity = c->link->identity;
-
-    if (identity != NULL)
-        m->identity = cp_copy_text(m->mem, identity, strlen(identity));
-    return identity == NULL || m->identity != NULL;
-}
-
-static void on_message(struct cp_connection *c, const struct cp_frame *f,
-                       copal_bytes bytes)
-{
-    struct cp_engine *e = c->engine;
-    copal_msg *m = NULL;
-    int err;
-
-    c->heard_at = e->now;
-    e->stats.datagrams_in++;
-    e->stats.bytes_in += bytes.len;
-    cp_trace_message(e, CP_TRACE_IN, c, bytes);
-    if (f->token.len > (size_t)e->params.value[COPAL_P_MAX_TOKEN])
-        err = COPAL_EFORMAT; /* longer than we announced: RFC 8974 2.2.1 */
-    else
-        err = cp_frame_decode(e->mem, f, &m);
-    if (err == COPAL_ENOMEM || err == COPAL_ELIMIT) {
-        cp_signal_abort(c, 0, "out of memory");
-    } else if (err != 0) {
-        e->stats.malformed++;
-        cp_signal_abort(c, 0, "malformed message");
-    } else if (!c->heard_csm && m->code != COPAL_CODE(7, 1)) {
-        e->stats.malformed++; /* RFC 8323 5.3 */
-        cp_signal_abort(c, 0, "the first message is to be a CSM");
-    } else if (!name_sender(c, m)) {
-        cp_signal_abort(c, 0, "out of memory");
-    } else {
-        m->path = c->path;
-        m->scheme = (uint8_t)c->link->scheme;
-        if (cp_code_class(m->code) == 7)
-            cp_signal_hear(c, m);
-        else if (cp_code_is_request(m->code))
-            cp_engine_request(e, c->link, &m, NULL);
-        else if (cp_code_is_response(m->code))
-            cp_ask_hear(e, c->link, &m, NULL);
-        else if (m->code != COPAL_EMPTY) /* which is ignored: RFC 8323 3.4 */
-            e->stats.rejected++;
-    }
-    copal_msg_unref(m);
-}
-
-/* The messages at the beginning of bytes. How much of them that was. */
-static size_t take_messages(struct cp_connection *c, copal_bytes bytes)
-{
-    uint64_t most = (uint64_t)c->engine->params.value[COPAL_P_MAX_MESSAGE];
-    size_t taken = 0;
-
-    while (!c->is_closing && taken < bytes.len) {
-        copal_bytes left = cp_bytes(bytes.data + taken, bytes.len - taken);
-        struct cp_frame f;
-        int err = cp_frame_read(left, c->framing, &f);
-
-        if (f.size > most) { /* known before any of it is kept */
-            cp_engine_limited(c->engine, "max_message");
-            cp_signal_abort(c, 0, "longer than Max-Message-Size");
-        } else if (err == COPAL_EFORMAT) {
-            c->engine->stats.malformed++;
-            cp_signal_abort(c, 0, "malformed message");
-        } else if (err == COPAL_ESTATE) {
-            break;
-        } else {
-            on_message(c, &f, cp_bytes(left.data, (size_t)f.size));
-            taken += (size_t)f.size;
-        }
-    }
-    return c->is_closing ? bytes.len : taken;
-}
-
-static void keep(struct cp_connection *c, copal_bytes rest)
-{
-    if (rest.len == 0)
-        return;
-    if (c->in.len == 0)
-        c->begun_at = c->engine->now;
-    cp_put_bytes(&c->in, rest);
-    if (c->in.failed)
-        cp_signal_abort(c, 0, "out of memory");
-}
-
-/* Bytes are kept only where a message is not all there; then what comes next is
- * put behind it, and read again once there may be enough. */
-void cp_engine_bytes(struct cp_engine *e, struct cp_link *link,
-                     copal_bytes bytes)
-{
-    struct cp_connection *c = link->connection;
-    size_t taken;
-
-    if (c == NULL || c->is_closing)
-        return;
-    cp_record_stream(e, CP_RECORD_STREAM_IN, 0, 0, link, &c->path, bytes);
-    if (c->in.len == 0) {
-        taken = take_messages(c, bytes);
-        keep(c, cp_bytes(bytes.data + taken, bytes.len - taken));
-    } else {
-        cp_put_bytes(&c->in, bytes);
-        if (c->in.failed) {
-            cp_signal_abort(c, 0, "out of memory");
-            return;
-        }
-        taken = take_messages(c, cp_bytes(c->in.data, c->in.len));
-        if (c->is_closing)
-            return;
-        if (taken > 0) {
-            memmove(c->in.data, c->in.data + taken, c->in.len - taken);
-            c->in.len -= taken;
-            c->begun_at = c->engine->now;
-        }
-        if (c->in.len == 0)
-            cp_buf_free(&c->in);
-    }
-    cp_connection_schedule(c);
 }
 
 /* ---- What goes ---- */

@@ -7,6 +7,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "engine/flood.h"
 #include "engine/link.h"
 #include "wire/message.h"
 #include "wire/stream.h"
@@ -26,28 +27,38 @@ struct cp_connection {
     struct cp_path path;
     struct cp_list node;           /* in connections.all */
     struct cp_map_node of_address; /* in by_address, unless is_ours */
+    struct cp_list loose;          /* in connections.loose, or in none */
     struct cp_list exchanges;      /* of both roles, that go by it */
     struct cp_timer timer;
-    struct cp_buf in; /* the beginning of a message that is not all there */
+    struct cp_buf in; /* what is not all there, or waits for its turn */
+    uint64_t
+        expected;     /* bytes of the message that in begins with; 0: unknown */
+    uint64_t charged; /* bytes of BODY_MEMORY that in takes */
+    uint64_t to_skip; /* bytes to come of a message that was refused */
     enum cp_framing framing;
     struct cp_capabilities peer;
     uint64_t opened_at, heard_at, begun_at; /* begun: the first byte of in */
-    uint64_t pinged_at;    /* ms; 0: no Ping of our own is unanswered */
-    uint64_t signals_paid; /* ms: the flood of signals is over then */
-    uint8_t custody[8];    /* token of a Ping that waits for its Pong */
+    uint64_t loose_since;                   /* ms */
+    uint64_t pinged_at; /* ms; 0: no Ping of our own is unanswered */
+    struct cp_flood signals;
+    uint8_t custody[8]; /* token of a Ping that waits for its Pong */
     uint8_t custody_len;
     bool owes_custody;
     bool is_ours;     /* we opened it */
     bool heard_csm;   /* the peer's first */
     bool is_released; /* one of the ends begins nothing new by it */
     bool is_closing;  /* the link was told to close */
+    bool is_silent;   /* counted as one that has not sent its CSM */
+    bool has_more;    /* in begins with what came in time, and waits */
 };
 
 struct cp_connections {
     struct cp_list all;
     struct cp_map by_address; /* the peer's, its port aside */
-    size_t accepted;
-    uint32_t opened; /* so many, both ways */
+    struct cp_list loose;     /* that give way, who has waited longest first:
+                               * they lack a CSM, or are closing */
+    size_t accepted, silent;  /* opened by peers; of these, without a CSM */
+    uint32_t opened;          /* so many, both ways */
 };
 
 void cp_connections_init(struct cp_engine *e);
@@ -84,6 +95,29 @@ void cp_connection_close(struct cp_connection *c);
 
 /* What is due now, and when something will be next. */
 void cp_connection_schedule(struct cp_connection *c);
+
+/* ---- connection_in.c ---- */
+
+/* What came and was not read goes, with what it was charged for. */
+void cp_connection_in_clear(struct cp_connection *c);
+
+/* More of a message has to come, of which a part is there. */
+bool cp_connection_in_waits(const struct cp_connection *c);
+
+/* ---- room.c ---- */
+
+/* May one more come from there? Where others have to go first the oldest of them
+ * is closed. */
+bool cp_room_for(struct cp_engine *e, const struct cp_address *from);
+
+/* c is there; what it takes is known; it is closing; it is gone. */
+void cp_room_enter(struct cp_connection *c);
+void cp_room_hold(struct cp_connection *c);
+void cp_room_loosen(struct cp_connection *c);
+void cp_room_leave(struct cp_connection *c);
+
+/* Bytes of BODY_MEMORY that other connections of its address take. */
+uint64_t cp_room_charged(const struct cp_connection *c);
 
 /* ---- signal.c ---- */
 

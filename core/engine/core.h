@@ -113,9 +113,6 @@ int cp_engine_send(struct cp_engine *e, struct cp_link *link,
 void cp_engine_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
                        struct cp_seen *seen);
 
-/* A limit was hit: a counter and a trace line. */
-void cp_engine_limited(struct cp_engine *e, const char *limit);
-
 /* Work was left from outside a turn: the driver comes round. */
 void cp_engine_wake(struct cp_engine *e);
 

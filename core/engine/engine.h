@@ -75,10 +75,22 @@ struct cp_unfinished {
     size_t all, of_address; /* of these, those from where the next one comes */
 };
 
+enum cp_room {
+    CP_ROOM,
+    CP_ROOM_OF_OLDEST, /* once the oldest handshake has gone, or the oldest
+                        * connection: cp_engine_oldest() */
+    CP_NO_ROOM
+};
+
 /* Is there room for one more connection from there? (MAX_CONNECTIONS,
  * ADDR_CONNECTIONS, MAX_HANDSHAKES) */
-bool cp_engine_may_accept(struct cp_engine *e, const struct cp_address *from,
-                          struct cp_unfinished unfinished);
+enum cp_room cp_engine_may_accept(struct cp_engine *e,
+                                  const struct cp_address *from,
+                                  struct cp_unfinished unfinished);
+
+/* Who waits longest of those whose CSM has not come and those that are closing:
+ * the driver cuts it off and says cp_engine_closed(). since: ms. NULL: none. */
+struct cp_link *cp_engine_oldest(struct cp_engine *e, uint64_t *since);
 
 /* A connection to path->remote is open, also its TLS and WebSocket; link, whose
  * engine is e, is for it alone. The engine's first message is sent. Not 0:
@@ -89,9 +101,12 @@ int cp_engine_connected(struct cp_engine *e, struct cp_link *link,
                         const struct cp_path *path, enum cp_framing framing,
                         bool is_ours);
 
-/* Bytes came by link: any part of the stream, or one frame. */
+/* Bytes came by link: any part of the stream, or one frame. A few messages are
+ * read of them. Is has_more() true then, the rest waits: nothing more is to be
+ * handed in but empty bytes, in later turns, until it is false. */
 void cp_engine_bytes(struct cp_engine *e, struct cp_link *link,
                      copal_bytes bytes);
+bool cp_engine_has_more(const struct cp_link *link);
 
 /* Room again, after is_blocked() was true. */
 void cp_engine_drained(struct cp_engine *e, struct cp_link *link);
@@ -113,6 +128,9 @@ int64_t cp_engine_param(const struct cp_engine *e, int param);
 
 /* From the engine's randomness. */
 void cp_engine_random(struct cp_engine *e, void *out, size_t n);
+
+/* A limit was hit: a counter and a trace line. */
+void cp_engine_limited(struct cp_engine *e, const char *limit);
 
 /* Counters that drivers keep. */
 void cp_engine_count_datagram(struct cp_engine *e, bool out, size_t bytes);

@@ -12,10 +12,14 @@ struct cp_pipe;
 struct cp_pipe_ops {
     /* From below; each may end in close() of the pipes below. */
     void (*opened)(struct cp_pipe *p); /* bytes may go */
+    /* As long as has_more() is true what came is left for another turn: nothing
+     * is read, and empty bytes make it go on. */
     void (*bytes)(struct cp_pipe *p, copal_bytes bytes);
+    bool (*has_more)(const struct cp_pipe *p);
     void (*drained)(struct cp_pipe *p); /* what was queued is less again */
-    /* Something came that is not all there yet, or it is; on top only. */
-    void (*amid)(struct cp_pipe *p, bool is_amid);
+    /* So many bytes are held of something that is not all there yet; 0: it is.
+     * On top only. False: there is no room for that. */
+    bool (*amid)(struct cp_pipe *p, size_t held);
     /* The last call: it hands that on, and frees itself. status: 0, or
      * COPAL_E*; why: a sentence, good for the call. */
     void (*closed)(struct cp_pipe *p, int status, const char *why);
@@ -25,8 +29,13 @@ struct cp_pipe_ops {
      * follows, never from inside. */
     int (*send)(struct cp_pipe *p, copal_bytes bytes);
     void (*close)(struct cp_pipe *p);
+    /* As close(), but once what was sent has left nobody waits for the peer. */
+    void (*dismiss)(struct cp_pipe *p);
     void (*cut)(struct cp_pipe *p);            /* as close(), at once */
     size_t (*queued)(const struct cp_pipe *p); /* bytes that have not left */
+    /* At the bottom only: has_more() of what is above may have come true by
+     * itself. */
+    void (*more)(struct cp_pipe *p);
 };
 
 struct cp_pipe {

@@ -19,9 +19,7 @@ enum {
     CUSTODY = 2,
     BAD_CSM_OPTION = 2,
 
-    LONGEST_TOKEN = 65804, /* RFC 8974 2.2.1 */
-    SIGNAL_EVERY = 100,    /* ms: so many are taken in the long run */
-    SIGNALS_AT_ONCE = 1000 /* ms of that */
+    LONGEST_TOKEN = 65804 /* RFC 8974 2.2.1 */
 };
 
 static int send(struct cp_connection *c, copal_msg *m, copal_bytes token)
@@ -103,6 +101,8 @@ static void on_csm(struct cp_connection *c, const copal_msg *m)
         }
     }
     c->heard_csm = true;
+    if (is_first)
+        cp_room_hold(c);
     if (is_first && c->link->ops->agreed != NULL)
         c->link->ops->agreed(c->link);
 }
@@ -248,18 +248,6 @@ void cp_signal_abort(struct cp_connection *c, unsigned bad_csm, const char *why)
 
 /* ---- All of them ---- */
 
-/* More than ten a second in the long run are a flood: each may want an answer.
- * A few at once are none. */
-static bool is_flood(struct cp_connection *c)
-{
-    uint64_t now = c->engine->now;
-
-    if (c->signals_paid < now)
-        c->signals_paid = now;
-    c->signals_paid += SIGNAL_EVERY;
-    return c->signals_paid > now + SIGNALS_AT_ONCE + SIGNAL_EVERY;
-}
-
 void cp_signal_hear(struct cp_connection *c, copal_msg *m)
 {
     unsigned critical = critical_of(m);
@@ -270,7 +258,7 @@ void cp_signal_hear(struct cp_connection *c, copal_msg *m)
     } else if (critical != 0) {
         cp_signal_abort(c, m->code == CSM ? critical : 0,
                         "critical option not understood");
-    } else if (is_flood(c)) {
+    } else if (cp_flood_is_on(&c->signals, c->engine->now)) {
         cp_engine_limited(c->engine, "signals");
         cp_signal_abort(c, 0, "too many signals");
     } else if (m->code == CSM) {

@@ -367,8 +367,11 @@ COPAL_API int copal_number(copal_registry r, const char *name);
  *
  * Connections (RFC 8323): MAX_MESSAGE is what one of the other end's may have
  * with its header, and what is said in the CSM. Those that others open count
- * against MAX_CONNECTIONS and ADDR_CONNECTIONS; one is cut off without a CSM
- * within 10 s, when a message takes more than 30 s, after more than ten signals
+ * against MAX_CONNECTIONS and ADDR_CONNECTIONS, and until their CSM has come
+ * against MAX_HANDSHAKES: where there are too many, the oldest without one gives
+ * way. Parts of messages count against BODY_MEMORY; where there is no room a
+ * request gets a 4.13. A connection is cut off without a CSM within 10 s, when a
+ * message takes more than 30 s, after more than ten signals
  * a second for long, and when more than 256 KiB wait to be sent; it is released
  * when nothing came for 600 s and nobody observes by it. After KEEPALIVE ms of
  * silence either end is asked by a Ping, and given up 30 s later.

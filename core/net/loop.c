@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include "engine/engine.h"
+#include "net/accept.h"
 #include "net/listen.h"
 #include "net/membership.h"
 #include "net/metrics.h"
@@ -281,6 +282,7 @@ static void close_loop(struct cp_driver *d)
     cp_membership_clear(&l->net);
     cp_metrics_close(&l->net);
     cp_tcp_close_all(&l->net);
+    cp_accept_end(&l->net);
     cp_streams_close(&l->net);
     cp_ws_forget(&l->net);
     list_each (node, after, &l->net.sockets) {
@@ -289,6 +291,7 @@ static void close_loop(struct cp_driver *d)
     uv_close((uv_handle_t *)&l->wake, on_closed);
     uv_close((uv_handle_t *)&l->timer, on_closed);
     uv_close((uv_handle_t *)&l->prepare, on_closed);
+    uv_close((uv_handle_t *)&l->idle, on_closed);
     if (l->is_shared)
         return;
     while (l->handles > 0)
@@ -345,11 +348,13 @@ static int open_handles(struct cp_loop *l)
     }
     (void)uv_timer_init(l->uv, &l->timer);
     (void)uv_prepare_init(l->uv, &l->prepare);
-    l->wake.data = l->timer.data = l->prepare.data = l;
-    l->handles = 3;
+    (void)uv_idle_init(l->uv, &l->idle);
+    l->wake.data = l->timer.data = l->prepare.data = l->idle.data = l;
+    l->handles = 4;
     /* Only the first is to keep a loop going. */
     uv_unref((uv_handle_t *)&l->timer);
     uv_unref((uv_handle_t *)&l->prepare);
+    uv_unref((uv_handle_t *)&l->idle);
     if (l->is_shared)
         uv_unref((uv_handle_t *)&l->wake);
     return 0;
@@ -372,12 +377,15 @@ struct cp_driver *cp_loop_new(struct cp_mem *mem, struct uv_loop_s *shared)
         .driver = &l->driver,
         .loop = l,
         .uv = l->uv,
+        .spare = -1,
     };
     cp_list_init(&l->net.sockets);
     cp_list_init(&l->net.listeners);
     cp_list_init(&l->net.streams);
     cp_list_init(&l->net.origins);
     cp_list_init(&l->net.memberships);
+    cp_list_init(&l->net.young);
+    cp_list_init(&l->waiting);
     l->net.names = cp_resolver_new(&l->driver);
     if (l->net.names == NULL)
         goto no_names;

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/buf.h"
+#include "net/accept.h"
 #include "net/listen.h"
 #include "net/loop.h"
 #include "net/sockaddr.h"
@@ -232,21 +233,17 @@ static void begin(struct cp_metrics *m, int fd)
 /* False: nobody waits, or nobody can be let in. */
 static bool accept_one(struct cp_metrics *m)
 {
-    int fd = accept4(m->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    union cp_sockaddr from;
+    int fd = cp_accept(m->net, m->fd, &from);
 
     if (fd >= 0) {
         begin(m, fd);
-        return true;
-    }
-    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
-        errno == ENOBUFS) {
-        /* It would be readable all the time. */
+    } else if (fd == CP_ACCEPT_REST) {
         m->is_pausing = true;
         uv_poll_stop(&m->poll);
         look_after(m);
-        return false;
     }
-    return errno == ECONNABORTED || errno == EINTR;
+    return fd >= 0 || fd == CP_ACCEPT_NEXT;
 }
 
 static void on_listener(uv_poll_t *poll, int status, int events)
@@ -421,6 +418,7 @@ static int start(struct cp_net *net, int fd, struct cp_page page)
     uv_unref((uv_handle_t *)&m->timer);
     (void)uv_poll_start(&m->poll, UV_READABLE, on_listener);
     net->metrics = m;
+    cp_accept_begin(net);
     return port_of(fd);
 }
 

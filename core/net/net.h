@@ -21,9 +21,12 @@ struct cp_net {
     struct cp_list sockets;   /* struct cp_udp, in the order they were opened */
     struct cp_list listeners; /* struct cp_tcp_listener, likewise */
     struct cp_list streams;   /* stream.c: connections, by whomever opened */
-    struct cp_list origins;   /* ws.c: whose pages may connect */
-    uint8_t *read_buffer;     /* tcp.c: of whoever reads, for the moment */
-    struct cp_list memberships;      /* membership.c: groups that are heard */
+    struct cp_list young;     /* those of strangers who shake hands yet */
+    size_t held; /* bytes of frames of WebSocket that are not all there */
+    struct cp_list origins; /* ws.c: whose pages may connect */
+    int spare; /* accept.c: a descriptor that can be done without; -1: none */
+    uint8_t *read_buffer;       /* tcp.c: of whoever reads, for the moment */
+    struct cp_list memberships; /* membership.c: groups that are heard */
     struct cp_interface *interfaces; /* as last listed */
     size_t interface_count;
 

@@ -36,6 +36,7 @@ enum kind {
     CONNECT,
     ACCEPT,
     BYTES,
+    MORE,   /* what came before goes on */
     CLOSE,  /* the other end did */
     CLOSED, /* this end asked for it */
     REFUSED
@@ -264,9 +265,12 @@ static void deliver(struct stream *s, const struct segment *g)
         }
         break;
     case BYTES:
+    case MORE:
         if (to->is_open)
             cp_engine_bytes(h->driver.engine, &to->link,
                             cp_bytes(g->data, g->len));
+        if (to->is_open && cp_engine_has_more(&to->link))
+            send_segment(to, MORE, (copal_bytes){0}, s->sim->now);
         break;
     case REFUSED:
         end_is_over(to, COPAL_EREFUSED, "nothing listens there");

@@ -15,14 +15,16 @@ enum {
     OPEN_WITHIN = 10000,  /* ms: TCP, TLS, WebSocket and the peer's CSM */
     CLOSE_WITHIN = 5000,  /* ms: for what was sent to leave */
     FRAME_WITHIN = 30000, /* ms: all of one, from its first byte */
-    BLOCKED_FROM = 65536  /* bytes that wait */
+    BLOCKED_FROM = 65536, /* bytes that wait */
+    HELD_FREELY = 4096,   /* bytes of a frame that is not all there */
+    SHARE = 4 /* one part of so many of what may be held has an address */
 };
 
 struct stream {
     struct cp_link link;
     struct cp_pipe top; /* below: the pipes down to TCP */
     struct cp_pipe *bottom;
-    struct cp_list node;
+    struct cp_list node, young; /* in net->streams, and net->young or none */
     struct cp_net *net;
     const struct cp_layers *layers;
     struct cp_path path;
@@ -31,12 +33,14 @@ struct stream {
     size_t tried;
     struct cp_list routes; /* that wait for it */
     uv_timer_t limit;
-    char *host; /* as asked for; NULL: it was opened by the peer */
+    uint64_t began; /* ms */
+    size_t held;    /* of net->held */
+    char *host;     /* as asked for; NULL: it was opened by the peer */
     int scheme;
     bool is_known;  /* to the engine */
     bool is_agreed; /* the peer's CSM is there */
     bool is_closing;
-    bool is_late; /* closed for it took too long */
+    const char *why; /* it was cut off; NULL: it was not */
 };
 
 const struct cp_layers *cp_stream_layers(int scheme)
@@ -94,7 +98,8 @@ static void on_limit(uv_timer_t *timer)
 
     if (!cp_turn_enter(loop))
         return;
-    s->is_late = !s->is_closing;
+    if (!s->is_closing)
+        s->why = "not open within 10 s";
     s->is_closing = true;
     if (s->top.below != NULL)
         s->top.below->ops->cut(s->top.below);
@@ -168,6 +173,8 @@ static void opened(struct cp_pipe *p)
     err = cp_engine_connected(s->net->driver->engine, &s->link, &s->path,
                               s->layers->framing, s->host != NULL);
     s->is_known = s->link.connection != NULL;
+    if (s->is_known)
+        cp_list_remove(&s->young);
     if (s->is_known && s->host == NULL)
         uv_timer_stop(&s->limit); /* the engine waits for the CSM by itself */
     if (err != 0)
@@ -180,6 +187,13 @@ static void bytes(struct cp_pipe *p, copal_bytes b)
 
     if (s->is_known && !s->is_closing)
         cp_engine_bytes(s->net->driver->engine, &s->link, b);
+}
+
+static bool has_more(const struct cp_pipe *p)
+{
+    const struct stream *s = of_top((struct cp_pipe *)p);
+
+    return s->is_known && !s->is_closing && cp_engine_has_more(&s->link);
 }
 
 static void drained(struct cp_pipe *p)
@@ -200,9 +214,17 @@ static void on_limit_closed(uv_handle_t *handle)
     cp_loop_handle_closed(loop);
 }
 
+static void hold(struct stream *s, size_t n)
+{
+    s->net->held += n - s->held;
+    s->held = n;
+}
+
 static void forget(struct stream *s)
 {
+    hold(s, 0);
     cp_list_remove(&s->node);
+    cp_list_remove(&s->young);
     uv_close((uv_handle_t *)&s->limit, on_limit_closed);
 }
 
@@ -217,12 +239,15 @@ static void say_end(struct stream *s, int status, const char *why)
         cp_engine_closed(engine, &s->link, status);
     else if (s->host == NULL)
         cp_engine_shut_out(engine, &s->path.remote,
-                           s->is_late ? "not open within 10 s" : why);
+                           s->why == NULL ? why : s->why);
     s->is_known = s->is_agreed = false;
-    if (s->is_late)
+    if (s->host == NULL)
+        return; /* who connected to us waits for nothing here */
+    if (s->why != NULL)
         status = COPAL_ETIMEOUT;
-    snprintf(text, sizeof(text), "%s: %s", s->host == NULL ? "" : s->host,
-             s->is_late ? "the connection was not open within 10 s" : why);
+    snprintf(text, sizeof(text), "%s: %s%s", s->host,
+             s->why == NULL ? "" : "the connection was ",
+             s->why == NULL ? why : s->why);
     tell_routes(s, status == 0 ? COPAL_ECLOSED : status, text);
 }
 
@@ -245,23 +270,70 @@ static void closed(struct cp_pipe *p, int status, const char *why)
     forget(s);
 }
 
+static bool is_same_host(struct cp_address a, struct cp_address b)
+{
+    a.port = b.port = 0;
+    return cp_address_equal(&a, &b);
+}
+
+/* Others of that address hold so many bytes. */
+static size_t held_by(const struct cp_net *net, const struct stream *but)
+{
+    size_t sum = 0;
+
+    list_each (node, after, &net->streams) {
+        const struct stream *s = cp_container_of(node, struct stream, node);
+
+        if (s != but && s->held > 0 &&
+            is_same_host(s->path.remote, but->path.remote))
+            sum += s->held;
+    }
+    return sum;
+}
+
+/* Frames are put together below the engine, outside of what it counts: as much
+ * as that may take they may take again. */
+static bool has_room(struct stream *s, size_t n)
+{
+    struct cp_engine *engine = s->net->driver->engine;
+    uint64_t most = (uint64_t)cp_engine_param(engine, COPAL_P_BODY_MEMORY);
+    size_t others;
+
+    if (n <= s->held)
+        return true;
+    others = held_by(s->net, s);
+    if (s->net->held - s->held + n <= most &&
+        (others == 0 || others + n <= most / SHARE))
+        return true;
+    cp_engine_limited(engine, "body_memory");
+    return false;
+}
+
 /* The time is that of the beginning, however often more comes. */
-static void amid(struct cp_pipe *p, bool is_amid)
+static bool amid(struct cp_pipe *p, size_t held)
 {
     struct stream *s = of_top(p);
+    size_t n = held > HELD_FREELY ? held - HELD_FREELY : 0;
 
-    if (s->is_closing || (s->host != NULL && !s->is_agreed))
-        return;
-    if (!is_amid)
+    if (s->is_closing)
+        return true;
+    if (!has_room(s, n))
+        return false;
+    hold(s, n);
+    if (s->host != NULL && !s->is_agreed)
+        return true;
+    if (held == 0)
         uv_timer_stop(&s->limit);
     else if (!uv_is_active((uv_handle_t *)&s->limit))
         limit(s, FRAME_WITHIN);
+    return true;
 }
 
 static const struct cp_pipe_ops top_ops = {
     .opened = opened,
     .amid = amid,
     .bytes = bytes,
+    .has_more = has_more,
     .drained = drained,
     .closed = closed,
 };
@@ -286,7 +358,7 @@ static int put_layers(struct stream *s, struct cp_pipe *bottom)
         highest = err == 0 ? next : highest;
     }
     if (err == 0 && s->layers->ws) {
-        err = cp_ws_new(s->net, highest, s->host, &next);
+        err = cp_ws_new(s->net, highest, &asked, &next);
         highest = err == 0 ? next : highest;
     }
     if (err == 0)
@@ -321,8 +393,12 @@ static struct stream *stream_new(struct cp_net *net, const char *host,
         .scheme = scheme,
         .host = s->host,
     };
+    s->began = cp_turn_now(net->loop);
     cp_list_init(&s->routes);
+    cp_list_init(&s->young);
     cp_list_append(&net->streams, &s->node);
+    if (host == NULL)
+        cp_list_append(&net->young, &s->young);
     (void)uv_timer_init(net->uv, &s->limit);
     s->limit.data = s;
     uv_unref((uv_handle_t *)&s->limit);
@@ -408,37 +484,64 @@ int cp_stream_route(struct cp_net *net, struct cp_route *r)
 
 /* ---- Accepting ---- */
 
-static bool is_same_host(struct cp_address a, struct cp_address b)
-{
-    a.port = b.port = 0;
-    return cp_address_equal(&a, &b);
-}
-
-/* Those whose handshakes are under way. */
 static struct cp_unfinished unfinished(const struct cp_net *net,
                                        const struct cp_address *from)
 {
     struct cp_unfinished count = {0};
 
-    list_each (node, after, &net->streams) {
-        const struct stream *s = cp_container_of(node, struct stream, node);
+    list_each (node, after, &net->young) {
+        const struct stream *s = cp_container_of(node, struct stream, young);
 
-        if (s->host != NULL || s->is_known)
-            continue;
         count.all++;
         count.of_address += is_same_host(s->path.remote, *from);
     }
     return count;
 }
 
+/* At once: who has to wait for others' manners has no room. */
+static void cut_off(struct stream *s, const char *why)
+{
+    s->is_closing = true;
+    s->why = why;
+    if (s->is_known)
+        cp_engine_closed(s->net->driver->engine, &s->link, COPAL_ELIMIT);
+    s->is_known = false;
+    cp_list_remove(&s->young);
+    s->top.below->ops->cut(s->top.below);
+}
+
+bool cp_stream_make_room(struct cp_net *net)
+{
+    struct cp_list *first = cp_list_first(&net->young);
+    struct stream *oldest =
+        first == NULL ? NULL : cp_container_of(first, struct stream, young);
+    uint64_t since = 0;
+    struct cp_link *link = cp_engine_oldest(net->driver->engine, &since);
+
+    if (link != NULL && (oldest == NULL || since < oldest->began))
+        oldest = of_link(link);
+    if (oldest == NULL)
+        return false;
+    cut_off(oldest, "others want to connect");
+    return true;
+}
+
+static bool has_room_for(struct cp_net *net, const struct cp_address *from)
+{
+    switch (cp_engine_may_accept(net->driver->engine, from,
+                                 unfinished(net, from))) {
+    case CP_ROOM: return true;
+    case CP_ROOM_OF_OLDEST: return cp_stream_make_room(net);
+    default: return false;
+    }
+}
+
 void cp_stream_accept(struct cp_net *net, struct cp_pipe *bottom,
                       const struct cp_path *path, int scheme)
 {
-    struct cp_engine *engine = net->driver->engine;
     struct stream *s = NULL;
 
-    if (cp_engine_may_accept(engine, &path->remote,
-                             unfinished(net, &path->remote)))
+    if (has_room_for(net, &path->remote))
         s = stream_new(net, NULL, scheme);
     if (s == NULL) {
         bottom->ops->cut(bottom);

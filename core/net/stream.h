@@ -30,6 +30,10 @@ int cp_stream_route_to(struct cp_net *net, struct cp_route *r,
 void cp_stream_accept(struct cp_net *net, struct cp_pipe *bottom,
                       const struct cp_path *path, int scheme);
 
+/* Cuts off who has connected longest ago and not said what it takes. False: there
+ * is nobody like that. */
+bool cp_stream_make_room(struct cp_net *net);
+
 /* The engine is gone: all end now, their memory with the loop's next turn. */
 void cp_streams_close(struct cp_net *net);
 

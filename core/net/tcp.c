@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "engine/engine.h"
 #include "net/loop.h"
+#include "net/slice.h"
 #include "net/sockaddr.h"
 #include "net/turn.h"
 
@@ -17,9 +18,9 @@
  * memory. */
 
 enum {
-    READ_AT_ONCE = 65536,
-    READS_IN_A_ROW = 4,  /* then it is others' turn */
-    MOST_QUEUED = 262144 /* bytes: who does not read is cut off */
+    READ_AT_ONCE = 16384, /* so much may lie here that has to wait */
+    READS_IN_A_ROW = 16,  /* then it is others' turn */
+    MOST_QUEUED = 262144  /* bytes: who does not read is cut off */
 };
 
 enum state {
@@ -34,10 +35,12 @@ enum state {
 struct tcp {
     struct cp_pipe pipe;
     uv_poll_t poll;
+    struct cp_slice slice;
     int fd;
     struct cp_net *net;
     struct cp_path path;
     enum state state;
+    bool is_dismissed;   /* leaves without waiting for the peer */
     struct cp_buf queue; /* from sent on: not yet taken by the system */
     size_t sent;
     int status; /* why it closes */
@@ -112,6 +115,7 @@ static void cut(struct cp_pipe *p)
     if (t->state == CLOSED)
         return;
     t->state = CLOSED;
+    cp_slice_leave(&t->slice);
     cp_turn_come_round(t->net->loop);
     uv_close((uv_handle_t *)&t->poll, on_closed);
     close(t->fd);
@@ -135,9 +139,18 @@ static size_t queued(const struct cp_pipe *p)
     return t->queue.len - t->sent;
 }
 
+/* What came already waits for another turn: the rest waits with the peer. */
+static bool has_more(const struct tcp *t)
+{
+    const struct cp_pipe *above = t->pipe.above;
+
+    return t->state == OPEN && above != NULL && above->ops->has_more(above);
+}
+
+/* libuv would take it ill to be told to watch for nothing. */
 static void watch(struct tcp *t)
 {
-    int events = UV_READABLE;
+    int events = has_more(t) ? 0 : UV_READABLE;
 
     if (t->state == CLOSED)
         return;
@@ -145,7 +158,10 @@ static void watch(struct tcp *t)
         events = UV_WRITABLE;
     else if (queued(&t->pipe) > 0)
         events |= UV_WRITABLE;
-    (void)uv_poll_start(&t->poll, events, on_ready);
+    if (events == 0)
+        uv_poll_stop(&t->poll);
+    else
+        (void)uv_poll_start(&t->poll, events, on_ready);
     cp_turn_come_round(t->net->loop);
 }
 
@@ -160,11 +176,26 @@ static size_t give(struct tcp *t, copal_bytes bytes)
     return n < 0 ? 0 : (size_t)n;
 }
 
+/* What is closed with something unread is reset, and that may overtake what was
+ * said last. */
+static void drop_input(const struct tcp *t)
+{
+    uint8_t dropped[4096];
+
+    for (int i = 0; i < READS_IN_A_ROW; i++)
+        if (recv(t->fd, dropped, sizeof(dropped), MSG_DONTWAIT) <= 0)
+            break;
+}
+
 static void leave(struct tcp *t)
 {
     t->state = LEAVING;
-    if (shutdown(t->fd, SHUT_WR) != 0)
+    if (shutdown(t->fd, SHUT_WR) != 0) {
         cut(&t->pipe);
+    } else if (t->is_dismissed) {
+        drop_input(t);
+        cut(&t->pipe);
+    }
 }
 
 static void flush(struct tcp *t)
@@ -228,6 +259,17 @@ static void close_pipe(struct cp_pipe *p)
     }
 }
 
+static void dismiss(struct cp_pipe *p)
+{
+    struct tcp *t = of_pipe(p);
+
+    t->is_dismissed = true;
+    if (t->state == LEAVING)
+        leave(t);
+    else
+        close_pipe(p);
+}
+
 /* ---- In ---- */
 
 static uint8_t *buffer_of(struct cp_net *net)
@@ -259,6 +301,45 @@ static bool read_some(struct tcp *t)
     return n == READ_AT_ONCE && t->state != CLOSED;
 }
 
+/* What waits from before goes first. */
+static void read_on(struct tcp *t)
+{
+    bool had_more = has_more(t);
+
+    if (had_more)
+        t->pipe.above->ops->bytes(t->pipe.above, (copal_bytes){0});
+    for (int i = 0; i < READS_IN_A_ROW && t->state != CLOSED && !has_more(t);
+         i++)
+        if (!read_some(t))
+            break;
+    if (has_more(t))
+        cp_slice_wait(t->net->loop, &t->slice);
+    if (has_more(t) != had_more)
+        watch(t);
+}
+
+static void more(struct cp_pipe *p)
+{
+    struct tcp *t = of_pipe(p);
+
+    if (!has_more(t))
+        return;
+    cp_slice_wait(t->net->loop, &t->slice);
+    watch(t);
+}
+
+/* Its slice has come. */
+static void go_on(struct cp_slice *s)
+{
+    struct tcp *t = cp_container_of(s, struct tcp, slice);
+    struct cp_loop *loop = t->net->loop;
+
+    if (t->state == CLOSED || !cp_turn_enter(loop))
+        return;
+    read_on(t);
+    (void)cp_turn_end(loop);
+}
+
 static void on_connected(struct tcp *t)
 {
     int error = 0;
@@ -275,12 +356,25 @@ static void on_connected(struct tcp *t)
     t->pipe.above->ops->opened(t->pipe.above);
 }
 
+/* Who waits already is not asked for more, and where others have waited long it
+ * has to wait: that costs next to nothing, however many there are. */
+static bool has_to_wait(struct tcp *t, int status, int events)
+{
+    if (t->state == CONNECTING || status < 0 || events != UV_READABLE)
+        return false;
+    if (!cp_slice_waits(&t->slice) && !cp_slice_is_over(t->net->loop))
+        return false;
+    cp_slice_wait(t->net->loop, &t->slice);
+    return true;
+}
+
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
     struct tcp *t = poll->data;
     struct cp_loop *loop = t->net->loop;
 
-    if (t->state == CLOSED || !cp_turn_enter(loop))
+    if (t->state == CLOSED || has_to_wait(t, status, events) ||
+        !cp_turn_enter(loop))
         return;
     if (t->state == CONNECTING) {
         on_connected(t);
@@ -293,9 +387,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
         /* libuv stops to watch where there is an error; reading shows it,
          * perhaps behind what came before. */
         if (status < 0 || (events & UV_READABLE) != 0)
-            for (int i = 0; i < READS_IN_A_ROW && t->state != CLOSED; i++)
-                if (!read_some(t))
-                    break;
+            read_on(t);
         if (status < 0)
             watch(t);
     }
@@ -305,8 +397,10 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 static const struct cp_pipe_ops tcp_ops = {
     .send = send_bytes,
     .close = close_pipe,
+    .dismiss = dismiss,
     .cut = cut,
     .queued = queued,
+    .more = more,
 };
 
 /* ---- Birth ---- */
@@ -340,6 +434,7 @@ int cp_tcp_adopt(struct cp_net *net, int fd, const struct cp_path *path,
     t->status = COPAL_ECLOSED;
     snprintf(t->why, sizeof(t->why), "closed here");
     t->poll.data = t;
+    cp_slice_init(&t->slice, go_on);
     /* The loop alone decides whether there is something to wait for. */
     uv_unref((uv_handle_t *)&t->poll);
     cp_loop_handle_opened(net->loop);

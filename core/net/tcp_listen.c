@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include <uv.h>
 #include "base/mem.h"
+#include "net/accept.h"
 #include "net/loop.h"
 #include "net/sockaddr.h"
 #include "net/stream.h"
@@ -14,7 +15,7 @@
 enum {
     BACKLOG = 512,
     MAX_ACCEPTS = 64, /* in a row; then it is others' turn */
-    REST_MS = 100     /* where there are no descriptors left */
+    REST_MS = 100     /* where nobody can be let in */
 };
 
 struct cp_tcp_listener {
@@ -61,26 +62,20 @@ static void let_in(struct cp_tcp_listener *l, int fd,
         cp_stream_accept(l->net, bottom, &path, l->scheme);
 }
 
-/* False: nobody waits, or nobody can be let in: then it would be readable all
- * the time, and rests. */
+/* False: nobody waits, or nobody can be let in. */
 static bool accept_one(struct cp_tcp_listener *l)
 {
     union cp_sockaddr from;
-    socklen_t size = sizeof(from);
-    int fd = accept4(l->fd, &from.any, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = cp_accept(l->net, l->fd, &from);
 
     if (fd >= 0) {
         let_in(l, fd, &from);
-        return true;
-    }
-    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
-        errno == ENOBUFS) {
+    } else if (fd == CP_ACCEPT_REST) {
         uv_poll_stop(&l->poll);
         (void)uv_timer_start(&l->rest, on_rested, REST_MS, 0);
         uv_unref((uv_handle_t *)&l->rest);
-        return false;
     }
-    return errno == ECONNABORTED || errno == EINTR;
+    return fd >= 0 || fd == CP_ACCEPT_NEXT;
 }
 
 static void on_connection(uv_poll_t *poll, int status, int events)
@@ -170,6 +165,7 @@ int cp_tcp_listen(struct cp_net *net, const struct cp_address *local,
     cp_loop_handle_opened(net->loop);
     cp_loop_handle_opened(net->loop);
     cp_list_append(&net->listeners, &l->node);
+    cp_accept_begin(net);
     *out = l;
     return 0;
 }

@@ -41,7 +41,8 @@ bool cp_turn_is_alive(const struct cp_loop *l)
 
     return (listens && !cp_engine_is_closing(engine)) ||
            cp_engine_is_busy(engine) || cp_outbox_is_waiting(l->net.out) ||
-           cp_streams_are_waiting(&l->net) || atomic_load(&l->is_due);
+           cp_streams_are_waiting(&l->net) || !cp_list_empty(&l->waiting) ||
+           atomic_load(&l->is_due);
 }
 
 /* A shared loop goes on as long as there is something to wait for here. */

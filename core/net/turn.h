@@ -17,13 +17,15 @@ struct cp_loop {
     /* An idle loop needs a referenced handle: without one libuv does not wait
      * at all, and a host polling its descriptor would spin. */
     uv_async_t wake;
-    uv_timer_t timer;     /* the engine's deadline */
-    uint64_t armed;       /* for when; UINT64_MAX: not; 0: anew */
-    uint64_t latest;      /* that it ever was */
-    uint64_t lost;        /* ms by which libuv's clock went back in all */
-    uint64_t rest_until;  /* sockets that cannot be read; UINT64_MAX: none */
-    uv_prepare_t prepare; /* shared: a turn before the loop blocks */
-    size_t handles;       /* opened and not yet closed */
+    uv_timer_t timer;       /* the engine's deadline */
+    uint64_t armed;         /* for when; UINT64_MAX: not; 0: anew */
+    uint64_t latest;        /* that it ever was */
+    uint64_t lost;          /* ms by which libuv's clock went back in all */
+    uint64_t rest_until;    /* sockets that cannot be read; UINT64_MAX: none */
+    uv_prepare_t prepare;   /* shared: a turn before the loop blocks */
+    uv_idle_t idle;         /* slice.c: while somebody waits for a slice */
+    struct cp_list waiting; /* struct cp_slice, first come, first served */
+    size_t handles;         /* opened and not yet closed */
 
     _Atomic(uv_thread_t) thread; /* that ran the last turn */
     atomic_bool is_due;          /* a turn is */

@@ -5,14 +5,19 @@
 #include "base/base64.h"
 #include "base/mem.h"
 #include "engine/engine.h"
+#include "engine/flood.h"
 #include "engine/security.h"
+#include "net/turn.h"
 #include "wire/upgrade.h"
+#include "wire/uri.h"
 
 enum {
     GOING_AWAY = 1001, /* RFC 6455 7.4.1 */
     NOT_BINARY = 1003,
+    TOO_OFTEN = 1008,
     TOO_BIG = 1009,
-    LONGEST_HEAD = 14
+    LONGEST_HEAD = 14,
+    AT_ONCE = 64 /* frames in a row; then it is others' turn */
 };
 
 /* Where in its frames the peer is, of which wslay tells only when one is over.
@@ -21,6 +26,7 @@ struct place {
     uint8_t head[LONGEST_HEAD];
     size_t have;   /* bytes of head */
     uint64_t left; /* bytes of the payload still to come */
+    size_t held;   /* bytes of the message that came so far */
     bool is_part;  /* a frame before said that more follow */
 };
 
@@ -30,8 +36,10 @@ struct ws {
     wslay_event_context_ptr frames; /* NULL: the handshake is not over */
     struct cp_buf head;             /* of the handshake, as far as it came */
     copal_bytes in;                 /* what wslay reads from, for the moment */
+    struct cp_buf rest;             /* what came and waits for its turn */
     struct place place;
-    char *host; /* of whom we ask; NULL: we were asked */
+    struct cp_flood pings; /* and Pongs */
+    char *host;            /* of whom we ask; NULL: we were asked */
     char key[CP_UPGRADE_KEY + 1];
     const char *why; /* it ends; NULL: it does not */
     int status;
@@ -54,7 +62,10 @@ static void end(struct ws *w, int status, const char *why)
         return;
     w->status = status;
     w->why = why;
-    w->pipe.below->ops->close(w->pipe.below);
+    if (status == 0 || status == COPAL_ECLOSED)
+        w->pipe.below->ops->close(w->pipe.below);
+    else
+        w->pipe.below->ops->dismiss(w->pipe.below);
 }
 
 /* ---- Frames ---- */
@@ -97,15 +108,34 @@ static int make_mask(wslay_event_context_ptr frames, uint8_t *out, size_t len,
     return 0;
 }
 
-/* Control frames wslay answers by itself. */
+/* Says why by a close frame, and ends. */
+static void break_off(struct ws *w, uint16_t code, int status, const char *why)
+{
+    wslay_event_queue_close(w->frames, code, NULL, 0);
+    (void)wslay_event_send(w->frames);
+    end(w, status, why);
+}
+
+/* wslay answers them by itself. */
+static void on_control_frame(struct ws *w, uint8_t opcode)
+{
+    if (opcode == WSLAY_CONNECTION_CLOSE ||
+        !cp_flood_is_on(&w->pings, cp_turn_now(w->net->loop)))
+        return;
+    cp_engine_limited(w->net->driver->engine, "signals");
+    break_off(w, TOO_OFTEN, COPAL_ELIMIT, "too many Pings of WebSocket");
+}
+
 static void on_frame(wslay_event_context_ptr frames,
                      const struct wslay_event_on_msg_recv_arg *arg, void *user)
 {
     struct ws *w = user;
 
-    if (w->why != NULL || wslay_is_ctrl_frame(arg->opcode))
+    if (w->why != NULL)
         return;
-    if (arg->opcode == WSLAY_BINARY_FRAME)
+    if (wslay_is_ctrl_frame(arg->opcode))
+        on_control_frame(w, arg->opcode);
+    else if (arg->opcode == WSLAY_BINARY_FRAME)
         w->pipe.above->ops->bytes(w->pipe.above,
                                   cp_bytes(arg->msg, arg->msg_length));
     else
@@ -168,8 +198,18 @@ static uint64_t payload_size(const struct place *p)
     return cp_bytes_uint(cp_bytes(p->head + 2, len == 126 ? 2 : 8));
 }
 
-/* Follows the bytes through their frames. False: a frame longer than may be. */
-static bool follow(struct place *p, copal_bytes b, uint64_t most)
+/* A frame begins, of which head is all there. */
+static void begin_frame(struct place *p)
+{
+    p->left = payload_size(p);
+    p->have = 0;
+    if ((p->head[0] & 8) == 0) /* no control frame: RFC 6455 5.4 */
+        p->is_part = (p->head[0] & 0x80) == 0;
+}
+
+/* Follows the bytes to the end of a frame, or to their own. How many those
+ * are; 0: a frame longer than may be. */
+static size_t follow(struct place *p, copal_bytes b, uint64_t most)
 {
     size_t i = 0;
 
@@ -178,49 +218,95 @@ static bool follow(struct place *p, copal_bytes b, uint64_t most)
             uint64_t n = b.len - i < p->left ? b.len - i : p->left;
 
             p->left -= n;
+            p->held += (size_t)n;
             i += (size_t)n;
         } else {
             p->head[p->have++] = b.data[i++];
-        }
-        if (p->left == 0 && p->have >= 2 && p->have == head_size(p)) {
-            p->left = payload_size(p);
-            if ((p->head[0] & 8) == 0) /* no control frame: RFC 6455 5.4 */
-                p->is_part = (p->head[0] & 0x80) == 0;
-            p->have = 0;
+            if (p->have < 2 || p->have < head_size(p))
+                continue;
+            begin_frame(p);
             if (p->left > most)
-                return false;
+                return 0;
         }
+        if (p->left == 0)
+            break;
     }
-    return true;
+    if (p->left == 0 && p->have == 0 && !p->is_part)
+        p->held = 0;
+    return i;
 }
 
-static bool is_amid(const struct place *p)
+static size_t held(const struct place *p)
 {
-    return p->left > 0 || p->have > 0 || p->is_part;
+    return p->left > 0 || p->have > 0 || p->is_part ? p->held + 1 : 0;
+}
+
+static void read_frame(struct ws *w, copal_bytes bytes)
+{
+    int err;
+
+    w->in = bytes;
+    err = wslay_event_recv(w->frames);
+    w->in = (copal_bytes){0};
+    if (w->why == NULL && err == WSLAY_ERR_NOMEM)
+        end(w, COPAL_ENOMEM, "out of memory");
+}
+
+/* Frame by frame, and not too many of them. How many bytes that took. */
+static size_t read_some(struct ws *w, copal_bytes bytes)
+{
+    uint64_t most =
+        (uint64_t)cp_engine_param(w->net->driver->engine, COPAL_P_MAX_MESSAGE);
+    size_t used = 0;
+
+    for (int i = 0; i < AT_ONCE && used < bytes.len && w->why == NULL; i++) {
+        copal_bytes left = cp_bytes(bytes.data + used, bytes.len - used);
+        size_t n = follow(&w->place, left, most);
+
+        if (n == 0) {
+            break_off(w, TOO_BIG, COPAL_ELIMIT,
+                      "a frame longer than Max-Message-Size");
+        } else if (!w->pipe.above->ops->amid(w->pipe.above, held(&w->place))) {
+            break_off(w, TOO_BIG, COPAL_ELIMIT,
+                      "no room for a message that long");
+        } else {
+            read_frame(w, cp_bytes(left.data, n));
+            used += n;
+        }
+    }
+    return used;
+}
+
+static void keep(struct ws *w, copal_bytes rest)
+{
+    cp_put_bytes(&w->rest, rest);
+    if (w->rest.failed)
+        end(w, COPAL_ENOMEM, "out of memory");
 }
 
 static void read_frames(struct ws *w, copal_bytes bytes)
 {
-    int err;
+    size_t used = read_some(w, bytes);
 
-    if (!follow(&w->place, bytes,
-                (uint64_t)cp_engine_param(w->net->driver->engine,
-                                          COPAL_P_MAX_MESSAGE))) {
-        wslay_event_queue_close(w->frames, TOO_BIG, NULL, 0);
-        (void)wslay_event_send(w->frames);
-        end(w, COPAL_ELIMIT, "a frame longer than Max-Message-Size");
-        return;
-    }
-    w->pipe.above->ops->amid(w->pipe.above, is_amid(&w->place));
-    w->in = bytes;
-    err = wslay_event_recv(w->frames);
-    w->in = (copal_bytes){0};
     if (w->why != NULL)
         return;
-    if (err == WSLAY_ERR_NOMEM)
-        end(w, COPAL_ENOMEM, "out of memory");
-    else
+    keep(w, cp_bytes(bytes.data + used, bytes.len - used));
+    if (w->why == NULL)
         flush(w); /* also the close frame that says what was wrong */
+}
+
+/* What waited comes first. */
+static void go_on(struct ws *w, copal_bytes bytes)
+{
+    struct cp_buf before = w->rest;
+
+    if (bytes.len > 0) {
+        keep(w, bytes);
+        return;
+    }
+    w->rest = cp_buf_new(w->net->driver->mem);
+    read_frames(w, cp_bytes(before.data, before.len));
+    cp_buf_free(&before);
 }
 
 /* ---- Handshake ---- */
@@ -360,8 +446,17 @@ static void bytes(struct cp_pipe *p, copal_bytes b)
         return;
     if (w->frames == NULL)
         shake_hands(w, b);
+    else if (w->rest.len > 0)
+        go_on(w, b);
     else
         read_frames(w, b);
+}
+
+static bool has_more(const struct cp_pipe *p)
+{
+    const struct ws *w = of_pipe(p);
+
+    return w->why == NULL && w->rest.len > 0;
 }
 
 static void drained(struct cp_pipe *p)
@@ -382,6 +477,7 @@ static void closed(struct cp_pipe *p, int status, const char *why)
     if (w->frames != NULL)
         wslay_event_context_free(w->frames);
     cp_buf_free(&w->head);
+    cp_buf_free(&w->rest);
     cp_free(mem, w->host);
     cp_free(mem, w);
     if (above != NULL)
@@ -413,6 +509,12 @@ static void close_pipe(struct cp_pipe *p)
     end(w, COPAL_ECLOSED, "closed here");
 }
 
+static void dismiss(struct cp_pipe *p)
+{
+    close_pipe(p);
+    p->below->ops->dismiss(p->below);
+}
+
 static void cut(struct cp_pipe *p)
 {
     p->below->ops->cut(p->below);
@@ -426,30 +528,50 @@ static size_t queued(const struct cp_pipe *p)
 static const struct cp_pipe_ops ws_ops = {
     .opened = opened,
     .bytes = bytes,
+    .has_more = has_more,
     .drained = drained,
     .closed = closed,
     .send = send_frame,
     .close = close_pipe,
+    .dismiss = dismiss,
     .cut = cut,
     .queued = queued,
 };
 
-int cp_ws_new(struct cp_net *net, struct cp_pipe *below, const char *host,
-              struct cp_pipe **out)
+/* As an URI has it: a port that is not the scheme's own, a literal in brackets.
+ * RFC 6455 4.1, RFC 9110 7.2. NULL: out of memory. */
+static char *host_of(struct cp_mem *mem, const struct cp_asked *asked)
+{
+    struct cp_buf b = cp_buf_new(mem);
+    char *copy = NULL;
+    const char *base;
+
+    cp_uri_put_base(&b, asked->scheme, asked->host, asked->port);
+    base = cp_buf_text(&b);
+    if (base != NULL)
+        base = strstr(base, "://") + 3;
+    if (base != NULL)
+        copy = cp_copy_text(mem, base, strlen(base));
+    cp_buf_free(&b);
+    return copy;
+}
+
+int cp_ws_new(struct cp_net *net, struct cp_pipe *below,
+              const struct cp_asked *asked, struct cp_pipe **out)
 {
     struct cp_mem *mem = net->driver->mem;
     struct ws *w = cp_zalloc(mem, sizeof(*w));
 
     if (w == NULL)
         return COPAL_ENOMEM;
-    if (host != NULL &&
-        (w->host = cp_copy_text(mem, host, strlen(host))) == NULL) {
+    if (asked->host != NULL && (w->host = host_of(mem, asked)) == NULL) {
         cp_free(mem, w);
         return COPAL_ENOMEM;
     }
     w->pipe.ops = &ws_ops;
     w->net = net;
     w->head = cp_buf_new(mem);
+    w->rest = cp_buf_new(mem);
     cp_pipe_join(&w->pipe, below);
     *out = &w->pipe;
     return 0;

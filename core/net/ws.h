@@ -3,11 +3,13 @@
 #ifndef CP_NET_WS_H
 #define CP_NET_WS_H
 
+#include "engine/security.h"
 #include "net/stream.h"
 
-/* A maker of struct cp_layers. */
-int cp_ws_new(struct cp_net *net, struct cp_pipe *below, const char *host,
-              struct cp_pipe **out);
+/* A pipe of WebSocket on top of below: client or server, as asked says.
+ * COPAL_ENOMEM. */
+int cp_ws_new(struct cp_net *net, struct cp_pipe *below,
+              const struct cp_asked *asked, struct cp_pipe **out);
 
 /* Pages of that origin ("https://example.org") may connect, besides those of the
  * server's own host; "*": any. COPAL_ENOMEM, COPAL_EINVAL: none of these. */

@@ -10,12 +10,12 @@ static int not_built_in(const struct cp_net *net, const char *what)
                   what);
 }
 
-int cp_ws_new(struct cp_net *net, struct cp_pipe *below, const char *host,
-              struct cp_pipe **out)
+int cp_ws_new(struct cp_net *net, struct cp_pipe *below,
+              const struct cp_asked *asked, struct cp_pipe **out)
 {
     (void)below;
     (void)out;
-    return not_built_in(net, host == NULL ? "connection" : host);
+    return not_built_in(net, asked->host == NULL ? "connection" : asked->host);
 }
 
 int cp_ws_allow(struct cp_net *net, const char *origin)

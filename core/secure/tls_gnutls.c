@@ -13,6 +13,7 @@ enum {
     ALERT = 21,                /* types of records */
     HANDSHAKE = 22,
     MOST_HELD = 65536, /* bytes of who does not wait for our answer */
+    AT_ONCE = 64,      /* records in a row; then it is others' turn */
     ALPN_PORT = 5684   /* where ALPN may be left away */
 };
 
@@ -46,7 +47,8 @@ static gnutls_session_t library(const struct tls *t)
     return t->session->library;
 }
 
-/* Whoever is above hears why when what is below has closed. */
+/* Whoever is above hears why when what is below has closed. Who has nothing to
+ * show is told so by an alert, and that is all. */
 static void end(struct tls *t, int status, const char *why)
 {
     if (t->is_ended)
@@ -55,7 +57,10 @@ static void end(struct tls *t, int status, const char *why)
     t->status = status;
     snprintf(t->why, sizeof(t->why), "%s", why);
     cp_lookup_forget(&t->lookup);
-    t->pipe.below->ops->close(t->pipe.below);
+    if (status == COPAL_EAUTH || status == COPAL_EFORMAT)
+        t->pipe.below->ops->dismiss(t->pipe.below);
+    else
+        t->pipe.below->ops->close(t->pipe.below);
 }
 
 /* GnuTLS gave error: the peer hears of it by an alert. */
@@ -127,11 +132,16 @@ static void read_error(struct tls *t, int error)
     }
 }
 
+static bool above_has_more(const struct tls *t)
+{
+    return t->pipe.above->ops->has_more(t->pipe.above);
+}
+
 static void read_records(struct tls *t)
 {
     uint8_t plain[16384];
 
-    while (!t->is_ended) {
+    for (int i = 0; i < AT_ONCE && !t->is_ended && !above_has_more(t); i++) {
         size_t before = t->in.len;
         ssize_t n = gnutls_record_recv(library(t), plain, sizeof(plain));
 
@@ -264,8 +274,8 @@ static void feed(struct tls *t, copal_bytes bytes)
         shake(t);
     if (t->is_open && !t->is_ended)
         read_records(t);
-    if (t->waits && !t->is_ended)
-        keep(t, t->in);
+    if (!t->is_ended && (t->waits || t->is_open))
+        keep(t, t->in); /* for the answer of a look-up, or its next turn */
     t->in = (copal_bytes){0};
 }
 
@@ -285,6 +295,8 @@ static void on_key(struct cp_lookup *l, bool found, copal_bytes value)
         cp_bytes(t->session->looked_for, t->session->looked_for_len),
         found ? value : (copal_bytes){0});
     go_on(t);
+    if (!t->is_ended)
+        t->pipe.below->ops->more(t->pipe.below);
 }
 
 static void on_trusted(struct cp_lookup *l, bool found, copal_bytes value)
@@ -306,6 +318,8 @@ static void on_trusted(struct cp_lookup *l, bool found, copal_bytes value)
     open_up(t);
     if (!t->is_ended)
         go_on(t);
+    if (!t->is_ended)
+        t->pipe.below->ops->more(t->pipe.below);
 }
 
 /* Whose key the next message of the handshake wants, if it is one that GnuTLS
@@ -430,6 +444,26 @@ static void opened(struct cp_pipe *p)
     feed(t, (copal_bytes){0});
 }
 
+/* Records that wait, once the handshake is over and nobody is looked up. */
+static bool has_more(const struct cp_pipe *p)
+{
+    const struct tls *t = of_pipe(p);
+
+    return t->is_open && !t->is_ended &&
+           ((t->held.len > 0 && !t->waits) || above_has_more(t));
+}
+
+/* What is above has its turn, and what waits here if that left nothing. */
+static void take_turn(struct tls *t)
+{
+    if (!has_more(&t->pipe))
+        return;
+    if (above_has_more(t))
+        t->pipe.above->ops->bytes(t->pipe.above, (copal_bytes){0});
+    else
+        go_on(t);
+}
+
 static bool begins_a_record(copal_bytes b)
 {
     if (b.data[0] != HANDSHAKE && b.data[0] != ALERT)
@@ -442,7 +476,9 @@ static void bytes(struct cp_pipe *p, copal_bytes b)
 {
     struct tls *t = of_pipe(p);
 
-    if (t->is_ended)
+    if (b.len == 0)
+        take_turn(t);
+    if (b.len == 0 || t->is_ended)
         return;
     /* HTTP, for one: GnuTLS takes its letters for a length, and waits. */
     if (!t->is_heard && !begins_a_record(b)) {
@@ -451,7 +487,7 @@ static void bytes(struct cp_pipe *p, copal_bytes b)
         return;
     }
     t->is_heard = true;
-    if (!t->waits && (t->is_open || !t->peeks)) {
+    if (!t->waits && t->held.len == 0 && (t->is_open || !t->peeks)) {
         feed(t, b);
         return;
     }
@@ -528,6 +564,12 @@ static void close_pipe(struct cp_pipe *p)
     end(t, COPAL_ECLOSED, "closed here");
 }
 
+static void dismiss(struct cp_pipe *p)
+{
+    close_pipe(p);
+    p->below->ops->dismiss(p->below);
+}
+
 static void cut(struct cp_pipe *p)
 {
     struct tls *t = of_pipe(p);
@@ -549,10 +591,12 @@ static size_t queued(const struct cp_pipe *p)
 static const struct cp_pipe_ops tls_ops = {
     .opened = opened,
     .bytes = bytes,
+    .has_more = has_more,
     .drained = drained,
     .closed = closed,
     .send = send_bytes,
     .close = close_pipe,
+    .dismiss = dismiss,
     .cut = cut,
     .queued = queued,
 };

@@ -41,6 +41,7 @@ int cp_frame_read(copal_bytes bytes, enum cp_framing framing,
     size_t token_len;
 
     out->size = 0;
+    out->token = (copal_bytes){0};
     if (bytes.len > 0 && (first & 15) == 15)
         return COPAL_EFORMAT;
     if (framing == CP_FRAMED && first >> 4 != 0) /* RFC 8323 4.2 */
@@ -55,9 +56,10 @@ int cp_frame_read(copal_bytes bytes, enum cp_framing framing,
     if (framing == CP_FRAMED)
         len = cp_cursor_left(&c) - token_len;
     out->size = bytes.len - cp_cursor_left(&c) + token_len + len;
+    if (cp_cursor_left(&c) >= token_len)
+        out->token = cp_take(&c, token_len);
     if (out->size > bytes.len)
         return COPAL_ESTATE;
-    out->token = cp_take(&c, token_len);
     out->rest = cp_take(&c, (size_t)len);
     return 0;
 }

@@ -19,8 +19,9 @@ struct cp_frame {
 };
 
 /* Reads the message at the beginning of bytes; of a frame, which has to be all
- * of them. 0; COPAL_ESTATE: more bytes are needed, and out->size is that of the
- * whole message where that is known already, else 0; COPAL_EFORMAT: token
+ * of them. 0; COPAL_ESTATE: more bytes are needed, out->size is that of the
+ * whole message where that is known already, else 0, and where the token is all
+ * there out->code and out->token are set, else that is NULL; COPAL_EFORMAT: token
  * length 15, or a frame that is not one message. */
 int cp_frame_read(copal_bytes bytes, enum cp_framing framing,
                   struct cp_frame *out);

@@ -126,13 +126,33 @@ void cp_engine_random(struct cp_engine *e, void *out, size_t n)
     memset(out, 0, n);
 }
 
-bool cp_engine_may_accept(struct cp_engine *e, const struct cp_address *from,
-                          struct cp_unfinished unfinished)
+enum cp_room cp_engine_may_accept(struct cp_engine *e,
+                                  const struct cp_address *from,
+                                  struct cp_unfinished unfinished)
 {
     (void)e;
     (void)unfinished;
     (void)from;
+    return CP_NO_ROOM;
+}
+
+struct cp_link *cp_engine_oldest(struct cp_engine *e, uint64_t *since)
+{
+    (void)e;
+    (void)since;
+    return NULL;
+}
+
+bool cp_engine_has_more(const struct cp_link *link)
+{
+    (void)link;
     return false;
+}
+
+void cp_engine_limited(struct cp_engine *e, const char *limit)
+{
+    (void)e;
+    (void)limit;
 }
 
 bool cp_engine_may_ask(const struct cp_link *link)

@@ -363,7 +363,7 @@ static void on_a_shared_loop_it_ends_with_the_endpoint(void **state)
     close(fd);
 }
 
-static void without_descriptors_it_waits_and_does_not_spin(void **state)
+static void without_descriptors_who_comes_is_turned_away(void **state)
 {
     struct world *w = *state;
     struct rlimit before, few;
@@ -386,6 +386,11 @@ static void without_descriptors_it_waits_and_does_not_spin(void **state)
     }
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     assert_in_range(steps, 1, 60);
+    assert_true(hear(w, fd)); /* closed */
+    assert_string_equal(w->text, "");
+    close(fd);
+    fd = dial(w->port);
+    say(fd, GET);
     assert_true(hear(w, fd));
     close(fd);
     assert_int_equal(strncmp(w->text, "HTTP/1.1 200 ", 13), 0);
@@ -409,7 +414,7 @@ int main(void)
         TEST(without_a_place_it_is_over),
         TEST(it_keeps_no_endpoint_running),
         TEST(on_a_shared_loop_it_ends_with_the_endpoint),
-        TEST(without_descriptors_it_waits_and_does_not_spin),
+        TEST(without_descriptors_who_comes_is_turned_away),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -427,11 +427,235 @@ static void one_address_has_its_share_of_connections(void **state)
     assert_true(connect_from(w, &all[1], "192.0.2.1")->is_open);
     assert_false(connect_from(w, &all[2], "192.0.2.1")->is_open);
     assert_true(connect_from(w, &all[2], "192.0.2.2")->is_open);
+    for (int i = 0; i < 3; i++)
+        HEAR(&all[i], "\x00\xe1");
     assert_false(connect_from(w, &all[3], "192.0.2.3")->is_open);
     end(w, &all[0]);
     assert_true(connect_from(w, &all[3], "192.0.2.1")->is_open);
     for (int i = 1; i < 4; i++)
         end(w, &all[i]);
+}
+
+static void who_says_nothing_gives_way_to_who_comes(void **state)
+{
+    static struct other all[4];
+    struct world *w = *state;
+    int limits[] = {COPAL_P_MAX_CONNECTIONS, COPAL_P_MAX_HANDSHAKES};
+
+    for (int i = 0; i < 2; i++) {
+        tune(w->server, (copal_param)limits[i], 2);
+        connect_from(w, &all[0], "192.0.2.1");
+        connect_from(w, &all[1], "192.0.2.2");
+        run(w, 10);
+        assert_true(connect_from(w, &all[2], "192.0.2.3")->is_open);
+        assert_true(all[0].is_closed);
+        assert_false(all[1].is_closed);
+        end(w, &all[0]);
+        HEAR(&all[2], "\x00\xe1");
+        assert_true(connect_from(w, &all[0], "192.0.2.4")->is_open);
+        assert_int_equal(all[1].is_closed,
+                         limits[i] == COPAL_P_MAX_CONNECTIONS);
+        assert_false(all[2].is_closed);
+        for (int j = 0; j < 3; j++)
+            end(w, &all[j]);
+        tune(w->server, (copal_param)limits[i], 1024);
+    }
+}
+
+/* ---- Heaps ---- */
+
+static unsigned count_of(const char *text, const char *part)
+{
+    unsigned n = 0;
+
+    for (; (text = strstr(text, part)) != NULL; text++)
+        n++;
+    return n;
+}
+
+/* Nothing is lost of what has to wait, and it is answered in its order. */
+static void a_heap_of_requests_is_worked_off_in_parts(void **state)
+{
+    static char heap[200 * 5];
+    struct world *w = *state;
+    struct other o;
+    unsigned parts = 0, answers;
+
+    serve_text(w, w->server, "/t", 0, "x");
+    connect_from(w, &o, "192.0.2.1");
+    HEAR(&o, "\x00\xe1");
+    for (int i = 0; i < 200; i++)
+        memcpy(heap + i * 5, "\x21\x01\x07\xb1t", 5);
+    hear(w, &o, heap, sizeof(heap));
+    answers = count_of(o.sent, "4507");
+    assert_in_range(answers, 1, 100);
+    while (cp_engine_has_more(&o.link)) {
+        HEAR(&o, "");
+        assert_in_range(count_of(o.sent, "4507"), 1, 100);
+        answers += count_of(o.sent, "4507");
+        assert_true(parts++ < 200);
+    }
+    assert_int_equal(answers, 200);
+    assert_false(o.is_closed);
+    end(w, &o);
+}
+
+/* Its peer is not to blame for it. */
+static void what_waits_for_its_turn_is_not_late(void **state)
+{
+    static char heap[200 * 5];
+    struct world *w = *state;
+    struct other o;
+
+    serve_text(w, w->server, "/t", 0, "x");
+    connect_from(w, &o, "192.0.2.1");
+    HEAR(&o, "\x00\xe1");
+    for (int i = 0; i < 200; i++)
+        memcpy(heap + i * 5, "\x21\x01\x07\xb1t", 5);
+    hear(w, &o, heap, sizeof(heap));
+    assert_true(cp_engine_has_more(&o.link));
+    run(w, 60000);
+    assert_false(o.is_closed);
+    end(w, &o);
+}
+
+/* ---- Messages that are not all there ---- */
+
+/* The beginning of a PUT of n bytes in all, token 31, and so many of its
+ * bytes. */
+static void begin_put(struct world *w, struct other *o, size_t n, size_t come)
+{
+    static uint8_t bytes[300000];
+    size_t len = n - 7 - 65805; /* behind the token */
+
+    memset(bytes, 0, sizeof(bytes));
+    memcpy(bytes, "\xf1\x00\x00\x00\x00\x03\x31\xb1t\xff", 10);
+    bytes[1] = (uint8_t)(len >> 24);
+    bytes[2] = (uint8_t)(len >> 16);
+    bytes[3] = (uint8_t)(len >> 8);
+    bytes[4] = (uint8_t)len;
+    o->sent[0] = '\0';
+    for (size_t at = 0; at < come; at += 10000) {
+        cp_engine_enter(o->engine, copal_sim_now(w->sim));
+        cp_engine_bytes(
+            o->engine, &o->link,
+            cp_bytes(bytes + at, come - at < 10000 ? come - at : 10000));
+        cp_engine_turn(o->engine, copal_sim_now(w->sim));
+    }
+}
+
+static void the_rest_of_a_put(struct world *w, struct other *o, size_t n)
+{
+    static const uint8_t zeroes[10000];
+
+    for (size_t at = 0; at < n; at += 10000) {
+        cp_engine_enter(o->engine, copal_sim_now(w->sim));
+        cp_engine_bytes(o->engine, &o->link,
+                        cp_bytes(zeroes, n - at < 10000 ? n - at : 10000));
+        cp_engine_turn(o->engine, copal_sim_now(w->sim));
+    }
+}
+
+static void half_messages_are_part_of_body_memory(void **state)
+{
+    struct world *w = *state;
+    struct cp_bodies *bodies = &w->server->engine->bodies;
+    struct other o;
+
+    serve_text(w, w->server, "/t", 0, "x");
+    connect_from(w, &o, "192.0.2.1");
+    HEAR(&o, "\x00\xe1");
+    begin_put(w, &o, 200000, 4000);
+    assert_int_equal(bodies->used, 0);
+    the_rest_of_a_put(w, &o, 100000);
+    assert_in_range(bodies->used, 100000, 200000);
+    the_rest_of_a_put(w, &o, 96000);
+    assert_int_equal(bodies->used, 0);
+    assert_int_equal(count_of(o.sent, "4531"), 1);
+    begin_put(w, &o, 200000, 100000);
+    assert_in_range(bodies->used, 96000, 200000);
+    end(w, &o);
+    assert_int_equal(bodies->used, 0);
+}
+
+/* The connection goes on: what comes of the message passes by. */
+static void a_request_without_room_is_refused_by_its_head(void **state)
+{
+    struct world *w = *state;
+    struct record *r = serve_text(w, w->server, "/t", 0, "x");
+    struct other o;
+
+    tune(w->server, COPAL_P_BODY_MEMORY, 50000);
+    connect_from(w, &o, "192.0.2.1");
+    HEAR(&o, "\x00\xe1");
+    begin_put(w, &o, 200000, 150000);
+    assert_string_equal(o.sent, "018d31 "); /* 4.13 */
+    assert_false(o.is_closed);
+    assert_int_equal(w->server->engine->bodies.used, 0);
+    the_rest_of_a_put(w, &o, 50000);
+    assert_int_equal(r->requests, 0);
+    HEAR(&o, "\x21\x01\x07\xb1t");
+    assert_int_equal(r->requests, 1);
+    assert_int_equal(count_of(o.sent, "4507"), 1);
+    end(w, &o);
+}
+
+static void the_rest_of_what_was_refused_comes_within_30_s(void **state)
+{
+    struct world *w = *state;
+    struct other o;
+
+    tune(w->server, COPAL_P_BODY_MEMORY, 50000);
+    connect_from(w, &o, "192.0.2.1");
+    HEAR(&o, "\x00\xe1");
+    begin_put(w, &o, 200000, 150000);
+    run(w, 20000);
+    the_rest_of_a_put(w, &o, 100);
+    run(w, 9000);
+    assert_false(o.is_closed);
+    run(w, 1001);
+    assert_true(o.is_closed);
+    end(w, &o);
+}
+
+static void what_is_no_request_and_has_no_room_ends_the_connection(void **state)
+{
+    struct world *w = *state;
+    static uint8_t answer[60000];
+    struct other o;
+
+    tune(w->server, COPAL_P_BODY_MEMORY, 20000);
+    connect_from(w, &o, "192.0.2.1");
+    HEAR(&o, "\x00\xe1");
+    memcpy(answer, "\xf1\x00\x01\x00\x00\x45\x31", 7);
+    hear(w, &o, (const char *)answer, sizeof(answer));
+    assert_true(o.is_closed);
+    assert_int_equal(w->server->engine->bodies.used, 0);
+    end(w, &o);
+}
+
+/* A quarter of BODY_MEMORY, but for one message. */
+static void one_address_does_not_take_all_of_body_memory(void **state)
+{
+    static struct other all[5];
+    struct world *w = *state;
+
+    tune(w->server, COPAL_P_BODY_MEMORY, 400000);
+    for (int i = 0; i < 5; i++) {
+        connect_from(w, &all[i], i < 4 ? "192.0.2.1" : "192.0.2.2");
+        HEAR(&all[i], "\x00\xe1");
+    }
+    begin_put(w, &all[0], 200000, 40000);
+    assert_string_equal(all[0].sent, "");
+    begin_put(w, &all[1], 200000, 40000);
+    assert_string_equal(all[1].sent, "");
+    begin_put(w, &all[2], 200000, 40000);
+    assert_string_equal(all[2].sent, "018d31 ");
+    begin_put(w, &all[4], 200000, 90000);
+    assert_string_equal(all[4].sent, "");
+    for (int i = 0; i < 5; i++)
+        end(w, &all[i]);
+    assert_int_equal(w->server->engine->bodies.used, 0);
 }
 
 static uint64_t memory_of(struct world *w)
@@ -507,6 +731,14 @@ int main(void)
         TEST(a_flood_of_pings_is_cut_off),
         TEST(ten_signals_a_second_are_no_flood),
         TEST(one_address_has_its_share_of_connections),
+        TEST(who_says_nothing_gives_way_to_who_comes),
+        TEST(a_heap_of_requests_is_worked_off_in_parts),
+        TEST(what_waits_for_its_turn_is_not_late),
+        TEST(half_messages_are_part_of_body_memory),
+        TEST(a_request_without_room_is_refused_by_its_head),
+        TEST(the_rest_of_what_was_refused_comes_within_30_s),
+        TEST(what_is_no_request_and_has_no_room_ends_the_connection),
+        TEST(one_address_does_not_take_all_of_body_memory),
         TEST(what_is_announced_takes_no_memory_before_it_comes),
         TEST(a_slow_observer_gets_the_newest_state),
     };
