@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -794,6 +795,61 @@ static void half_a_record_and_silence_is_cut_off_after_10_s(void **state)
     close(fd);
 }
 
+/* A client that is no copal, of which each request has a record of its own. */
+static gnutls_session_t shake_hands(struct world *w, int fd,
+                                    gnutls_psk_client_credentials_t key)
+{
+    const gnutls_datum_t secret = {(unsigned char *)"0123456789abcdef", 16};
+    gnutls_session_t s;
+    int error;
+
+    assert_int_equal(gnutls_psk_set_client_credentials(key, "me", &secret,
+                                                       GNUTLS_PSK_KEY_RAW),
+                     0);
+    assert_int_equal(gnutls_init(&s, GNUTLS_CLIENT | GNUTLS_NONBLOCK), 0);
+    assert_int_equal(
+        gnutls_priority_set_direct(
+            s, "NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+ECDHE-PSK", NULL),
+        0);
+    gnutls_credentials_set(s, GNUTLS_CRD_PSK, key);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    gnutls_transport_set_int(s, fd);
+    while ((error = gnutls_handshake(s)) == GNUTLS_E_AGAIN)
+        step(w);
+    assert_int_equal(error, 0);
+    return s;
+}
+
+static void a_heap_of_records_is_worked_off_in_parts(void **state)
+{
+    static const char csm[] = {0x00, (char)0xe1},
+                      get[] = {0x21, 0x01, 0x07, (char)0xb1, 't'};
+    gnutls_psk_client_credentials_t key;
+    struct world *w = *state;
+    gnutls_session_t s;
+    uint64_t until;
+    int fd;
+
+    use_psk(w->server, "*", "me", "0123456789abcdef");
+    fd = connect_plainly(w);
+    assert_int_equal(gnutls_psk_allocate_client_credentials(&key), 0);
+    s = shake_hands(w, fd, key);
+    assert_int_equal(gnutls_record_send(s, csm, sizeof(csm)), sizeof(csm));
+    for (int i = 0; i < 2000; i++)
+        assert_int_equal(gnutls_record_send(s, get, sizeof(get)), sizeof(get));
+    until = true_ms() + LIMIT_MS;
+    while (w->requests < 2000 && true_ms() < until) {
+        int before = w->requests;
+
+        assert_int_equal(copal_step(w->server), 0);
+        assert_in_range(w->requests - before, 0, 300);
+    }
+    assert_int_equal(w->requests, 2000);
+    gnutls_deinit(s);
+    gnutls_psk_free_client_credentials(key);
+    close(fd);
+}
+
 /* ---- WebSocket over it ---- */
 
 static void websocket_goes_over_tls(void **state)
@@ -842,6 +898,7 @@ int main(void)
         TEST(keys_are_logged_only_when_asked_for),
         TEST(junk_in_place_of_a_hello_ends_the_connection),
         TEST(half_a_record_and_silence_is_cut_off_after_10_s),
+        TEST(a_heap_of_records_is_worked_off_in_parts),
         cmocka_unit_test_setup_teardown(websocket_goes_over_tls, build_ws,
                                         tear_down),
     };
