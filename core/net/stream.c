@@ -1,7 +1,6 @@
-#include "net/stream.h"
+#include "net/stream_inside.h"
 
 #include <stdio.h>
-#include <uv.h>
 #include "engine/engine.h"
 #include "engine/security.h"
 #include "net/loop.h"
@@ -15,32 +14,7 @@ enum {
     OPEN_WITHIN = 10000,  /* ms: TCP, TLS, WebSocket and the peer's CSM */
     CLOSE_WITHIN = 5000,  /* ms: for what was sent to leave */
     FRAME_WITHIN = 30000, /* ms: all of one, from its first byte */
-    BLOCKED_FROM = 65536, /* bytes that wait */
-    HELD_FREELY = 4096,   /* bytes of a frame that is not all there */
-    SHARE = 4 /* one part of so many of what may be held has an address */
-};
-
-struct stream {
-    struct cp_link link;
-    struct cp_pipe top; /* below: the pipes down to TCP */
-    struct cp_pipe *bottom;
-    struct cp_list node, young; /* in net->streams, and net->young or none */
-    struct cp_net *net;
-    const struct cp_layers *layers;
-    struct cp_path path;
-    struct cp_address from; /* family 0: any */
-    struct cp_found to;     /* of one we open: where it may lead */
-    size_t tried;
-    struct cp_list routes; /* that wait for it */
-    uv_timer_t limit;
-    uint64_t began; /* ms */
-    size_t held;    /* of net->held */
-    char *host;     /* as asked for; NULL: it was opened by the peer */
-    int scheme;
-    bool is_known;  /* to the engine */
-    bool is_agreed; /* the peer's CSM is there */
-    bool is_closing;
-    const char *why; /* it was cut off; NULL: it was not */
+    BLOCKED_FROM = 65536  /* bytes that wait */
 };
 
 const struct cp_layers *cp_stream_layers(int scheme)
@@ -55,26 +29,26 @@ const struct cp_layers *cp_stream_layers(int scheme)
     return cp_scheme_is_stream(scheme) ? &all[scheme] : NULL;
 }
 
-static struct stream *of_top(struct cp_pipe *p)
+static struct cp_stream *of_top(struct cp_pipe *p)
 {
-    return cp_container_of(p, struct stream, top);
+    return cp_container_of(p, struct cp_stream, top);
 }
 
-static struct stream *of_link(const struct cp_link *l)
+static struct cp_stream *of_link(const struct cp_link *l)
 {
-    return cp_container_of((struct cp_link *)l, struct stream, link);
+    return cp_container_of((struct cp_link *)l, struct cp_stream, link);
 }
 
 /* ---- Routes ---- */
 
-static void give_way(const struct stream *s, struct cp_route *r)
+static void give_way(const struct cp_stream *s, struct cp_route *r)
 {
     r->ways[0] =
         (struct cp_way){.link = (struct cp_link *)&s->link, .path = s->path};
     r->count = 1;
 }
 
-static void tell_routes(struct stream *s, int status, const char *why)
+static void tell_routes(struct cp_stream *s, int status, const char *why)
 {
     struct cp_list *first;
 
@@ -93,7 +67,7 @@ static void tell_routes(struct stream *s, int status, const char *why)
 /* Whoever closes already is cut off; else it closes. */
 static void on_limit(uv_timer_t *timer)
 {
-    struct stream *s = timer->data;
+    struct cp_stream *s = timer->data;
     struct cp_loop *loop = s->net->loop;
 
     if (!cp_turn_enter(loop))
@@ -106,7 +80,7 @@ static void on_limit(uv_timer_t *timer)
     (void)cp_turn_end(loop);
 }
 
-static void limit(struct stream *s, unsigned ms)
+static void limit(struct cp_stream *s, unsigned ms)
 {
     uv_timer_start(&s->limit, on_limit, ms, 0);
     uv_unref((uv_handle_t *)&s->limit);
@@ -117,7 +91,7 @@ static void limit(struct stream *s, unsigned ms)
 static int send_bytes(struct cp_link *l, const struct cp_path *path,
                       copal_bytes data)
 {
-    struct stream *s = of_link(l);
+    struct cp_stream *s = of_link(l);
 
     (void)path;
     if (s->is_closing)
@@ -127,14 +101,14 @@ static int send_bytes(struct cp_link *l, const struct cp_path *path,
 
 static bool is_blocked(const struct cp_link *l)
 {
-    const struct stream *s = of_link(l);
+    const struct cp_stream *s = of_link(l);
 
     return s->top.below->ops->queued(s->top.below) > BLOCKED_FROM;
 }
 
 static void close_stream(struct cp_link *l)
 {
-    struct stream *s = of_link(l);
+    struct cp_stream *s = of_link(l);
 
     if (s->is_closing)
         return;
@@ -145,7 +119,7 @@ static void close_stream(struct cp_link *l)
 
 static void agreed(struct cp_link *l)
 {
-    struct stream *s = of_link(l);
+    struct cp_stream *s = of_link(l);
 
     s->is_agreed = true;
     uv_timer_stop(&s->limit);
@@ -164,7 +138,7 @@ static const struct cp_link_ops link_ops = {
 
 static void opened(struct cp_pipe *p)
 {
-    struct stream *s = of_top(p);
+    struct cp_stream *s = of_top(p);
     int err;
 
     s->link.identity = cp_pipe_identity(p->below);
@@ -183,7 +157,7 @@ static void opened(struct cp_pipe *p)
 
 static void bytes(struct cp_pipe *p, copal_bytes b)
 {
-    struct stream *s = of_top(p);
+    struct cp_stream *s = of_top(p);
 
     if (s->is_known && !s->is_closing)
         cp_engine_bytes(s->net->driver->engine, &s->link, b);
@@ -191,14 +165,14 @@ static void bytes(struct cp_pipe *p, copal_bytes b)
 
 static bool has_more(const struct cp_pipe *p)
 {
-    const struct stream *s = of_top((struct cp_pipe *)p);
+    const struct cp_stream *s = of_top((struct cp_pipe *)p);
 
     return s->is_known && !s->is_closing && cp_engine_has_more(&s->link);
 }
 
 static void drained(struct cp_pipe *p)
 {
-    struct stream *s = of_top(p);
+    struct cp_stream *s = of_top(p);
 
     if (s->is_known && !s->is_closing && !is_blocked(&s->link))
         cp_engine_drained(s->net->driver->engine, &s->link);
@@ -206,7 +180,7 @@ static void drained(struct cp_pipe *p)
 
 static void on_limit_closed(uv_handle_t *handle)
 {
-    struct stream *s = handle->data;
+    struct cp_stream *s = handle->data;
     struct cp_loop *loop = s->net->loop;
 
     cp_free(s->net->driver->mem, s->host);
@@ -214,23 +188,17 @@ static void on_limit_closed(uv_handle_t *handle)
     cp_loop_handle_closed(loop);
 }
 
-static void hold(struct stream *s, size_t n)
+static void forget(struct cp_stream *s)
 {
-    s->net->held += n - s->held;
-    s->held = n;
-}
-
-static void forget(struct stream *s)
-{
-    hold(s, 0);
+    (void)cp_stream_room_hold(s, 0);
     cp_list_remove(&s->node);
     cp_list_remove(&s->young);
     uv_close((uv_handle_t *)&s->limit, on_limit_closed);
 }
 
-static int try_next(struct stream *s);
+static int try_next(struct cp_stream *s);
 
-static void say_end(struct stream *s, int status, const char *why)
+static void say_end(struct cp_stream *s, int status, const char *why)
 {
     struct cp_engine *engine = s->net->driver->engine;
     char text[640];
@@ -245,16 +213,19 @@ static void say_end(struct stream *s, int status, const char *why)
         return; /* who connected to us waits for nothing here */
     if (s->why != NULL)
         status = COPAL_ETIMEOUT;
-    snprintf(text, sizeof(text), "%s: %s%s", s->host,
-             s->why == NULL ? "" : "the connection was ",
-             s->why == NULL ? why : s->why);
+    if (s->why == NULL && strstr(why, s->host) != NULL)
+        snprintf(text, sizeof(text), "%s", why);
+    else
+        snprintf(text, sizeof(text), "%s: %s%s", s->host,
+                 s->why == NULL ? "" : "the connection was ",
+                 s->why == NULL ? why : s->why);
     tell_routes(s, status == 0 ? COPAL_ECLOSED : status, text);
 }
 
 /* Of an attempt that failed: another address may do. */
 static void closed(struct cp_pipe *p, int status, const char *why)
 {
-    struct stream *s = of_top(p);
+    struct cp_stream *s = of_top(p);
 
     s->top.below = NULL;
     if (s->net->driver->engine == NULL) {
@@ -270,56 +241,15 @@ static void closed(struct cp_pipe *p, int status, const char *why)
     forget(s);
 }
 
-static bool is_same_host(struct cp_address a, struct cp_address b)
-{
-    a.port = b.port = 0;
-    return cp_address_equal(&a, &b);
-}
-
-/* Others of that address hold so many bytes. */
-static size_t held_by(const struct cp_net *net, const struct stream *but)
-{
-    size_t sum = 0;
-
-    list_each (node, after, &net->streams) {
-        const struct stream *s = cp_container_of(node, struct stream, node);
-
-        if (s != but && s->held > 0 &&
-            is_same_host(s->path.remote, but->path.remote))
-            sum += s->held;
-    }
-    return sum;
-}
-
-/* Frames are put together below the engine, outside of what it counts: as much
- * as that may take they may take again. */
-static bool has_room(struct stream *s, size_t n)
-{
-    struct cp_engine *engine = s->net->driver->engine;
-    uint64_t most = (uint64_t)cp_engine_param(engine, COPAL_P_BODY_MEMORY);
-    size_t others;
-
-    if (n <= s->held)
-        return true;
-    others = held_by(s->net, s);
-    if (s->net->held - s->held + n <= most &&
-        (others == 0 || others + n <= most / SHARE))
-        return true;
-    cp_engine_limited(engine, "body_memory");
-    return false;
-}
-
 /* The time is that of the beginning, however often more comes. */
 static bool amid(struct cp_pipe *p, size_t held)
 {
-    struct stream *s = of_top(p);
-    size_t n = held > HELD_FREELY ? held - HELD_FREELY : 0;
+    struct cp_stream *s = of_top(p);
 
     if (s->is_closing)
         return true;
-    if (!has_room(s, n))
+    if (!cp_stream_room_hold(s, held))
         return false;
-    hold(s, n);
     if (s->host != NULL && !s->is_agreed)
         return true;
     if (held == 0)
@@ -341,7 +271,7 @@ static const struct cp_pipe_ops top_ops = {
 /* ---- Building ---- */
 
 /* bottom is closed where it fails, which nobody hears of. */
-static int put_layers(struct stream *s, struct cp_pipe *bottom)
+static int put_layers(struct cp_stream *s, struct cp_pipe *bottom)
 {
     const struct cp_driver *d = s->net->driver;
     struct cp_asked asked = {
@@ -368,11 +298,11 @@ static int put_layers(struct stream *s, struct cp_pipe *bottom)
     return err;
 }
 
-static struct stream *stream_new(struct cp_net *net, const char *host,
-                                 int scheme)
+static struct cp_stream *stream_new(struct cp_net *net, const char *host,
+                                    int scheme)
 {
     struct cp_mem *mem = net->driver->mem;
-    struct stream *s = cp_zalloc(mem, sizeof(*s));
+    struct cp_stream *s = cp_zalloc(mem, sizeof(*s));
 
     if (s == NULL)
         return NULL;
@@ -409,7 +339,7 @@ static struct stream *stream_new(struct cp_net *net, const char *host,
 
 /* Connects to the next address that can be tried at all. 0, or COPAL_E* with
  * mem's sentence. */
-static int try_next(struct stream *s)
+static int try_next(struct cp_stream *s)
 {
     int err = COPAL_EUNREACH;
 
@@ -428,10 +358,10 @@ static int try_next(struct stream *s)
     return err;
 }
 
-static struct stream *find(struct cp_net *net, const struct cp_route *r)
+static struct cp_stream *find(struct cp_net *net, const struct cp_route *r)
 {
     list_each (node, after, &net->streams) {
-        struct stream *s = cp_container_of(node, struct stream, node);
+        struct cp_stream *s = cp_container_of(node, struct cp_stream, node);
 
         if (s->host != NULL && s->scheme == r->scheme && !s->is_closing &&
             s->to.list[0].port == r->port && strcmp(s->host, r->host) == 0 &&
@@ -445,7 +375,7 @@ static struct stream *find(struct cp_net *net, const struct cp_route *r)
 int cp_stream_route_to(struct cp_net *net, struct cp_route *r,
                        const struct cp_found *found)
 {
-    struct stream *s = stream_new(net, r->host, r->scheme);
+    struct cp_stream *s = stream_new(net, r->host, r->scheme);
     int err;
 
     if (s == NULL)
@@ -466,7 +396,7 @@ int cp_stream_route_to(struct cp_net *net, struct cp_route *r,
 
 int cp_stream_route(struct cp_net *net, struct cp_route *r)
 {
-    struct stream *s = find(net, r);
+    struct cp_stream *s = find(net, r);
     struct cp_found found;
     int err;
 
@@ -484,64 +414,12 @@ int cp_stream_route(struct cp_net *net, struct cp_route *r)
 
 /* ---- Accepting ---- */
 
-static struct cp_unfinished unfinished(const struct cp_net *net,
-                                       const struct cp_address *from)
-{
-    struct cp_unfinished count = {0};
-
-    list_each (node, after, &net->young) {
-        const struct stream *s = cp_container_of(node, struct stream, young);
-
-        count.all++;
-        count.of_address += is_same_host(s->path.remote, *from);
-    }
-    return count;
-}
-
-/* At once: who has to wait for others' manners has no room. */
-static void cut_off(struct stream *s, const char *why)
-{
-    s->is_closing = true;
-    s->why = why;
-    if (s->is_known)
-        cp_engine_closed(s->net->driver->engine, &s->link, COPAL_ELIMIT);
-    s->is_known = false;
-    cp_list_remove(&s->young);
-    s->top.below->ops->cut(s->top.below);
-}
-
-bool cp_stream_make_room(struct cp_net *net)
-{
-    struct cp_list *first = cp_list_first(&net->young);
-    struct stream *oldest =
-        first == NULL ? NULL : cp_container_of(first, struct stream, young);
-    uint64_t since = 0;
-    struct cp_link *link = cp_engine_oldest(net->driver->engine, &since);
-
-    if (link != NULL && (oldest == NULL || since < oldest->began))
-        oldest = of_link(link);
-    if (oldest == NULL)
-        return false;
-    cut_off(oldest, "others want to connect");
-    return true;
-}
-
-static bool has_room_for(struct cp_net *net, const struct cp_address *from)
-{
-    switch (cp_engine_may_accept(net->driver->engine, from,
-                                 unfinished(net, from))) {
-    case CP_ROOM: return true;
-    case CP_ROOM_OF_OLDEST: return cp_stream_make_room(net);
-    default: return false;
-    }
-}
-
 void cp_stream_accept(struct cp_net *net, struct cp_pipe *bottom,
                       const struct cp_path *path, int scheme)
 {
-    struct stream *s = NULL;
+    struct cp_stream *s = NULL;
 
-    if (has_room_for(net, &path->remote))
+    if (cp_stream_room_for(net, &path->remote))
         s = stream_new(net, NULL, scheme);
     if (s == NULL) {
         bottom->ops->cut(bottom);
@@ -561,7 +439,7 @@ void cp_stream_accept(struct cp_net *net, struct cp_pipe *bottom,
 void cp_streams_close(struct cp_net *net)
 {
     list_each (node, after, &net->streams) {
-        struct stream *s = cp_container_of(node, struct stream, node);
+        struct cp_stream *s = cp_container_of(node, struct cp_stream, node);
 
         s->is_closing = true;
         if (s->top.below != NULL)
@@ -572,7 +450,8 @@ void cp_streams_close(struct cp_net *net)
 bool cp_streams_are_waiting(const struct cp_net *net)
 {
     list_each (node, after, &net->streams) {
-        const struct stream *s = cp_container_of(node, struct stream, node);
+        const struct cp_stream *s =
+            cp_container_of(node, struct cp_stream, node);
 
         if (s->top.below != NULL && s->top.below->ops->queued(s->top.below) > 0)
             return true;

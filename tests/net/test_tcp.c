@@ -465,6 +465,91 @@ static void handshakes_and_connections_share_the_room(void **state)
     close(tcp);
 }
 
+/* ---- Servers that are strangers ---- */
+
+/* A socket that listens on loopback, and its port; -1: no such family here. */
+static int listen_plainly(const char *host, int *port)
+{
+    bool is_v6 = strchr(host, ':') != NULL;
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6,
+                              .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr *at =
+        is_v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4;
+    socklen_t size = is_v6 ? sizeof(v6) : sizeof(v4);
+    int fd = socket(at->sa_family, SOCK_STREAM, 0);
+
+    v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (fd < 0 || bind(fd, at, size) != 0 || listen(fd, 4) != 0) {
+        close(fd);
+        return -1;
+    }
+    assert_int_equal(getsockname(fd, at, &size), 0);
+    *port = ntohs(is_v6 ? v6.sin6_port : v4.sin_port);
+    return fd;
+}
+
+/* RFC 6455 4.1, RFC 9110 7.2. */
+static void a_websocket_names_its_host_as_the_uri_does(void **state)
+{
+    static const char *const hosts[] = {"127.0.0.1", "[::1]", "localhost"};
+    struct world *w = *state;
+
+    for (size_t i = 0; i < 3; i++) {
+        char uri[100], wanted[100];
+        uint8_t head[1024] = {0};
+        bool is_closed;
+        int port, got, fd = listen_plainly(hosts[i], &port);
+
+        if (fd < 0)
+            continue; /* this host has one family only */
+        snprintf(uri, sizeof(uri), "coap+ws://%s:%d/t", hosts[i], port);
+        snprintf(wanted, sizeof(wanted), "\r\nHost: %s:%d\r\n", hosts[i], port);
+        w->ends = 0;
+        copal_get(w->client, uri, COPAL_CB(note, w));
+        go_for(w, 1);
+        if (w->ends > 0 && w->status == COPAL_ENOTSUP) {
+            close(fd);
+            skip(); /* not built in */
+        }
+        for (int tries = 0; (got = accept4(fd, NULL, NULL, SOCK_NONBLOCK)) < 0;
+             tries++) {
+            assert_true(tries < 1000);
+            go_for(w, 1);
+        }
+        for (int tries = 0; strstr((char *)head, "\r\n\r\n") == NULL; tries++) {
+            size_t len = strlen((char *)head);
+
+            assert_true(tries < 100);
+            read_all(w, got, head + len, sizeof(head) - 1 - len, 20,
+                     &is_closed);
+        }
+        if (strstr((char *)head, wanted) == NULL)
+            fail_msg("%s", (char *)head);
+        close(got);
+        close(fd);
+        go_until(w, &w->ends, 1);
+    }
+}
+
+static void the_end_of_a_connection_names_its_host_once(void **state)
+{
+    struct world *w = *state;
+    char uri[100];
+    int port, got, fd = listen_plainly("127.0.0.1", &port);
+
+    snprintf(uri, sizeof(uri), "coap+tcp://127.0.0.1:%d/t", port);
+    copal_get(w->client, uri, COPAL_CB(note, w));
+    go_for(w, 20);
+    got = accept(fd, NULL, NULL);
+    close(got);
+    close(fd);
+    go_until(w, &w->ends, 1);
+    assert_non_null(strstr(w->text, "127.0.0.1"));
+    if (strstr(strstr(w->text, "127.0.0.1") + 1, "127.0.0.1") != NULL)
+        fail_msg("%s", w->text);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, build, tear_down)
 
 int main(void)
@@ -487,6 +572,8 @@ int main(void)
         TEST(one_address_has_its_share),
         TEST(unfinished_upgrades_are_part_of_that_share),
         TEST(handshakes_and_connections_share_the_room),
+        TEST(a_websocket_names_its_host_as_the_uri_does),
+        TEST(the_end_of_a_connection_names_its_host_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
