@@ -199,6 +199,22 @@ void cp_dtls_datagram(struct cp_link *l, const struct cp_path *path,
         d->engine->stats.malformed++;
 }
 
+static void handshake_undelivered(struct cp_dtls_session *s,
+                                  const struct cp_path *path, int status)
+{
+    char where[CP_ADDRESS_TEXT], why[160];
+
+    cp_address_print(&path->remote, 0, where);
+    if (status == COPAL_EREFUSED)
+        snprintf(why, sizeof(why),
+                 "nothing listens at %s; is the server running, and the port "
+                 "right?",
+                 where);
+    else
+        snprintf(why, sizeof(why), "%s: %s", where, copal_strerror(status));
+    cp_dtls_ask_failed(s, status, why);
+}
+
 void cp_dtls_undelivered(struct cp_link *l, const struct cp_path *path,
                          int status)
 {
@@ -212,7 +228,7 @@ void cp_dtls_undelivered(struct cp_link *l, const struct cp_path *path,
     }
     s = cp_dtls_session_at(d, &path->remote, false);
     if (s != NULL && cp_dtls_is_ours(s))
-        cp_dtls_ask_failed(s, status, copal_strerror(status));
+        handshake_undelivered(s, path, status);
 }
 
 /* ---- Birth and end ---- */

@@ -189,6 +189,8 @@ static void a_refused_port_is_told_at_once(void **state)
     r = get(w, SERVER "/t");
     run(w, 500);
     assert_ended(r, COPAL_EREFUSED);
+    assert_non_null(strstr(r->text, "nothing listens at "));
+    assert_non_null(strstr(r->text, "; is the server running, and"));
 }
 
 static void who_stops_waiting_for_a_handshake_is_not_told(void **state)
