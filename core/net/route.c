@@ -42,9 +42,20 @@ static bool can_reach(const struct cp_udp *s, const struct cp_address *remote)
     return cp_address_is_loopback(&s->local) == cp_address_is_loopback(remote);
 }
 
+/* An association's two ends are told apart by their addresses, so one with
+ * oneself needs a second socket. At which addresses of this host one for all of
+ * them is reached is not asked for: the port decides. */
+static bool may_be_itself(const struct cp_udp *s,
+                          const struct cp_address *remote)
+{
+    if (s->local.port != remote->port)
+        return false;
+    return cp_sockaddr_is_any(&s->local) || is_same_ip(&s->local, remote);
+}
+
 /* One for coaps or one for coap, as is_secured says. A listening socket before
- * others, one for all addresses before those bound to one. The answer would get lost where a port is shared: the system may
- * give it to somebody else. */
+ * others, one for all addresses before those bound to one. The answer would get
+ * lost where a port is shared: the system may give it to somebody else. */
 static struct cp_udp *choose(struct cp_net *net, const struct cp_address *from,
                              const struct cp_address *remote, bool is_secured)
 {
@@ -57,7 +68,8 @@ static struct cp_udp *choose(struct cp_net *net, const struct cp_address *from,
             1 + (s->listens ? 2 : 0) + (cp_sockaddr_is_any(&s->local) ? 1 : 0);
 
         if (s->is_shared || s->local.family != remote->family ||
-            (s->secured != NULL) != is_secured)
+            (s->secured != NULL) != is_secured ||
+            (is_secured && may_be_itself(s, remote)))
             continue;
         if (from->family != 0 ? !is_from(s, from) : !can_reach(s, remote))
             continue;

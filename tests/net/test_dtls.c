@@ -287,6 +287,38 @@ static void the_next_address_is_tried(void **state)
     assert_answered(w);
 }
 
+static void ask_itself(struct world *w, const char *where)
+{
+    char uri[128];
+
+    assert_int_equal(copal_use_psk(w->client, "*", IDENTITY, KEY), 0);
+    assert_int_equal(
+        copal_serve(w->client, COPAL_GET, "/t", 0, COPAL_CB(answer, w)), 0);
+    assert_int_equal(copal_listen(w->client, where, 0), 0);
+    snprintf(uri, sizeof(uri), "coaps://127.0.0.1%s/t",
+             strrchr(copal_local(w->client, 0), ':'));
+    copal_get(w->client, uri, COPAL_CB(note, w));
+    go_until(w, &w->ends, 1);
+    assert_answered(w);
+    assert_int_equal(w->requests, 1);
+}
+
+static void an_endpoint_may_ask_itself(void **state)
+{
+    struct world *w = *state;
+
+    share_key(w);
+    ask_itself(w, "coaps://127.0.0.1:0");
+}
+
+static void an_endpoint_at_every_address_may_ask_itself(void **state)
+{
+    struct world *w = *state;
+
+    share_key(w);
+    ask_itself(w, "coaps://0.0.0.0:0");
+}
+
 static void give_certs(struct world *w, const struct party *server,
                        const struct party *client)
 {
@@ -492,6 +524,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_shared_key_proves_both),
         TEST(the_next_address_is_tried),
+        TEST(an_endpoint_may_ask_itself),
+        TEST(an_endpoint_at_every_address_may_ask_itself),
         TEST(certificates_prove_both),
         TEST(a_certificate_for_another_name_is_refused),
         TEST(a_certificate_of_nobody_known_is_refused),
