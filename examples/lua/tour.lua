@@ -1,10 +1,19 @@
--- tour.lua URI [URI6]: T8 to T26 and T28 of the guided tour in Lua, against
--- "copal serve --test" at URI, and at URI6 the same over IPv6. The lines it
+-- tour.lua [--creds FILE] URI [URI6]: T8 to T26 and T28 of the guided tour in
+-- Lua, against "copal serve --test" at URI, and at URI6 the same over IPv6. By
+-- coaps and the like FILE says who we are, as client and as server. The lines it
 -- shows are its own. Exits with 1 if anything was not so; examples/tour.sh
 -- runs it. With "copal run", or with lua5.4, lua5.3 and luajit.
 local copal = require "copal"
-local uri, uri6 = ...
-assert(uri, "usage: tour.lua URI [URI6]")
+local creds, uri, uri6
+if ... == "--creds" then
+  creds, uri, uri6 = select(2, ...)
+else
+  uri, uri6 = ...
+end
+assert(uri, "usage: tour.lua [--creds FILE] URI [URI6]")
+local scheme = uri:match "^[^:]+"
+local port = ({ ["coap+ws"] = 80, coaps = 5684, ["coaps+tcp"] = 5684,
+  ["coaps+ws"] = 443 })[scheme] or 5683
 local broken, source = 0, {}
 
 ---- How the tour speaks --------------------------------------------------------
@@ -47,7 +56,8 @@ end
 
 ---- T8 to T10: a message, before anything is sent ------------------------------
 
-local coap = copal.endpoint()
+local coap = assert(copal.endpoint { credentials = creds })
+copal.set_default(coap) -- of copal.get() and the like
 local request, response, m
 
 step("T8", "Build a message from code and URI, print it", function()
@@ -123,7 +133,10 @@ step("T13", "Ways to wait", function()
   -- Outside of coroutines it runs the loop itself.
   print(assert(copal.get(uri .. "/link1")).payload)
   -- run() makes an endpoint, starts a coroutine and runs the loop.
-  local text = copal.run(function(c) return c:get(uri .. "/link2").payload end)
+  local text = copal.run(function(c)
+    if creds then assert(c:use_file(creds)) end
+    return c:get(uri .. "/link2").payload
+  end)
   print(text)
   ok(text == "link2", "copal.run() gives what the function returned")
 end)
@@ -133,20 +146,20 @@ step("T14", "One endpoint: cheap, reused, client and server in one", function()
   for _ = 1, 100 do copal.endpoint():free() end
   print(("a hundred endpoints: %.3f s"):format(coap:now() - began))
   ok(coap:now() - began < 1, "an endpoint is made within milliseconds")
-  local own, asked = copal.endpoint(), 0
+  local own, asked = copal.endpoint { credentials = creds }, 0
   own:serve("/hello", function()
     asked = asked + 1
     return "hello"
   end)
-  if not own:listen "coap://127.0.0.1" then
-    assert(own:listen "coap://127.0.0.1:0")
+  if not own:listen(scheme .. "://127.0.0.1") then
+    assert(own:listen(scheme .. "://127.0.0.1:0"))
   end
   local base, res = own:addresses()[1], nil
   for _ = 1, 100 do res = assert(own:get(base .. "/hello")) end
   print(res, asked)
   ok(asked == 100 and res.payload == "hello",
     "one endpoint asked and answered a hundred times")
-  ok(tostring(res.remote) == base:gsub(":5683$", ""),
+  ok(tostring(res.remote) == base:gsub(":" .. port .. "$", ""),
     "T16: the port is shown only if it is not the scheme's own")
   own:free()
 end)
@@ -228,14 +241,14 @@ step("T20", "Three requests at once, taken as they finish", function()
 end)
 
 local failures = {
-  { "coap://127.0.0.1:1/", "EREFUSED", "nothing listens" },
+  { scheme .. "://127.0.0.1:1/", "EREFUSED", "nothing listens" },
   -- A name in the DNS has no label this long, so that no server is asked.
-  { "coap://" .. ("long"):rep(16) .. "/", "ERESOLVE", "not known" },
+  { scheme .. "://" .. ("long"):rep(16) .. "/", "ERESOLVE", "not known" },
   { "127.0.0.1/time", "EURI", "scheme" },
-  { "coap:///time", "EURI", "host" },
-  { "coap://127.0.0.1:99999/", "EURI", "port" },
-  { "coap://127.0.0.1/%zz", "EURI", "%" },
-  { "coap://127.0.0.1/#part", "EURI", "fragment" },
+  { scheme .. ":///time", "EURI", "host" },
+  { scheme .. "://127.0.0.1:99999/", "EURI", "port" },
+  { scheme .. "://127.0.0.1/%zz", "EURI", "%" },
+  { scheme .. "://127.0.0.1/#part", "EURI", "fragment" },
   { "http://127.0.0.1/", "EURI", "proxy" },
 }
 
@@ -282,7 +295,8 @@ step("T23", "Observe /time: the first value, and one every 5 s", function()
 end)
 
 step("T23", "Who leaves is taken off the server's list", function()
-  local server = copal.endpoint { listen = "coap://127.0.0.1:0" }
+  local server = copal.endpoint { credentials = creds }
+  assert(server:listen(scheme .. "://127.0.0.1:0"))
   local counter = server:value("/counter", 0)
   local obs = coap:observe(server:addresses()[1] .. "/counter")
   local most = 0
@@ -313,8 +327,9 @@ step("T25", "Who am I to the server", function()
   for _, base in ipairs { uri, uri6 } do
     local res = coap:get(base .. "/whoami")
     print(res.payload)
-    ok(res.payload:match "scheme: +([^\n]+)" == base:match "^[^:]+" and res.payload:match "identity: +none",
-      "the scheme; no identity was proved")
+    ok(res.payload:match "scheme: +([^\n]+)" == base:match "^[^:]+"
+      and (res.payload:match "identity: +none" ~= nil) == (creds == nil),
+      "the scheme, and who we have proved to be, if anybody")
     ok(res.payload:find(res.local_address.hostinfo, 1, true)
       and res.payload:find(res.remote.hostinfo, 1, true),
       "the server sees our address, and its own, as we do")
@@ -324,14 +339,14 @@ end)
 ---- T26, T28: a server, and its end --------------------------------------------
 
 step("T26", "Write a server", function()
-  local server = copal.endpoint()
+  local server = copal.endpoint { credentials = creds }
   server:serve("/time", { observable = true, rt = "clock",
     get = function() return os.date "%H:%M:%S" end })
   server:every(1, function() server:notify "/time" end)
   server:serve("/hello/{name}", function(req)
     return "Hello, " .. req.params.name .. "!"
   end)
-  assert(server:listen "coap://127.0.0.1:0")
+  assert(server:listen(scheme .. "://127.0.0.1:0"))
 
   local base = server:addresses()[1]
   local hello = coap:get(base .. "/hello/Anne").payload
@@ -353,7 +368,7 @@ step("T26", "Write a server", function()
 end)
 
 step("T28", "Shut down", function()
-  local ended, c = {}, copal.endpoint()
+  local ended, c = {}, copal.endpoint { credentials = creds }
   for _, path in ipairs { "/other/separate", "/other/separate?2" } do
     c:get(uri .. path, function(_, err) ended[#ended + 1] = err end)
   end

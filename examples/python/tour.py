@@ -1,7 +1,9 @@
-"""tour.py URI [URI6]: T8 to T26 and T28 of the guided tour in Python, against
-"copal serve --test" at URI, and at URI6 the same over IPv6. The lines it shows
-are its own. Exits with 1 if anything was not so; examples/tour.sh runs it."""
+"""tour.py [--creds FILE] URI [URI6]: T8 to T26 and T28 of the guided tour in
+Python, against "copal serve --test" at URI, and at URI6 the same over IPv6. By
+coaps and the like FILE says who we are, as client and as server. The lines it
+shows are its own. Exits with 1 if anything was not so; examples/tour.sh runs it."""
 
+import argparse
 import asyncio
 import gc
 import inspect
@@ -14,10 +16,16 @@ from collections.abc import Callable
 
 import copal
 
-if len(sys.argv) < 2:
-    sys.exit("usage: tour.py URI [URI6]")
-URI = sys.argv[1]
-URIS = sys.argv[1:]
+words = argparse.ArgumentParser()
+words.add_argument("--creds")
+words.add_argument("uri", nargs="+")
+said = words.parse_args()
+CREDS = said.creds  # a file, or None
+URIS = said.uri
+URI = URIS[0]
+SCHEME = URI.split(":")[0]
+PORT = {"coap+ws": 80, "coaps": 5684, "coaps+tcp": 5684, "coaps+ws": 443}.get(SCHEME, 5683)
+copal.set_default(copal.BlockingEndpoint(credentials=CREDS))
 broken = 0
 
 
@@ -94,7 +102,7 @@ def path() -> None:
 
 @step("T11", "A request returns at once")
 async def returns_at_once() -> None:
-    async with copal.Endpoint() as coap:
+    async with copal.Endpoint(credentials=CREDS) as coap:
         request = coap.get(f"{URI}/time")
         show(repr(request))
         ok(
@@ -109,7 +117,7 @@ async def returns_at_once() -> None:
 
 @step("T12", "Wait for it: the whole response")
 async def whole_response() -> None:
-    async with copal.Endpoint() as coap:
+    async with copal.Endpoint(credentials=CREDS) as coap:
         res = await coap.get(f"{URI}/time")
     show("code       ", res.code)
     show("remote     ", res.remote)
@@ -126,7 +134,7 @@ async def whole_response() -> None:
 @step("T13", "Ways to wait: without asyncio a call blocks")
 def blocking() -> None:
     show(copal.get(f"{URI}/link1").text)
-    with copal.BlockingEndpoint() as coap:
+    with copal.BlockingEndpoint(credentials=CREDS) as coap:
         show(coap.get(f"{URI}/link2").text)
         ok(coap.get(f"{URI}/link2").text == "link2", "and so does one of BlockingEndpoint")
 
@@ -139,7 +147,7 @@ async def awaiting() -> None:
         await coap.get(URI + path)
         order.append(path)
 
-    async with copal.Endpoint() as coap, asyncio.TaskGroup() as group:
+    async with copal.Endpoint(credentials=CREDS) as coap, asyncio.TaskGroup() as group:
         group.create_task(ask("/separate"))
         group.create_task(ask("/link1"))
     show(order)
@@ -148,7 +156,8 @@ async def awaiting() -> None:
 
 @step("T13", "Ways to wait: in python -m asyncio, as typed")
 def prompt() -> None:
-    typed = f"import copal\n(await copal.Endpoint().get('{URI}/link1')).text\n"
+    ours = f"credentials={CREDS!r}" if CREDS else ""
+    typed = f"import copal\n(await copal.Endpoint({ours}).get('{URI}/link1')).text\n"
     run = subprocess.run([sys.executable, "-m", "asyncio"], input=typed, text=True, capture_output=True)
     show(run.stdout.replace(">>> ", "").strip())
     ok("'link1'" in run.stdout, "there, and in IPython, await needs no function around it")
@@ -158,12 +167,12 @@ def prompt() -> None:
 async def one_endpoint() -> None:
     began = time.monotonic()
     for _ in range(100):
-        await copal.Endpoint().close()
+        await copal.Endpoint(credentials=CREDS).close()
     took = time.monotonic() - began
     show(f"a hundred endpoints: {took:.3f} s")
     ok(took < 2, "an endpoint is made within milliseconds")
     asked = 0
-    async with copal.Endpoint() as coap:
+    async with copal.Endpoint(credentials=CREDS) as coap:
 
         @coap.serve("/hello")
         def hello(req: copal.Message) -> str:
@@ -172,16 +181,16 @@ async def one_endpoint() -> None:
             return "hello"
 
         try:
-            coap.listen("coap://127.0.0.1")
+            coap.listen(f"{SCHEME}://127.0.0.1")
         except copal.NetworkError:
-            coap.listen("coap://127.0.0.1:0")
+            coap.listen(f"{SCHEME}://127.0.0.1:0")
         base = coap.addresses[0]
         for _ in range(100):
             res = await coap.get(f"{base}/hello")
         show(res, asked)
         ok(asked == 100 and res.text == "hello", "one endpoint asked and answered a hundred times")
         ok(
-            str(res.remote) == base.removesuffix(":5683"),
+            str(res.remote) == base.removesuffix(f":{PORT}"),
             "T16: the port is shown only if it is not the scheme's own",
         )
 
@@ -258,7 +267,7 @@ def content_format() -> None:
 async def parallel() -> None:
     uris = [f"{URI}/other/separate", f"{URI}/time?as=typed", f"{URI}/link%31"]
     began, came = time.monotonic(), []
-    async with copal.Endpoint() as coap:
+    async with copal.Endpoint(credentials=CREDS) as coap:
         async for uri, res in coap.get_all(uris):
             show(f"{time.monotonic() - began:.3f} s", uri, res.code)
             came.append(uri)
@@ -269,7 +278,7 @@ async def parallel() -> None:
 @step("T20", "The same with asyncio.as_completed()")
 async def completed() -> None:
     came = []
-    async with copal.Endpoint() as coap:
+    async with copal.Endpoint(credentials=CREDS) as coap:
         requests = [coap.get(URI + path) for path in ("/separate", "/time", "/link1")]
         for finished in asyncio.as_completed(requests):
             came.append((await finished).uri)
@@ -278,14 +287,14 @@ async def completed() -> None:
 
 
 FAILURES = (
-    ("coap://127.0.0.1:1/", copal.Refused, "EREFUSED", "nothing listens"),
+    (f"{SCHEME}://127.0.0.1:1/", copal.Refused, "EREFUSED", "nothing listens"),
     # A name in the DNS has no label this long, so that no server is asked.
-    ("coap://" + 16 * "long" + "/", copal.NetworkError, "ERESOLVE", "not known"),
+    (f"{SCHEME}://" + 16 * "long" + "/", copal.NetworkError, "ERESOLVE", "not known"),
     ("127.0.0.1/time", copal.BadURI, "EURI", "scheme"),
-    ("coap:///time", copal.BadURI, "EURI", "host"),
-    ("coap://127.0.0.1:99999/", copal.BadURI, "EURI", "port"),
-    ("coap://127.0.0.1/%zz", copal.BadURI, "EURI", "%"),
-    ("coap://127.0.0.1/#part", copal.BadURI, "EURI", "fragment"),
+    (f"{SCHEME}:///time", copal.BadURI, "EURI", "host"),
+    (f"{SCHEME}://127.0.0.1:99999/", copal.BadURI, "EURI", "port"),
+    (f"{SCHEME}://127.0.0.1/%zz", copal.BadURI, "EURI", "%"),
+    (f"{SCHEME}://127.0.0.1/#part", copal.BadURI, "EURI", "fragment"),
     ("http://127.0.0.1/", copal.BadURI, "EURI", "proxy"),
 )
 
@@ -326,7 +335,7 @@ def refusals() -> None:
 @step("T23", "Observe /time: the first value, and one every 5 s")
 async def observe() -> None:
     began, times = time.monotonic(), []
-    async with copal.Endpoint() as coap:
+    async with copal.Endpoint(credentials=CREDS) as coap:
         async for note in coap.observe(f"{URI}/time"):
             times.append(time.monotonic() - began)
             show(f"{times[-1]:6.3f} s", note.text)
@@ -339,7 +348,8 @@ async def observe() -> None:
 @step("T23", "Who leaves the loop is taken off the server's list")
 async def leave() -> None:
     most = 0
-    async with copal.Endpoint(listen="coap://127.0.0.1:0") as server, copal.Endpoint() as coap:
+    async with copal.Endpoint(credentials=CREDS) as server, copal.Endpoint(credentials=CREDS) as coap:
+        server.listen(f"{SCHEME}://127.0.0.1:0")
         counter = server.value("/counter", 0)
         async for note in coap.observe(f"{server.addresses[0]}/counter"):
             most = max(most, server.stats.observers)
@@ -354,7 +364,7 @@ async def leave() -> None:
 @step("T24", "PUT, then GET a body of several blocks")
 def blocks() -> None:
     text = b"abcdefghi\n" * 300
-    with copal.BlockingEndpoint() as coap:
+    with copal.BlockingEndpoint(credentials=CREDS) as coap:
         show(coap.put(f"{URI}/other/block", text))
         res = coap.get(f"{URI}/other/block")
         sent = coap.stats.datagrams_out
@@ -369,8 +379,8 @@ def whoami() -> None:
         res = copal.get(f"{base}/whoami")
         show(res.text)
         ok(
-            f"scheme:   {res.remote.scheme}\n" in res.text and "identity: none" in res.text,
-            "the scheme; no identity was proved",
+            f"scheme:   {res.remote.scheme}\n" in res.text and ("identity: none" in res.text) == (CREDS is None),
+            "the scheme, and who we have proved to be, if anybody",
         )
         ok(
             res.local_address.hostinfo in res.text and res.remote.hostinfo in res.text,
@@ -383,7 +393,7 @@ def whoami() -> None:
 
 @step("T26", "Write a server")
 async def serve() -> None:
-    async with copal.Endpoint() as server, copal.Endpoint() as coap:
+    async with copal.Endpoint(credentials=CREDS) as server, copal.Endpoint(credentials=CREDS) as coap:
 
         @server.serve("/time", observable=True, rt="clock")
         def now(req: copal.Message) -> str:
@@ -395,7 +405,7 @@ async def serve() -> None:
             return f"Hello, {req.params['name']}!"
 
         server.every(1, lambda: server.notify("/time"))
-        server.listen("coap://127.0.0.1:0")
+        server.listen(f"{SCHEME}://127.0.0.1:0")
 
         base = server.addresses[0]
         greeting = (await coap.get(f"{base}/hello/Anne")).text
@@ -418,7 +428,7 @@ async def serve() -> None:
 
 @step("T28", "Shut down")
 async def shut_down() -> None:
-    coap = copal.Endpoint()
+    coap = copal.Endpoint(credentials=CREDS)
     requests = [coap.get(URI + path) for path in ("/other/separate", "/other/separate?2")]
     await asyncio.sleep(0.3)
     began = time.monotonic()

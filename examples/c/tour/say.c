@@ -6,6 +6,47 @@
 #include <string.h>
 
 static int broken;
+static char scheme[16]; /* with "://" */
+static const char *creds;
+
+/* ---- By which scheme, and as whom ---- */
+
+void tour_by(const char *uri, const char *file)
+{
+    snprintf(scheme, sizeof(scheme), "%.*s://", (int)strcspn(uri, ":"), uri);
+    creds = file;
+}
+
+copal *endpoint(const copal_config *config)
+{
+    copal *c = copal_new(config);
+
+    if (c != NULL && creds != NULL && copal_use_file(c, creds) != 0) {
+        fprintf(stderr, "%s\n", copal_why(c));
+        copal_free(c);
+        c = NULL;
+    }
+    return c;
+}
+
+const char *by(const char *place)
+{
+    return at(scheme, place);
+}
+
+int usual_port(void)
+{
+    if (strstr(scheme, "+ws") != NULL)
+        return scheme[4] == 's' ? 443 : 80;
+    return scheme[4] == 's' ? 5684 : 5683;
+}
+
+bool has_credentials(void)
+{
+    return creds != NULL;
+}
+
+/* ---- What is shown ---- */
 
 void step(const char *number, const char *what)
 {

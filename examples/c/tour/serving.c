@@ -43,7 +43,7 @@ static const char *text_at(copal *c, const char *path)
 
 void tour_serving(void)
 {
-    copal *c = copal_new(NULL);
+    copal *c = endpoint(NULL);
     const char *list;
 
     step("T26", "Write a server");
@@ -53,7 +53,7 @@ void tour_serving(void)
     copal_describe(c, "/time", "rt", "clock");
     did("copal_serve(c, COPAL_GET, \"/hello/{name}\", 0, ...)");
     copal_serve(c, COPAL_GET, "/hello/{name}", 0, COPAL_CB(get_hello, NULL));
-    if (copal_listen(c, "coap://127.0.0.1:0", 0) == 0) {
+    if (copal_listen(c, by("127.0.0.1:0"), 0) == 0) {
         hold(strlen(text_at(c, "/time")) == 8, "it tells the time");
         hold(strcmp(text_at(c, "/hello/Anne"), "Hello, Anne!") == 0,
              "it greets, with what the path says");

@@ -54,7 +54,7 @@ void tour_shutdown(const char *uri)
 {
     long blocks = 0;
     int closed = 0, dropped = 0;
-    copal *c = copal_new(&(copal_config){
+    copal *c = endpoint(&(copal_config){
         COPAL_CONFIG_INIT, .realloc_fn = counted, .memory_user = &blocks});
     double began;
 

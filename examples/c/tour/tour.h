@@ -3,6 +3,7 @@
 #define TOUR_H
 
 #include <copal.h>
+#include <stdbool.h>
 
 /* A heading; what is done; what came of it; and a fact that has to hold. One
  * that does not makes the tour fail at its end. */
@@ -11,6 +12,20 @@ void did(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void came(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void hold(int fact, const char *sentence);
 int facts_broken(void);
+
+/* The tour's scheme is that of uri; creds is a file of credentials, or NULL. */
+void tour_by(const char *uri, const char *creds);
+
+/* An endpoint with these credentials; config may be NULL. NULL, with a word on
+ * stderr: out of memory, or what is wrong with them. */
+copal *endpoint(const copal_config *config);
+
+/* "127.0.0.1:0" and the like behind the tour's scheme, as at() does it. */
+const char *by(const char *place);
+
+/* The port that the tour's scheme means when none is said. */
+int usual_port(void);
+bool has_credentials(void);
 
 /* All that a request leads to. */
 struct answer {

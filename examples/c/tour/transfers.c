@@ -56,13 +56,13 @@ static void stop(const copal_event *ev, void *user)
 /* On an endpoint that observes itself both ends can be seen. */
 static void count_observers(void)
 {
-    copal *c = copal_new(NULL);
+    copal *c = endpoint(NULL);
     copal_stats stats = {.size = sizeof(stats)};
     copal_exchange *x;
     uint64_t before;
 
     copal_serve(c, COPAL_GET, "/now", COPAL_OBSERVABLE, COPAL_CB(say, NULL));
-    copal_listen(c, "coap://127.0.0.1:0", 0);
+    copal_listen(c, by("127.0.0.1:0"), 0);
     x = copal_observe(c, at(copal_local(c, 0), "/now"),
                       COPAL_CB(stop_at_first, c));
     copal_exchange_ref(x);
@@ -156,6 +156,8 @@ static void who_am_i(copal *c, const char *uri)
              strstr(text, strstr(copal_msg_local(a->msg), "//") + 2) &&
              strstr(text, strstr(copal_msg_remote(a->msg), "//") + 2),
          "the server sees our address, and its own, as we do");
+    hold((strstr(text, "identity: none") == NULL) == has_credentials(),
+         "and who we have proved to be, if anybody");
 }
 
 void tour_whoami(copal *c, const char *uri, const char *uri6)

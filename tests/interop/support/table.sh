@@ -1,6 +1,6 @@
-# sh table.sh DIR: what the interop tests wrote there, a row a behaviour, a
-# column a peer; what is not plainly ok is told of below. Nothing of those that
-# did not run.
+# sh table.sh DIR [tour]: what the interop tests wrote there, a row a behaviour,
+# a column a peer; what is not plainly ok is told of below. Nothing of those that
+# did not run. With tour nothing but the table of tests/tour/schemes.sh.
 dir=$1
 
 # table TITLE FILE=HEAD...
@@ -46,6 +46,9 @@ matrix() {
         "Californium-$2=Californium" "coap-rs-$2=coap-rs"
 }
 
+table "The tour by other schemes (T27)" "tour-shell=shell" "tour-C=C" \
+    "tour-Lua=Lua" "tour-Python=Python"
+[ "${2:-}" != tour ] || exit 0
 table "With libcoap 4.3.1" "client=copal asks" "server=copal serves"
 table "With aiocoap 0.4.17" "aiocoap-copal=copal asks" "aiocoap-lua=Lua asks" \
     "aiocoap-python=Python asks" "aiocoap-server=copal serves"
