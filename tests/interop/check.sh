@@ -20,6 +20,17 @@ for program in ${needs-coap-client-notls coap-server-notls}; do
     }
 done
 
+# A copal without GnuTLS has no TLS, DTLS and WebSocket.
+has_tls() {
+    ! "$COPAL_BIN" get -T 5s coaps://127.0.0.1:1/ 2>&1 | grep -q 'is not built in'
+}
+
+needs_tls() {
+    has_tls && return
+    echo "skipped: copal was built without GnuTLS"
+    exit 77
+}
+
 work=$(mktemp -d) || exit 1
 pids=
 failures=0

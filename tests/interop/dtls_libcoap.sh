@@ -4,6 +4,7 @@ needs='coap-client-gnutls coap-server-gnutls coap-client-openssl coap-server-ope
 
 here=$(dirname "$0")
 key=0123456789abcdef
+needs_tls
 
 peer() {
     timeout $limit "$COPAL_BIN" run "$here/support/dtls.lua" "$@"
@@ -13,12 +14,8 @@ peer() {
 serve() {
     peer serve coaps://127.0.0.1:0 "$@" >"$work/server" 2>"$work/err" &
     pids="$pids $!"
-    for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-        uri=$(sed -n 's/listening on //p' "$work/server")
-        [ -z "$uri" ] || return 0
-        sleep 0.1
-    done
-    fail "the server does not start"
+    within 10 grep -q 'listening on' "$work/server" || fail "the server does not start"
+    uri=$(sed -n 's/listening on //p' "$work/server")
 }
 
 is_answered() {
@@ -48,8 +45,7 @@ serve_peer() {
         "coap-server-$1" -A 127.0.0.1 -p "$port" -k $key -h hint -v 7 \
             >"$work/peer" 2>&1 &
         pids="$pids $!"
-        sleep 0.5
-        ! grep -q 'created DTLS endpoint' "$work/peer" || break
+        ! within 2 grep -q 'created DTLS endpoint' "$work/peer" || break
     done
     uri=coaps://127.0.0.1:$((port + 1))
     grep -q "created DTLS endpoint *127.0.0.1:$((port + 1))" "$work/peer" ||

@@ -4,26 +4,28 @@ needs=openssl
 
 here=$(dirname "$0")
 key=0123456789abcdef
+needs_tls
 hex=30313233343536373839616263646566
 
 serve() {
     timeout $limit "$COPAL_BIN" run "$here/support/dtls.lua" \
         serve coaps://127.0.0.1:0 psk dev1 $key >"$work/server" 2>"$work/err" &
     pids="$pids $!"
-    for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-        uri=$(sed -n 's/listening on //p' "$work/server")
-        [ -z "$uri" ] || return 0
-        sleep 0.1
-    done
-    fail "the server does not start"
+    within 10 grep -q 'listening on' "$work/server" || fail "the server does not start"
+    uri=$(sed -n 's/listening on //p' "$work/server")
 }
+
+# Its input stays open, since it leaves at the end of it.
+mkfifo "$work/in"
 
 shakes_hands() {
     serve
-    sleep 2 | timeout 10 openssl s_client -dtls1_2 -cipher "$1@SECLEVEL=0" \
-        -connect "${uri#coaps://}" -psk_identity dev1 -psk $hex >"$work/out" 2>&1
-    grep -q "Cipher is $1\$" "$work/out" || fail "no handshake"
-    grep -q 'Extended master secret: yes' "$work/out" ||
+    timeout 30 openssl s_client -dtls1_2 -cipher "$1@SECLEVEL=0" \
+        -connect "${uri#coaps://}" -psk_identity dev1 -psk $hex \
+        <>"$work/in" >"$work/out" 2>&1 &
+    pids="$pids $!"
+    within 20 grep -q "Cipher is $1\$" "$work/out" || fail "no handshake"
+    within 5 grep -q 'Extended master secret: yes' "$work/out" ||
         fail "without extended master secret"
 }
 

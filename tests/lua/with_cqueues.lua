@@ -22,7 +22,7 @@ end
 test("a coroutine of the controller waits, others go on", function()
   with_server(function(coap, base, cq)
     local ticks, client = 0, copal.endpoint {}
-    coap:serve("/slow", function() coap:sleep(0.1) return "slow" end)
+    coap:serve("/slow", function() coap:sleep(0.5) return "slow" end)
     cq:wrap(function()
       for _ = 1, 5 do cqueues.sleep(0.01) ticks = ticks + 1 end
     end)
