@@ -3,15 +3,7 @@ needs=
 . "$(dirname "$0")/check.sh"
 . "$(dirname "$0")/support/matrix.sh"
 
-peer=go-coap
-needs_tool go golang
-is_built go-coap || {
-    export GOTOOLCHAIN=local CGO_ENABLED=0
-    fetch 120 go mod download
-    compile 400 go build -o peer .
-    built
-}
-driver=$made/peer
+. "$(dirname "$0")/support/go_coap.sh"
 
 asks_non() {
     copal 0 get -v -N "$uri/"

@@ -2,10 +2,13 @@
 
 import asyncio
 import math
+import os
 import socket
+import ssl
 import sys
 
 import aiocoap
+import aiocoap.credentials
 from aiocoap import error, resource
 
 OCTETS = 42
@@ -15,6 +18,77 @@ ETAG = bytes([1, 2])
 def read(path):
     with open(path, "rb") as file:
         return file.read()
+
+
+# ---- Schemes and keys: see support/secured.sh --------------------------------
+
+# Which transport, and how far from the port that is asked for it listens.
+SERVING = {
+    "coap": ("udp6", 0),
+    "coap+tcp": ("tcpserver", 0),
+    "coap+ws": ("ws", 3000),
+    "coaps": ("tinydtls_server", 1),
+    "coaps+tcp": ("tlsserver", 1),
+    "coaps+ws": ("ws", 3001),
+}
+ASKING = {
+    "coap": "udp6",
+    "coap+tcp": "tcpclient",
+    "coap+ws": "ws",
+    "coaps": "tinydtls",
+    "coaps+tcp": "tlsclient",
+    "coaps+ws": "ws",
+}
+KIND = os.environ.get("PEER_KIND", "plain")
+WRONG = "PEER_WRONG" in os.environ
+
+
+def key_file(name):
+    return os.path.join(os.environ["PEER_KEYS"], name)
+
+
+def credentials(scope):
+    all = aiocoap.credentials.CredentialsMap()
+    if KIND == "psk":
+        key = bytes.fromhex(read(key_file("wrong-psk" if WRONG else "psk")).decode().strip()[2:])
+        all.load_from_dict(
+            {scope: {"dtls": {"psk": {"hex": key.hex()}, "client-identity": {"ascii": "me"}}}}
+        )
+    elif KIND == "server-cert":
+        trusted = key_file("stranger.pem" if WRONG else "ca.pem")
+        all.load_from_dict({scope: {"tlscert": {"certfile": trusted}}})
+    return all
+
+
+def tls_of_server():
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(key_file("server.pem"), key_file("server.key"))
+    if os.environ["PEER_SCHEME"] == "coaps+tcp":
+        context.set_alpn_protocols(["coap"])  # RFC 8323 8.2
+    return context
+
+
+# aiocoap does not say which port it got, so a free one is looked for.
+def free_port(distance):
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        try:
+            for kind in socket.SOCK_DGRAM, socket.SOCK_STREAM:
+                with socket.socket(socket.AF_INET, kind) as probe:
+                    probe.bind(("127.0.0.1", port + distance))
+            return port
+        except OSError:
+            continue
+
+
+async def context_for(uri):
+    scheme = uri.split(":")[0]
+    context = await aiocoap.Context.create_client_context(transports=[ASKING[scheme]])
+    host = uri.split("/")[2]
+    context.client_credentials.update(credentials(f"{scheme}://{host}/*"))
+    return context
 
 
 # ---- Serving ----------------------------------------------------------------
@@ -88,14 +162,17 @@ async def serve(path):
     site.add_resource(["separate"], Separate())
     site.add_resource(["etag"], Tagged())
 
-    # aiocoap does not say which port it got, so a free one is looked for.
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    scheme = os.environ.get("PEER_SCHEME", "coap")
+    transport, distance = SERVING[scheme]
+    port = free_port(distance)
     await aiocoap.Context.create_server_context(
-        site, bind=("127.0.0.1", port), transports=["udp6"]
+        site,
+        bind=("127.0.0.1", port),
+        transports=[transport],
+        server_credentials=credentials(":client"),
+        _ssl_context=tls_of_server() if scheme in ("coaps+tcp", "coaps+ws") else None,
     )
-    print(f"listening on coap://127.0.0.1:{port}", flush=True)
+    print(f"listening on {scheme}://127.0.0.1:{port + distance}", flush=True)
     await asyncio.get_running_loop().create_future()
 
 
@@ -106,7 +183,7 @@ async def ask(method, uri, *words):
     said = dict(word.partition("=")[::2] for word in words)
     tuning = aiocoap.Unreliable if "non" in said else None
     message = aiocoap.Message(code=getattr(aiocoap, method), uri=uri, transport_tuning=tuning)
-    context = await aiocoap.Context.create_client_context(transports=["udp6"])
+    context = await context_for(uri)
     exponent = int(math.log2(int(said.get("block", 1024)))) - 4
     if "body" in said:
         message.payload = read(said["body"])
@@ -130,7 +207,7 @@ async def ask(method, uri, *words):
 
 # After it let go it stays: what still comes is rejected, as aiocoap does.
 async def observe(uri, count):
-    context = await aiocoap.Context.create_client_context(transports=["udp6"])
+    context = await context_for(uri)
     request = context.request(aiocoap.Message(code=aiocoap.GET, uri=uri, observe=0))
     left = int(count) - 1
     print((await request.response).payload.decode(), flush=True)

@@ -27,10 +27,14 @@ import org.eclipse.californium.core.config.CoapConfig;
 import org.eclipse.californium.core.network.CoapEndpoint;
 import org.eclipse.californium.core.server.resources.CoapExchange;
 import org.eclipse.californium.elements.config.Configuration;
+import org.eclipse.californium.elements.config.TcpConfig;
+import org.eclipse.californium.scandium.config.DtlsConfig;
 
 public final class Peer {
     private static Configuration configuration(int block) {
         CoapConfig.register();
+        TcpConfig.register();
+        DtlsConfig.register();
         Configuration config = new Configuration();
         config.set(CoapConfig.PREFERRED_BLOCK_SIZE, block);
         config.set(CoapConfig.MAX_MESSAGE_SIZE, block);
@@ -38,9 +42,15 @@ public final class Peer {
         return config;
     }
 
-    private static CoapEndpoint endpoint(int block) {
-        return new CoapEndpoint.Builder().setConfiguration(configuration(block))
-            .setInetSocketAddress(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0)).build();
+    private static CoapEndpoint endpoint(String scheme, boolean serves, int block) throws Exception {
+        Configuration config = configuration(block);
+        InetSocketAddress where = new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
+        CoapEndpoint.Builder builder = new CoapEndpoint.Builder().setConfiguration(config);
+        if (scheme.equals("coap"))
+            builder.setInetSocketAddress(where);
+        else
+            builder.setConnector(Secure.connector(scheme, serves, where, config));
+        return builder.build();
     }
 
     // ---- Serving -----------------------------------------------------------
@@ -165,13 +175,14 @@ public final class Peer {
     }
 
     private static void serve(String file) throws Exception {
-        CoapEndpoint endpoint = endpoint(1024);
+        String scheme = System.getenv().getOrDefault("PEER_SCHEME", "coap");
+        CoapEndpoint endpoint = endpoint(scheme, true, 1024);
         CoapServer server = new Server(endpoint.getConfig());
         server.addEndpoint(endpoint);
         server.add(new Constant("large", Files.readAllBytes(Path.of(file))),
             new Value("store", false), new Value("obs", true), new Echo(), new Separate(), new Tagged());
         server.start();
-        System.out.println("listening on coap://127.0.0.1:" + endpoint.getAddress().getPort());
+        System.out.println("listening on " + scheme + "://127.0.0.1:" + endpoint.getAddress().getPort());
     }
 
     // ---- Asking ------------------------------------------------------------
@@ -185,9 +196,9 @@ public final class Peer {
         return said;
     }
 
-    private static CoapClient client(String uri, int block) {
+    private static CoapClient client(String uri, int block) throws Exception {
         CoapClient client = new CoapClient(uri);
-        client.setEndpoint(endpoint(block));
+        client.setEndpoint(endpoint(uri.substring(0, uri.indexOf(':')), false, block));
         client.setTimeout(50000L);
         return client;
     }
@@ -244,7 +255,7 @@ public final class Peer {
         Thread.sleep(2000);
     }
 
-    private static void ping(String uri) {
+    private static void ping(String uri) throws Exception {
         if (client(uri, 1024).ping(5000))
             System.out.println("answered");
     }

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/plgd-dev/go-coap/v3/dtls"
 	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 	"github.com/plgd-dev/go-coap/v3/message/pool"
@@ -23,8 +24,8 @@ import (
 	coapnet "github.com/plgd-dev/go-coap/v3/net"
 	"github.com/plgd-dev/go-coap/v3/net/blockwise"
 	"github.com/plgd-dev/go-coap/v3/options"
+	"github.com/plgd-dev/go-coap/v3/tcp"
 	"github.com/plgd-dev/go-coap/v3/udp"
-	"github.com/plgd-dev/go-coap/v3/udp/client"
 )
 
 const fetch = codes.Code(5) // RFC 8132; go-coap has no name for it
@@ -176,18 +177,54 @@ func serve(file string) {
 	check(router.Handle("/separate", mux.HandlerFunc(separate)))
 	check(router.Handle("/etag", mux.HandlerFunc(tagged)))
 
-	listener, err := coapnet.NewListenUDP("udp4", "127.0.0.1:0")
-	check(err)
-	fmt.Printf("listening on coap://%v\n", listener.LocalAddr())
-	check(udp.NewServer(options.WithMux(router)).Serve(listener))
+	listen(router)
+}
+
+// By the scheme that the environment names.
+func listen(router *mux.Router) {
+	const where = "127.0.0.1:0"
+	scheme := os.Getenv("PEER_SCHEME")
+	switch scheme {
+	case "coap+tcp":
+		listener, err := coapnet.NewTCPListener("tcp4", where)
+		check(err)
+		fmt.Printf("listening on %s://%v\n", scheme, listener.Addr())
+		check(tcp.NewServer(options.WithMux(router)).Serve(listener))
+	case "coaps+tcp":
+		listener, err := coapnet.NewTLSListener("tcp4", where, tlsConfig("server", "client"))
+		check(err)
+		fmt.Printf("listening on %s://%v\n", scheme, listener.Addr())
+		check(tcp.NewServer(options.WithMux(router)).Serve(listener))
+	case "coaps":
+		listener, err := coapnet.NewDTLSListener("udp4", where, dtlsConfig("server"))
+		check(err)
+		fmt.Printf("listening on %s://%v\n", scheme, listener.Addr())
+		check(dtls.NewServer(options.WithMux(router)).Serve(listener))
+	default:
+		listener, err := coapnet.NewListenUDP("udp4", where)
+		check(err)
+		fmt.Printf("listening on coap://%v\n", listener.LocalAddr())
+		check(udp.NewServer(options.WithMux(router)).Serve(listener))
+	}
 }
 
 // ---- Asking ----------------------------------------------------------------
 
-func dial(uri string, szx blockwise.SZX) (*client.Conn, string) {
+func dial(uri string, szx blockwise.SZX) (mux.Conn, string) {
 	where, err := url.Parse(uri)
 	check(err)
-	conn, err := udp.Dial(where.Host, options.WithBlockwise(true, szx, 50*time.Second))
+	blocks := options.WithBlockwise(true, szx, 50*time.Second)
+	var conn mux.Conn
+	switch where.Scheme {
+	case "coap+tcp":
+		conn, err = tcp.Dial(where.Host, blocks)
+	case "coaps+tcp":
+		conn, err = tcp.Dial(where.Host, blocks, options.WithTLS(tlsConfig("client", "server")))
+	case "coaps":
+		conn, err = dtls.Dial(where.Host, dtlsConfig("client"), blocks)
+	default:
+		conn, err = udp.Dial(where.Host, blocks)
+	}
 	check(err)
 	return conn, where.Path
 }

@@ -71,26 +71,6 @@ compile() {
 }
 
 built() {
-    home=$COPAL_ROOT/tests/interop/$1
-    made=$COPAL_BUILD/interop-peers/$1
-    stamp=$(cd "$home" && find . -type f | sort | xargs cat | cksum)
-    [ "$(cat "$made/ready" 2>/dev/null)" = "$stamp" ] && return
-    rm -rf "$made"
-    mkdir -p "$made"
-    cp -R "$home/." "$made"
-    return 1
-}
-
-# build_step SECONDS COMMAND...: in $made; a peer that cannot be had is skipped.
-build_step() {
-    seconds=$1
-    shift
-    (cd "$made" && timeout "$seconds" "$@") >"$work/out" 2>&1 </dev/null ||
-        unavailable "$1 does not build it: $(grep -v '^ *$' "$work/out" |
-            tail -n 1 | cut -c 1-100)"
-}
-
-built() {
     echo "$stamp" >"$made/ready"
 }
 

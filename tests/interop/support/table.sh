@@ -54,3 +54,16 @@ table "With aiocoap 0.4.17" "aiocoap-copal=copal asks" "aiocoap-lua=Lua asks" \
     "aiocoap-python=Python asks" "aiocoap-server=copal serves"
 matrix "copal asks" asks
 matrix "copal serves" serves
+
+# secured TITLE DIRECTION: by other schemes, and with keys
+secured() {
+    table "$1" "go-coap-secured-$2=go-coap" "Californium-secured-$2=Californium" \
+        "aiocoap-secured-$2=aiocoap"
+}
+
+secured "copal asks by other schemes" asks
+secured "copal serves by other schemes" serves
+table "coaps with libcoap 4.3.1, both builds" "dtls_libcoap=libcoap"
+table "With the tools of OpenSSL and GnuTLS" "tools_openssl=openssl" \
+    "tools_gnutls=gnutls"
+table "A browser's WebSocket" "peer_chromium=Chromium"
