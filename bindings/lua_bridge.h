@@ -1,9 +1,11 @@
 /* The Lua side of the bindings: checked handles, callbacks, errors. Part of
  * the generated module (lua_bridge.i), so everything is static.
  *
- * A handle is a box: a userdata with one pointer, known by the identity of its
- * metatable. Closing or collecting a box empties it; an empty box, or anything
- * else that is no box of the wanted type, is refused before it is read. */
+ * A handle is a box: a userdata with one pointer, known by its size and by what it
+ * begins with, the address of its type. Closing or collecting a box empties it,
+ * so what is left of one in memory that another userdata gets is empty too; an
+ * empty box, or anything else that is no box of the wanted type, is refused
+ * before its pointer is read. */
 #ifndef COPAL_LUA_BRIDGE_H
 #define COPAL_LUA_BRIDGE_H
 
@@ -30,13 +32,33 @@ typedef int64_t copal_count; /* a number, or a negative COPAL_E* */
 
 /* ---- The state's own corner of the registry ----------------------------- */
 
+enum {
+    HOOKS = 8,
+    MAX_IDLE = 16,  /* coroutines kept to be used again */
+    MAX_KEPT = 1024 /* messages and requests before the collector is pushed */
+};
+
+struct handling;
+
+struct runner {
+    lua_State *co;
+    int ref; /* in the registry */
+};
+
 /* What callbacks need; one per Lua state, as long-lived as the state. */
 struct bridge {
     lua_State *thread; /* runs callbacks: never suspended, never collected */
-    int dispatcher;    /* references in the registry                       */
+    int dispatcher;    /* references in the registry: dispatch(), ...      */
+    int request_dispatcher;
+    int end_dispatcher;
     int traceback;
-    int sink; /* takes errors of callbacks; LUA_NOREF: stderr     */
-    int mute; /* an endpoint is being collected: no more Lua      */
+    int sink;         /* takes errors of callbacks; LUA_NOREF: stderr     */
+    int mute;         /* an endpoint is being collected: no more Lua      */
+    int hooks[HOOKS]; /* what handlers() and asking() gave   */
+    struct handling *handling; /* the handler that runs now, innermost */
+    struct runner idle[MAX_IDLE];
+    int idle_count;
+    int kept, kept_most; /* messages and requests, see note_kept() */
 };
 
 static char bridge_key; /* its address is the key */
@@ -52,9 +74,23 @@ static struct bridge *get_bridge(lua_State *L)
     return b;
 }
 
+/* One more small userdata is made that holds much in C. The collector sees only
+ * the bytes of Lua, and counts what waits for its finaliser as alive: where all
+ * that is thrown away has one, each cycle would begin later than the one before.
+ * So from some number on it is pushed until a cycle is over. */
+static void note_kept(lua_State *L, struct bridge *b)
+{
+    if (++b->kept <= b->kept_most || lua_gc(L, LUA_GCSTEP, 1) == 0)
+        return;
+    b->kept_most = b->kept > MAX_KEPT / 2 ? 2 * b->kept : MAX_KEPT;
+}
+
 /* ---- Boxes -------------------------------------------------------------- */
 
+struct box_type;
+
 struct box {
+    const struct box_type *type;
     void *ptr; /* NULL: closed or collected */
 };
 
@@ -100,18 +136,18 @@ static struct box_type message_type = {"message", ref_message, unref_message};
 static struct box_type exchange_type = {"exchange", ref_exchange,
                                         unref_exchange};
 
+#if LUA_VERSION_NUM < 502
+#define lua_rawlen lua_objlen
+#endif
+
 static struct box *to_box(lua_State *L, int i, struct box_type *type)
 {
-    struct box *box = NULL;
+    struct box *box;
 
-    if (lua_type(L, i) == LUA_TUSERDATA && lua_getmetatable(L, i)) {
-        lua_pushlightuserdata(L, type);
-        lua_rawget(L, LUA_REGISTRYINDEX);
-        if (lua_rawequal(L, -1, -2))
-            box = lua_touserdata(L, i);
-        lua_pop(L, 2);
-    }
-    return box;
+    if (lua_type(L, i) != LUA_TUSERDATA || lua_rawlen(L, i) < sizeof(*box))
+        return NULL;
+    box = lua_touserdata(L, i);
+    return box->type == type ? box : NULL;
 }
 
 static void *check_box(lua_State *L, int i, struct box_type *type)
@@ -131,6 +167,7 @@ static void *new_box_of(lua_State *L, struct box_type *type, size_t size)
     struct box *box = lua_newuserdata(L, size);
 
     memset(box, 0, size);
+    box->type = type;
     lua_pushlightuserdata(L, type);
     lua_rawget(L, LUA_REGISTRYINDEX);
     lua_setmetatable(L, -2);
@@ -190,10 +227,11 @@ static int push_shown(lua_State *L, struct box_type *type, const void *p)
     return 1;
 }
 
+/* Of a finaliser, which has the bridge as an upvalue. */
 static void empty_box(lua_State *L, struct box *box, struct box_type *type)
 {
     void *p = box->ptr;
-    struct bridge *b = get_bridge(L);
+    struct bridge *b = lua_touserdata(L, lua_upvalueindex(1));
 
     box->ptr = NULL;
     if (p == NULL)
@@ -232,11 +270,13 @@ static int gc_exchange(lua_State *L)
     return 0;
 }
 
-static void make_type(lua_State *L, struct box_type *type, lua_CFunction gc)
+static void make_type(lua_State *L, struct bridge *b, struct box_type *type,
+                      lua_CFunction gc)
 {
     lua_pushlightuserdata(L, type);
     lua_newtable(L);
-    lua_pushcfunction(L, gc);
+    lua_pushlightuserdata(L, b);
+    lua_pushcclosure(L, gc, 1);
     lua_setfield(L, -2, "__gc");
     lua_pushfstring(L, "copal %s", type->name);
     lua_setfield(L, -2, "__name");
@@ -290,7 +330,16 @@ static const char *why(lua_State *L)
     return c != NULL ? copal_why(c) : NULL;
 }
 
+static void push_bytes(lua_State *L, copal_bytes bytes)
+{
+    lua_pushlstring(L, bytes.len == 0 ? "" : (const char *)bytes.data,
+                    bytes.len);
+}
+
+#include "lua_view.h"
 #include "lua_callback.h"
+#include "lua_serve.h"
+#include "lua_ask.h"
 #include "lua_loop.h"
 #include "lua_inspect.h"
 #include "lua_sim.h"
@@ -302,12 +351,40 @@ static const char *why(lua_State *L)
 static int lend_message(lua_State *L)
 {
     if (lua_islightuserdata(L, 1))
-        return push_shown(L, &message_type, lua_touserdata(L, 1));
+        return show_view(L, lua_touserdata(L, 1));
     lua_pushlightuserdata(L, check_box(L, 1, &message_type));
     return 1;
 }
 
 /* ---- Opening ------------------------------------------------------------ */
+
+static int keep_function(lua_State *L, lua_CFunction fn)
+{
+    lua_pushcfunction(L, fn);
+    return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static struct bridge *new_bridge(lua_State *L)
+{
+    struct bridge *b;
+
+    lua_pushlightuserdata(L, &bridge_key);
+    b = lua_newuserdata(L, sizeof(*b));
+    memset(b, 0, sizeof(*b));
+    b->sink = LUA_NOREF;
+    b->kept_most = MAX_KEPT;
+    for (int i = 0; i < HOOKS; i++)
+        b->hooks[i] = LUA_NOREF;
+    b->thread = lua_newthread(L);
+    luaL_ref(L, LUA_REGISTRYINDEX);
+    b->dispatcher = keep_function(L, dispatch);
+    b->request_dispatcher = keep_function(L, dispatch_request);
+    b->end_dispatcher = keep_function(L, dispatch_end);
+    push_traceback(L);
+    b->traceback = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_rawset(L, LUA_REGISTRYINDEX);
+    return b;
+}
 
 static void init_bridge(lua_State *L)
 {
@@ -315,24 +392,15 @@ static void init_bridge(lua_State *L)
 
     if (get_bridge(L) != NULL)
         return;
-    make_type(L, &endpoint_type, gc_endpoint);
-    make_type(L, &message_type, gc_message);
-    make_type(L, &exchange_type, gc_exchange);
-    make_type(L, &sim_type, gc_sim);
+    b = new_bridge(L);
+    make_type(L, b, &endpoint_type, gc_endpoint);
+    make_type(L, b, &message_type, gc_message);
+    make_type(L, b, &exchange_type, gc_exchange);
+    make_type(L, b, &sim_type, gc_sim);
+    make_view_type(L, b);
+    make_request_type(L, b);
     lua_pushcfunction(L, lend_message);
     lua_setfield(L, LUA_REGISTRYINDEX, "copal.lend");
-
-    lua_pushlightuserdata(L, &bridge_key);
-    b = lua_newuserdata(L, sizeof(*b));
-    b->mute = 0;
-    b->sink = LUA_NOREF;
-    b->thread = lua_newthread(L);
-    luaL_ref(L, LUA_REGISTRYINDEX);
-    lua_pushcfunction(L, dispatch);
-    b->dispatcher = luaL_ref(L, LUA_REGISTRYINDEX);
-    push_traceback(L);
-    b->traceback = luaL_ref(L, LUA_REGISTRYINDEX);
-    lua_rawset(L, LUA_REGISTRYINDEX);
 }
 
 #endif

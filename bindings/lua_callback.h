@@ -9,7 +9,8 @@ struct cell {
 
 struct call {
     const copal_event *ev;
-    int fn;
+    void *user; /* the cell, or what begins with it                  */
+    int runner; /* reference to a coroutine to be let go of afterwards */
 };
 
 static void drop_cell(void *user)
@@ -42,9 +43,9 @@ static int push_event(lua_State *L, const copal_event *ev)
         lua_pushstring(L, ev->text);
         return 3;
     case COPAL_RESPONSE:
-    case COPAL_STRAY: push_shown(L, &message_type, ev->msg); return 1;
+    case COPAL_STRAY: return show_view(L, ev->msg);
     case COPAL_CHUNK:
-        push_shown(L, &message_type, ev->msg);
+        show_view(L, ev->msg);
         push_shown(L, &exchange_type, ev->exchange);
         lua_pushinteger(L, (lua_Integer)ev->offset);
         lua_pushboolean(L, ev->last);
@@ -78,7 +79,7 @@ static int dispatch(lua_State *L)
 {
     const struct call *call = lua_touserdata(L, 1);
 
-    lua_rawgeti(L, LUA_REGISTRYINDEX, call->fn);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ((struct cell *)call->user)->fn);
     lua_pushinteger(L, call->ev->kind);
     lua_call(L, 1 + push_event(L, call->ev), 0);
     return 0;
@@ -122,20 +123,26 @@ static void report(struct bridge *b)
             text != NULL ? text : luaL_typename(T, -1));
 }
 
-static void on_event(const copal_event *ev, void *user)
+/* Runs dispatcher, a reference, for an event. False: something was thrown,
+ * which is told. */
+static bool deliver(struct bridge *b, int dispatcher, const copal_event *ev,
+                    void *user)
 {
-    const struct cell *cell = user;
-    struct bridge *b = cell->bridge;
     lua_State *T = b->thread;
-    struct call call = {ev, cell->fn};
+    struct call call = {ev, user, LUA_NOREF};
+    struct handling *outer = b->handling;
     int top = lua_gettop(T);
+    bool is_well;
 
     if (b->mute > 0 || !lua_checkstack(T, 8))
-        return;
+        return true;
     lua_rawgeti(T, LUA_REGISTRYINDEX, b->traceback);
-    lua_rawgeti(T, LUA_REGISTRYINDEX, b->dispatcher);
+    lua_rawgeti(T, LUA_REGISTRYINDEX, dispatcher);
     lua_pushlightuserdata(T, &call);
-    if (lua_pcall(T, 1, 0, top + 1) != 0) {
+    is_well = lua_pcall(T, 1, 0, top + 1) == 0;
+    b->handling = outer;
+    luaL_unref(T, LUA_REGISTRYINDEX, call.runner);
+    if (!is_well) {
         /* Whoever asked learns it now, not when the exchange is collected. */
         if (ev->kind == COPAL_REQUEST && ev->exchange != NULL)
             copal_reply(ev->exchange, COPAL_INTERNAL_ERROR, COPAL_NO_FORMAT,
@@ -143,6 +150,14 @@ static void on_event(const copal_event *ev, void *user)
         report(b);
     }
     lua_settop(T, top);
+    return is_well;
+}
+
+static void on_event(const copal_event *ev, void *user)
+{
+    struct cell *cell = user;
+
+    deliver(cell->bridge, cell->bridge->dispatcher, ev, cell);
 }
 
 /* nil: nobody wants to be told. */

@@ -1,12 +1,6 @@
 /* What has no shape in Lua that a map could give it: options, what the wire
  * showed, counters, the tables of names. Part of lua_bridge.h. */
 
-static void push_bytes(lua_State *L, copal_bytes bytes)
-{
-    lua_pushlstring(L, bytes.len == 0 ? "" : (const char *)bytes.data,
-                    bytes.len);
-}
-
 /* { number, value, number, value, ... } in wire order */
 static int l_options(lua_State *L)
 {
@@ -39,23 +33,12 @@ static int l_msg_value(lua_State *L)
     return 1;
 }
 
-/* msg_list(m, option, more): { value, value, ... }, with room for more fields */
+/* msg_list(m, option): { value, value, ... } */
 static int l_msg_list(lua_State *L)
 {
     const copal_msg *m = check_box(L, 1, &message_type);
-    int option = (int)check_integer(L, 2, 0, UINT16_MAX);
-    int more = (int)check_integer(L, 3, 0, 64);
-    copal_bytes value;
-    int count = 0;
 
-    while (copal_msg_value(m, option, (size_t)count, &value) >= 0)
-        count++;
-    lua_createtable(L, count, more);
-    for (int i = 0; i < count; i++) {
-        copal_msg_value(m, option, (size_t)i, &value);
-        push_bytes(L, value);
-        lua_rawseti(L, -2, i + 1);
-    }
+    push_values(L, m, (int)check_integer(L, 2, 0, UINT16_MAX));
     return 1;
 }
 
@@ -87,8 +70,11 @@ static int l_msg_decode(lua_State *L)
 
     datagram.data = (const uint8_t *)luaL_checklstring(L, 2, &datagram.len);
     err = copal_msg_decode(c, datagram, &m);
-    return err < 0 ? push_error(L, err, why(L))
-                   : push_owned(L, &message_type, m);
+    if (err < 0)
+        return push_error(L, err, why(L));
+    show_view(L, m);
+    copal_msg_unref(m);
+    return 1;
 }
 
 static int l_msg_wire(lua_State *L)

@@ -62,7 +62,7 @@ static int l_sim_free(lua_State *L)
 static int gc_sim(lua_State *L)
 {
     struct box *box = to_box(L, 1, &sim_type);
-    struct bridge *b = get_bridge(L);
+    struct bridge *b = lua_touserdata(L, lua_upvalueindex(1));
 
     if (box == NULL)
         return 0;

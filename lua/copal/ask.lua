@@ -14,72 +14,78 @@ local function handle_of(self)
   return handle
 end
 
-local Request = {}
-Request.__index = Request
-
-function Request:cancel()
-  if not self.x then return false end
-  return core.cancel(self.x) or false
-end
-
-function Request:__tostring()
-  return "copal request " .. tostring(self.uri)
-    .. (self.done and " (done)" or " (waiting)")
-end
-
 local function write_piece(x, body, offset, want)
   local piece, last = require "copal.server".read_piece(body, offset, want)
   core.write(x, piece, last and 1 or 0)
 end
 
--- opts.sink(piece, offset, last, response) takes the body of the answer piece by
--- piece, opts.progress(offset, total) is told how far a transfer is. Sends
--- handle; finish(res, err) is called once, at END.
-local function start(self, handle, uri, opts, body, finish)
-  local request = setmetatable({ uri = uri }, Request)
-  local response, failure
+-- What takes the events of a transfer before its end. tell_failure(error) is told
+-- what a function of the user's threw.
+local function transfer(opts, body, tell_failure)
   local sink, progress = opts and opts.sink, opts and opts.progress
+  local response
 
-  local function on_event(kind, a, b, c, d)
+  return function(kind, a, b, c, d)
     if kind == core.RESPONSE then
-      response = response or message.received(a)
-    elseif kind == core.END then
-      request.done = true
-      if failure then finish(nil, failure)
-      elseif a then finish(nil, errors.new(a, b))
-      else finish(response or true) end -- true: no_response = 26
+      response = response or a
     elseif kind == core.CHUNK then
       local ok, e = true, nil
       if sink then ok, e = pcall(sink, core.msg_payload(a), c, d, response) end
       if not ok then
-        failure = errors.new("ECANCEL", tostring(e))
+        tell_failure(errors.new("ECANCEL", tostring(e)))
         core.cancel(b)
       end
     elseif kind == core.PULL then
       local ok, e = pcall(write_piece, a, body, b, c)
       if not ok then
-        failure = errors.new("ECANCEL", tostring(e))
+        tell_failure(errors.new("ECANCEL", tostring(e)))
         core.cancel(a)
       end
     elseif kind == core.PROGRESS and progress then
       progress(a, b)
     end
   end
+end
 
-  local x, text, name = core.request(handle_of(self), handle, on_event)
-  if not x then
-    return nil, errors.new(name, text)
+-- Sends a message, or a new one of a code to uri; finish(res, err) is called once,
+-- at the end, with true for res if no_response = 26 wanted none. opts.sink(piece,
+-- offset, last, response) takes the body of the answer piece by piece,
+-- opts.progress(offset, total) is told how far a transfer is.
+local function start(self, m, uri, opts, body, finish)
+  local others
+  if body or opts and (opts.sink or opts.progress) then
+    local told, failure = finish, nil
+    others = transfer(opts, body, function(e) failure = failure or e end)
+    finish = function(res, err)
+      if failure then return told(nil, failure) end
+      return told(res, err)
+    end
   end
-  request.x = x
+  local request, text, name = core.ask(handle_of(self), m, uri, finish, others)
+  if not request then return nil, errors.new(name, text) end
   return request
 end
+
+core.asking(errors.new, errors.new "ENOMEM")
 
 local function is_stream(body)
   return type(body) == "function" or io.type(body) == "file"
 end
 
+local function wait_for(self, m, uri, opts, body)
+  return task.await(self, function(wake)
+    local request, failed = start(self, m, uri, opts, body, wake)
+    if not request then return wake(nil, failed) end
+    return function() request:cancel() end
+  end)
+end
+
 -- The one way to ask: with fn, returns a request; without, waits.
 local function ask(self, code, uri, body, opts, fn)
+  if body == nil and opts == nil then
+    if fn then return start(self, code, uri, nil, nil, fn) end
+    return wait_for(self, code, uri)
+  end
   local stream = is_stream(body) and body or nil
   if stream then
     local copy = {}
@@ -95,11 +101,7 @@ local function ask(self, code, uri, body, opts, fn)
   if fn then
     return start(self, handle, uri, opts, stream, fn)
   end
-  return task.await(self, function(wake)
-    local request, failed = start(self, handle, uri, opts, stream, wake)
-    if not request then return wake(nil, failed) end
-    return function() request:cancel() end
-  end)
+  return wait_for(self, handle, uri, opts, stream)
 end
 
 local function check_uri(uri)
@@ -155,15 +157,8 @@ end
 -- A message, or a table with code, uri, payload and options.
 function Endpoint:request(m, fn)
   if message.is(m) then
-    local function begin(finish)
-      return start(self, m.handle, m.uri, nil, nil, finish)
-    end
-    if fn then return begin(fn) end
-    return task.await(self, function(wake)
-      local request, failed = begin(wake)
-      if not request then return wake(nil, failed) end
-      return function() request:cancel() end
-    end)
+    if fn then return start(self, m.handle, nil, nil, nil, fn) end
+    return wait_for(self, m.handle)
   end
   if type(m) ~= "table" then
     error("copal: a message or a table expected, got " .. type(m), 2)
@@ -173,12 +168,25 @@ function Endpoint:request(m, fn)
   return ask(self, c.number, m.uri, m.payload, m, fn)
 end
 
+local Ping = {}
+Ping.__index = Ping
+
+function Ping:cancel()
+  if not self.x then return false end
+  return core.cancel(self.x) or false
+end
+
+function Ping:__tostring()
+  return "copal ping " .. tostring(self.uri)
+    .. (self.done and " (done)" or " (waiting)")
+end
+
 -- true when the peer answered; with fn, fn(true) or fn(nil, err).
 function Endpoint:ping(uri, fn)
   check_uri(uri)
   local handle = handle_of(self)
   local function begin(finish)
-    local request = setmetatable({ uri = uri }, Request)
+    local request = setmetatable({ uri = uri }, Ping)
     local x, text, name = core.ping(handle, uri, function(kind, failed, sentence)
       if kind ~= core.END then return end
       request.done = true

@@ -3,7 +3,6 @@ local build = require "copal.build"
 local core = require "copal_core"
 local errors = require "copal.error"
 local loop = require "copal.loop"
-local message = require "copal.message"
 local task = require "copal.task"
 local value = require "copal.value"
 
@@ -455,7 +454,7 @@ end
 function Endpoint:strays()
   local queue = task.queue(self)
   local ok, text, name = core.strays(handle_of(self), function(kind, m)
-    if kind == core.STRAY then queue:push(message.received(m)) end
+    if kind == core.STRAY then queue:push(m) end
   end)
   if not ok then return nil, errors.new(name, text) end
   return function() return queue:pop() end

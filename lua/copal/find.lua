@@ -4,7 +4,6 @@ local build = require "copal.build"
 local compat = require "copal.compat"
 local core = require "copal_core"
 local errors = require "copal.error"
-local message = require "copal.message"
 local task = require "copal.task"
 local value = require "copal.value"
 
@@ -44,7 +43,7 @@ local function ask(self, code, uri, opts, tell, over)
   local handle, err = build.build(self.handle, code, uri, all.payload, all)
   if not handle then return nil, err end
   local x, text, name = core.request(self.handle, handle, function(kind, a, b)
-    if kind == core.RESPONSE then tell(message.received(a))
+    if kind == core.RESPONSE then tell(a)
     elseif kind == core.END then over(a and errors.new(a, b) or nil) end
   end)
   if not x then return nil, errors.new(name, text) end

@@ -1,6 +1,6 @@
 -- Messages as scripts see them: fields are read from C when touched. Those of
--- a received message are kept then; those of a message being built are not,
--- and may be assigned.
+-- a received message, a userdata, are kept then; those of a message being built,
+-- a table, are not, and may be assigned.
 local build = require "copal.build"
 local core = require "copal_core"
 local errors = require "copal.error"
@@ -14,28 +14,32 @@ local Message = {}
 
 function Message.__index(m, key)
   local get = getters[key]
-  if not get then return methods[key] end
-  local v = get(m.handle, m)
-  if m.received then rawset(m, key, v) end
-  return v
+  if get then return get(m.handle, m) end
+  return methods[key]
+end
+
+local function assign(m, key, v)
+  local set = setters[key]
+  if not set then
+    if getters[key] then error("copal: " .. key .. " cannot be assigned", 3) end
+    return false
+  end
+  local ok, text = set(m.handle, v)
+  if not ok then error("copal: " .. key .. ": " .. tostring(text), 3) end
+  return true
 end
 
 function Message.__newindex(m, key, v)
-  local set = setters[key]
-  if not set then
-    if getters[key] then error("copal: " .. key .. " cannot be assigned", 2) end
-    return rawset(m, key, v)
-  end
-  local ok, text = set(m.handle, v)
-  if not ok then error("copal: " .. key .. ": " .. tostring(text), 2) end
+  if not assign(m, key, v) then rawset(m, key, v) end
 end
 
 function Message.__tostring(m)
   return core.msg_print(m.handle, core.LINE)
 end
 
-function M.received(handle)
-  return setmetatable({ handle = handle, received = true }, Message)
+-- A message of our own. Its handle is also where C looks for it.
+function M.own(handle)
+  return setmetatable({ handle, handle = handle }, Message)
 end
 
 -- Where messages are made that no endpoint received: a simulated host, which
@@ -55,45 +59,37 @@ function M.decode(datagram)
   end
   local handle, text, name = core.msg_decode(scratch.endpoint, datagram)
   if not handle then return nil, errors.new(name, text) end
-  return M.received(handle)
+  return handle
 end
 
--- A request to be answered. Its message gets a handle when somebody looks at
--- it: many a handler only answers.
-local Request = { __newindex = rawset }
+-- Received messages are views, which C reads as they are touched: path, payload,
+-- text and code by itself, all others here.
+local View = { __metatable = "copal message" }
+local view_keep, view_exchange = core.view_keep, core.view_exchange
 
-function Request.__index(m, key)
-  if key == "handle" then
-    local handle = core.exchange_request(rawget(m, "exchange"))
-    rawset(m, "handle", handle)
-    return handle
-  end
+local function view_index(m, key)
   local get = getters[key]
   if not get then return methods[key] end
-  local v = get(m.handle, m)
-  rawset(m, key, v)
+  local v = get(m, m)
+  if v ~= nil then view_keep(m, key, v) end
   return v
 end
 
-function Request.__tostring(m)
-  return core.msg_print(m.handle, core.LINE)
+-- A request is its handler's, to be passed on with whatever it puts there.
+function View.__newindex(m, key, v)
+  if view_exchange(m) or not assign(m, key, v) then view_keep(m, key, v) end
 end
 
--- With room for three fields more: to make a table grow costs more than to read
--- what goes into it.
-function M.request(exchange)
-  return setmetatable({ exchange = exchange, handle = nil, path = nil,
-    payload = nil }, Request)
-end
-
-function M.own(handle)
-  return setmetatable({ handle = handle }, Message)
+function View.__tostring(m)
+  return core.msg_print(m, core.LINE)
 end
 
 function M.is(x)
   local kind = getmetatable(x)
-  return kind == Message or kind == Request
+  return kind == Message or kind == View.__metatable
 end
+
+M.Message = Message
 
 local Params = {}
 
@@ -141,7 +137,20 @@ M.address = address
 ---- Lists ---------------------------------------------------------------------
 
 local Path = {}
-Path.__index = Path
+
+local function escaped(c)
+  return string.format("%%%02X", c:byte())
+end
+
+local zero = _VERSION == "Lua 5.1" and "%z" or "\0"
+
+-- p.text: as in a URI, but that only what would be mistaken is escaped.
+function Path.__index(p, key)
+  if key ~= "text" then return nil end
+  local list = {}
+  for i = 1, #p do list[i] = p[i]:gsub("[/" .. zero .. "]", escaped) end
+  return "/" .. table.concat(list, "/")
+end
 
 function Path.__tostring(p)
   return p.text
@@ -153,14 +162,12 @@ end
 
 -- /a/b as { "a", "b" }; "/" is {}; a trailing slash is an empty last segment.
 function getters.path(handle)
-  local list = core.msg_list(handle, 11, 1)
-  list.text = core.msg_path(handle)
-  return setmetatable(list, Path)
+  return setmetatable(core.msg_list(handle, 11), Path)
 end
 
 -- In order, and by name: query.rt is "x" for "rt=x", true for "rt" alone.
 function getters.query(handle)
-  local list = core.msg_list(handle, 15, 0)
+  local list = core.msg_list(handle, 15)
   for i = 1, #list do
     local item = list[i]
     local key, v = item:match("^([^=]*)=(.*)$")
@@ -189,7 +196,7 @@ end
 
 -- The {name} segments of the path a request came by.
 function getters.params(_, m)
-  local x = rawget(m, "exchange")
+  local x = view_exchange(m)
   return x and setmetatable({ x }, Params)
 end
 
@@ -414,5 +421,7 @@ end
 function methods.copy(m)
   return M.own(core.msg_copy(m.handle))
 end
+
+core.views(View, view_index, value.code_objects, Path)
 
 return M

@@ -3,7 +3,6 @@ local build = require "copal.build"
 local compat = require "copal.compat"
 local core = require "copal_core"
 local errors = require "copal.error"
-local message = require "copal.message"
 local task = require "copal.task"
 local value = require "copal.value"
 
@@ -52,9 +51,8 @@ end
 -- What an event of an observation or watch tells; nil: nothing.
 local function note_of(watch, uri, kind, a, b)
   if kind == core.RESPONSE then
-    local n = message.received(a)
-    rawset(n, "event", "value")
-    return n
+    core.view_keep(a, "event", "value")
+    return a
   elseif kind == core.SILENT then
     return watch and note("silent", uri, a, b)
   elseif kind == core.RESUMED then

@@ -1,4 +1,5 @@
--- Serving: handlers run as tasks, what they return is the answer.
+-- Serving: what a handler returns is the answer. C runs it and gives short
+-- answers itself (lua_serve.h); all that is longer is here.
 local build = require "copal.build"
 local core = require "copal_core"
 local errors = require "copal.error"
@@ -8,20 +9,12 @@ local value = require "copal.value"
 
 local M = {}
 
-local REQUEST, PULL, CHUNK, END = core.REQUEST, core.PULL, core.CHUNK, core.END
+local PULL, CHUNK, END = core.PULL, core.CHUNK, core.END
 local NO_FORMAT = core.NO_FORMAT
-local CONTENT, CHANGED, DELETED, NOT_FOUND = 69, 68, 66, 132
-
--- The answer's code when a handler does not name one.
-local default_code = { [1] = CONTENT, [2] = CHANGED, [3] = CHANGED,
-  [4] = DELETED, [5] = CONTENT, [6] = CHANGED, [7] = CHANGED }
-
-local utf8_len = utf8 and utf8.len or function(s)
-  return not s:find("[\128-\255]")
-end
+local NOT_FOUND, CONTENT = 132, 69
 
 local function text_format(body)
-  return utf8_len(body) and 0 or 42
+  return core.is_utf8(body) and 0 or 42
 end
 
 ---- Answering -----------------------------------------------------------------
@@ -83,10 +76,6 @@ end
 -- body | code | code, body | code, body, format | { code =, payload =, ... } |
 -- a message; copal.Answer in types.lua
 local function answer(endpoint, x, default, streams, key, first, second, third)
-  if type(first) == "string" and second == nil then
-    return core.reply(x, default, first == "" and NO_FORMAT
-      or utf8_len(first) and 0 or 42, first)
-  end
   if message.is(first) then return core.respond(x, first.handle) end
   if value.is_code(first) then
     if second == nil then return core.reply(x, first.number, NO_FORMAT, "") end
@@ -113,28 +102,48 @@ end
 -- Errors thrown to who takes chunks: that a peer left is no fault of a handler.
 local broken_off = setmetatable({}, { __mode = "k" })
 
-local function failed(t, e)
+local function failed(slot, request, e, traceback)
+  local x = core.view_exchange(request)
   if value.is_code(e) then
-    core.reply(t.x, e.number, NO_FORMAT, "")
+    core.reply(x, e.number, NO_FORMAT, "")
     return
   end
-  core.reply(t.x, 160, NO_FORMAT, "")
+  core.reply(x, 160, NO_FORMAT, "")
   if e ~= task.CANCELLED and not broken_off[e] then
-    task.report(t.endpoint, "handler", t.traceback or e)
+    task.report(slot.endpoint, "handler", traceback or e)
   end
 end
 
 -- slot: what is known of one method of a resource.
-local function handle_request(slot, x, req, key)
-  local default = slot.default or default_code[req.code.number] or CONTENT
+local function give_answer(slot, request, default, ...)
+  local x, key = core.view_exchange(request)
   local ok, text, name = answer(slot.endpoint.handle, x, default, slot.streams,
-    key, slot.handler(req))
+    key, ...)
   -- These two: the asker has left. Else a 5.00 has to say that nothing went out,
   -- as of what is too long for its connection: x is let go only when collected.
   if not ok and name ~= "ESTATE" and name ~= "ECLOSED" then
     error("copal: " .. text, 0)
   end
 end
+
+local function on_answer(slot, request, default, ...)
+  local ok, e = pcall(give_answer, slot, request, default, ...)
+  if not ok then failed(slot, request, e) end
+end
+
+local function on_failure(slot, request, co, e)
+  failed(slot, request, e, type(e) == "string" and debug.traceback(co, e) or nil)
+end
+
+function task.handled(t, ok, ...)
+  if ok then
+    on_answer(t.slot, t.request, t.code, ...)
+  else
+    failed(t.slot, t.request, (...), t.traceback)
+  end
+end
+
+core.handlers(on_answer, on_failure, task.left, value.Code, message.Message)
 
 -- for piece, offset, last in req:chunks(): the body of a request to a resource
 -- that is streamed. Throws an error if it breaks off, so that what came is not
@@ -168,19 +177,28 @@ local function take_chunk(queue, x, m, offset, last)
   end
 end
 
+-- The handler of a resource that is streamed, around the user's.
+local function with_chunks(slot, incoming)
+  return function(req)
+    local x, key = core.view_exchange(req)
+    local next_chunk = chunks_of(slot.endpoint, x, incoming, key)
+    req.chunks = function() return next_chunk end
+    return slot.handler(req)
+  end
+end
+
+local function set_handler(slot, handler)
+  slot.handler = handler
+  if not slot.incoming then slot[1] = handler end
+end
+
+-- Takes what comes besides requests, which go to slot[1] without a detour.
 local function receiver(slot, is_streamed)
-  local self = slot.endpoint
   local streams = {}  -- bodies on their way out, by exchange
   local incoming = {} -- bodies on their way in, by exchange
   slot.streams = streams
-
-  local function on_request(x, key)
-    local req = message.request(x)
-    if is_streamed then
-      local next_chunk = chunks_of(self, x, incoming, key)
-      rawset(req, "chunks", function() return next_chunk end)
-    end
-    return task.handle(self, failed, x, handle_request, slot, x, req, key)
+  if is_streamed then
+    slot.incoming, slot[1] = incoming, with_chunks(slot, incoming)
   end
 
   local function on_pull(x, offset, want, key)
@@ -209,7 +227,6 @@ local function receiver(slot, is_streamed)
   end
 
   return function(kind, a, b, c, d, e)
-    if kind == REQUEST then return on_request(a, b) end
     if kind == PULL then return on_pull(a, b, c, d) end
     if kind == CHUNK then return on_chunk(a, b, c, d, e) end
     if kind == END then return on_end(a, b, c) end
@@ -233,8 +250,10 @@ function M.look_up(self, kind, fn)
     if not found then return value.code(NOT_FOUND) end
     return value.code(CONTENT), type(found) == "string" and found or ""
   end
-  return core.use_lookup(self.handle, "*",
-    receiver({ endpoint = self, handler = handler, default = CONTENT }, false))
+  local slot = { endpoint = self }
+  local take = receiver(slot, false)
+  set_handler(slot, handler)
+  return core.lookup_handler(self.handle, "*", slot, take)
 end
 
 -- The next piece of a body given as a file or as a function of offset and
@@ -303,13 +322,15 @@ local function serve_method(self, path, method, handler, flags, is_streamed)
   local resource = resources[path] or { flags = flags }
   local slot = resource[method]
   if slot and slot.generation ~= self.generation then
-    slot.handler, slot.generation = handler, self.generation
+    set_handler(slot, handler)
+    slot.generation = self.generation
     return true
   end
-  slot = { endpoint = self, handler = handler, generation = self.generation,
-    default = default_code[method] }
-  local ok, text, name = core.serve(self.handle, method, path, flags,
-    receiver(slot, is_streamed))
+  slot = { endpoint = self, generation = self.generation }
+  local take = receiver(slot, is_streamed)
+  set_handler(slot, handler)
+  local ok, text, name = core.serve_handler(self.handle, method, path, flags, slot,
+    take)
   if not ok then return nil, errors.new(name, text) end
   resource[method] = slot
   resources[path] = resource
@@ -377,7 +398,7 @@ function M.reload(self, load)
     if not kept then
       M.unserve(self, path)
     else
-      for _, slot in ipairs(stale) do slot.handler = not_served end
+      for _, slot in ipairs(stale) do set_handler(slot, not_served) end
       if resource.flags % 2 == 1 then core.notify(self.handle, path) end
     end
   end

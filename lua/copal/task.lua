@@ -14,6 +14,9 @@ local function pack(...)
   return { n = select("#", ...), ... }
 end
 
+M.Task = {}
+M.Task.__index = M.Task
+
 local tasks = setmetatable({}, { __mode = "k" }) -- coroutine -> task
 local CANCEL = {}                                -- resumes a task to end it
 
@@ -74,8 +77,8 @@ local function finish(task, ok, ...)
   tasks[task.co] = nil
   local waiters = task.waiters
   task.waiters = nil
-  if task.on_failure then
-    if not ok then task.on_failure(task, ...) end
+  if task.slot then
+    M.handled(task, ok, ...)
     one_is_done()
   elseif waiters then
     for i = 1, #waiters do waiters[i]() end
@@ -86,7 +89,7 @@ local function finish(task, ok, ...)
 end
 
 local function after_resume(task, ok, ...)
-  if task.waiting or task.idle then return end
+  if task.waiting then return end
   if status(task.co) == "dead" then
     if not ok and type((...)) == "string" then
       task.traceback = debug.traceback(task.co, (...))
@@ -96,6 +99,34 @@ local function after_resume(task, ok, ...)
   -- Nobody would ever wake it.
   finish(task, false, "copal: a task called coroutine.yield() itself; "
     .. "use copal's own ways to wait")
+end
+
+-- A handler runs in a coroutine of C's and becomes a task when it waits.
+local function new_handler(co, slot, request, code)
+  local task = setmetatable({ co = co, endpoint = slot.endpoint, slot = slot,
+    request = request, code = code }, M.Task)
+  working = working + 1
+  if working > most then most = working end
+  tasks[co] = task
+  return task
+end
+
+-- nil: co, which runs now, is none of ours.
+local function task_of(co)
+  local task = tasks[co]
+  if task then return task end
+  local slot, request, code = core.handling()
+  return slot and new_handler(co, slot, request, code)
+end
+
+-- What C tells of a handler that is a task, or yielded without being one.
+function M.left(slot, request, code, co, ended, ok, ...)
+  local task = tasks[co] or new_handler(co, slot, request, code)
+  if not ended then return after_resume(task, true) end
+  if not ok and type((...)) == "string" then
+    task.traceback = debug.traceback(co, (...))
+  end
+  return finish(task, ok, ...)
 end
 
 local function step(task, ...)
@@ -118,7 +149,7 @@ end
 -- start(wake) begins something and may return a function that gives it up.
 -- wake(...) makes await() return those values; only its first call counts.
 local function await_in_coroutine(endpoint, co, start)
-  local task = tasks[co]
+  local task = task_of(co)
   local armed, early, waiting = true, nil, false
 
   local function wake(...)
@@ -151,17 +182,22 @@ local function await_in_coroutine(endpoint, co, start)
   return awoken(yield())
 end
 
+-- What wakes is kept without a table: there may be no memory for one, and who
+-- is not woken waits for ever.
 local function await_in_main(endpoint, start)
-  local results
+  local n, first, second
   local abort = start(function(...)
-    if not results then
-      results = pack(...)
+    if not n then
+      first, second = ...
+      n = select("#", ...)
       loop.kick(endpoint)
     end
   end)
-  local why, signal = loop.drive(endpoint, function() return results ~= nil end)
+  local why, signal = loop.drive(endpoint, function() return n ~= nil end)
   if why == "done" then
-    return unpack(results, 1, results.n)
+    if n == 0 then return end
+    if n == 1 then return first end
+    return first, second
   end
   if abort then abort() end
   if why == "signal" then
@@ -178,7 +214,7 @@ local function waits_inline(endpoint)
   if not isyieldable() then return true end
   local sim = endpoint.sim
   if not sim or sim.running then return false end
-  local task = tasks[running()]
+  local task = task_of(running())
   return not (task and task.endpoint.sim == sim)
 end
 M.waits_inline = waits_inline
@@ -193,7 +229,7 @@ function M.await(endpoint, start)
     return await_in_main(endpoint, start)
   end
   local co = running()
-  if M.elsewhere and not tasks[co] then
+  if M.elsewhere and not task_of(co) then
     local wait = M.elsewhere(endpoint)
     if wait then return wait(start) end
   end
@@ -206,8 +242,7 @@ end
 
 ---- Tasks ---------------------------------------------------------------------
 
-local Task = {}
-Task.__index = Task
+local Task = M.Task
 
 function Task.__tostring(t)
   return "copal task: " .. (t.done and (t.ok and "done" or "failed") or "waiting")
@@ -240,40 +275,6 @@ function M.spawn_joined(endpoint, fn, ...)
   task.joined = true
   step(task, ...)
   return task
-end
-
----- Handlers ------------------------------------------------------------------
-
--- Coroutines of handlers that have returned, to be used again.
-local pool, pooled, POOL = {}, 0, 64
-
-local function work(task, fn, ...)
-  fn(...)
-  while pooled < POOL do
-    pooled = pooled + 1
-    pool[pooled] = task
-    task.idle, task.x = true, nil
-    local f, a, b, c, d = yield()
-    f(a, b, c, d)
-  end
-end
-
--- Runs fn(a, b, c, d) as a task nobody knows. on_failure(task, error) is told
--- should it throw; task.x is x.
-function M.handle(endpoint, on_failure, x, fn, a, b, c, d)
-  local task
-  if pooled > 0 then
-    task = pool[pooled]
-    pool[pooled], pooled = nil, pooled - 1
-    task.idle, task.endpoint = false, endpoint
-    task.on_failure, task.x = on_failure, x
-    return after_resume(task, resume(task.co, fn, a, b, c, d))
-  end
-  working = working + 1
-  if working > most then most = working end
-  task = new_task(endpoint, work, false)
-  task.on_failure, task.x = on_failure, x
-  return after_resume(task, resume(task.co, task, fn, a, b, c, d))
 end
 
 ---- Joining -------------------------------------------------------------------

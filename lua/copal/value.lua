@@ -21,7 +21,8 @@ function Code.__le(a, b)
   return a.number <= b.number
 end
 
-local codes = {} -- number -> object
+local codes = {} -- number -> object; where C looks for them
+M.Code, M.code_objects = Code, codes
 
 local function code_object(number)
   local c = codes[number]
@@ -30,6 +31,7 @@ local function code_object(number)
     local cls = (number - detail) / 32
     cls = cls - cls % 1
     c = setmetatable({
+      number, -- for C
       number = number,
       cls = math.tointeger and math.tointeger(cls) or cls,
       detail = detail,

@@ -19,9 +19,8 @@ local function told(e)
   return copal.is_error(e) or tostring(e):find("not enough memory", 1, true)
 end
 
--- Each scenario gets a server and a client, and waits for nothing itself: who
--- waits for what got lost waits a day of virtual time. What is said is not
--- checked, as anything may have failed, but that all comes to its end.
+-- Each scenario gets a server and a client. What is said is not checked, as
+-- anything may have failed, but that all comes to its end.
 local scenarios = {}
 
 local function note(res)
@@ -33,7 +32,26 @@ function scenarios.asking(server, client)
     put = function(req) return req.payload end })
   client:get("coap://server/t", { query = { "a=b" }, accept = 0 }, note)
   client:put("coap://server/t", LONG, { format = "text" }, note)
+  client:get("coap://server/t", { etag = "1", query = { a = 1 } }, note)
+  client:request({ code = "PUT", uri = "coap://server/t", payload = { a = { 1, 2 } },
+    format = "json" }, note)
   client:get("coap://nowhere/", note)
+end
+
+-- Who waits gets a response or learns that there was no memory for it.
+function scenarios.waiting(server, client)
+  server:serve("/t", { get = function() return "21.5" end,
+    put = function(req) return req.payload end })
+  local function ended(res, err)
+    assert(res == nil and told(err) or copal.is_message(res), tostring(res))
+  end
+  ended(client:get "coap://server/t")
+  ended(client:put("coap://server/t", LONG, { format = "text" }))
+  local pieces = {}
+  ended(client:get("coap://server/t", { sink = function(piece)
+    pieces[#pieces + 1] = piece
+  end }))
+  ended(client:get "coap://nowhere/")
 end
 
 function scenarios.observing(server, client)
@@ -76,7 +94,7 @@ local function collect()
   return collectgarbage "count" * 1024
 end
 
-for _, name in ipairs { "asking", "observing", "serving" } do
+for _, name in ipairs { "asking", "waiting", "observing", "serving" } do
   test(name .. " survives any failed allocation", function()
     local scenario = scenarios[name]
     play(scenario, 0) play(scenario, 0)

@@ -5,7 +5,6 @@ local copal = require "copal"
 local core = require "copal_core"
 local errors = require "copal.error"
 local exit = require "copal.cli.exit"
-local message = require "copal.message"
 
 local M = {}
 local Script = {}
@@ -66,7 +65,7 @@ end
 local function responses(response)
   return function(handle, ms, name, text)
     if handle then
-      response(message.received(handle), ms)
+      response(handle, ms)
     else
       response(nil, ms, errors.new(name, text))
     end

@@ -1,0 +1,366 @@
+/* Handlers: a request runs the script's function at once, in a coroutine, and
+ * what that returns is the answer. Part of lua_bridge.h.
+ *
+ * Coroutines whose function has returned are used again. What is short is
+ * answered from here: text, a code, both, a message made before. Everything else
+ * is left to copal.server, as is what went wrong; and only a handler that waits
+ * becomes a task (copal.task). */
+#include "base/utf8.h"
+
+/* A handler that runs right now, at first; they may be nested. */
+struct handling {
+    lua_State *co;
+    struct served *served;
+    struct view *view;
+    int at;      /* where the bridge's thread has the view */
+    int adopted; /* it is a task now                       */
+    struct handling *outer;
+};
+
+/* The callback of one handler at one path: a cell whose function takes all
+ * events but REQUEST. */
+struct served {
+    struct cell cell;
+    int slot; /* reference to a table: [1] is the handler */
+    int method;
+};
+
+/* What copal.server gives to handlers(), in this order. */
+enum {
+    ON_ANSWER = 1, /* (slot, request, code, results...)                   */
+    ON_FAILURE,    /* (slot, request, coroutine, error)                   */
+    ON_LEFT,       /* (slot, request, code, coroutine, ended, ok, results...) */
+    CODE_CLASS,    /* metatables, to know codes and messages by           */
+    MESSAGE_CLASS
+};
+
+enum {
+    RESULTS = 3 /* of a handler are looked at */
+};
+
+/* Of an answer that names none. */
+static int default_code(const struct served *s, const copal_msg *request)
+{
+    static const uint8_t codes[] = {69, 69, 68, 68, 66, 69, 68, 68};
+    int method = s->method != 0 ? s->method : copal_msg_code(request);
+
+    return method < 8 ? codes[method] : codes[0];
+}
+
+static void drop_served(void *user)
+{
+    struct served *s = user;
+
+    luaL_unref(s->cell.bridge->thread, LUA_REGISTRYINDEX, s->slot);
+    drop_cell(&s->cell);
+}
+
+/* ---- Coroutines --------------------------------------------------------- */
+
+static lua_State *take_runner(lua_State *L, struct bridge *b, int *ref)
+{
+    lua_State *co;
+
+    if (b->idle_count > 0) {
+        struct runner r = b->idle[--b->idle_count];
+
+        *ref = r.ref;
+        return r.co;
+    }
+    co = lua_newthread(L);
+    *ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    return co;
+}
+
+/* Its status; *n values are on top of co. */
+static int resume(lua_State *co, lua_State *from, int args, int *n)
+{
+    int status;
+
+#if LUA_VERSION_NUM >= 504
+    status = lua_resume(co, from, args, n);
+#else
+#if LUA_VERSION_NUM >= 502
+    status = lua_resume(co, from, args);
+#else
+    (void)from;
+    status = lua_resume(co, args);
+#endif
+    *n = lua_gettop(co);
+    if (status > LUA_YIELD)
+        *n = 1;
+#endif
+    return status;
+}
+
+/* ---- Answers ------------------------------------------------------------ */
+
+static bool is_of_class(lua_State *L, int i, struct bridge *b, int which)
+{
+    bool is = false;
+
+    if (lua_type(L, i) == LUA_TTABLE && lua_getmetatable(L, i)) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, b->hooks[which - 1]);
+        is = lua_rawequal(L, -1, -2);
+        lua_pop(L, 2);
+    }
+    return is;
+}
+
+static int reply_text(lua_State *L, int i, copal_exchange *x, int code)
+{
+    copal_bytes body = {NULL, 0};
+    int format = COPAL_NO_FORMAT;
+
+    if (i != 0) {
+        body.data = (const uint8_t *)lua_tolstring(L, i, &body.len);
+        if (body.len > 0)
+            format = cp_utf8_is_valid(body) ? 0 : 42;
+    }
+    return copal_reply(x, code, format, body);
+}
+
+/* Answers with the n values from index i of L, which may be a coroutine's: so
+ * nothing is called here that raises an error. False: they are no short answer,
+ * or it did not go out, which copal.server finds again and tells. An asker who
+ * left is none of the handler's business. */
+static bool answer_short(lua_State *L, int i, int n, const struct handling *h,
+                         int code)
+{
+    struct bridge *b = h->served->cell.bridge;
+    copal_exchange *x = h->view->x;
+    struct box *box;
+    int err;
+
+    while (n > 0 && lua_isnil(L, i + n - 1))
+        n--;
+    if (n > 2 || !lua_checkstack(L, 4))
+        return false;
+    if (n == 0) {
+        err = reply_text(L, 0, x, code);
+    } else if (n == 1 && lua_type(L, i) == LUA_TSTRING) {
+        err = reply_text(L, i, x, code);
+    } else if (n == 1 && is_of_class(L, i, b, MESSAGE_CLASS)) {
+        lua_rawgeti(L, i, 1);
+        box = to_box(L, -1, &message_type);
+        lua_pop(L, 1);
+        if (box == NULL || box->ptr == NULL)
+            return false;
+        err = copal_respond(x, box->ptr);
+    } else if ((n == 1 || lua_type(L, i + 1) == LUA_TSTRING) &&
+               is_of_class(L, i, b, CODE_CLASS)) {
+        lua_rawgeti(L, i, 1);
+        code = (int)lua_tointeger(L, -1);
+        lua_pop(L, 1);
+        err = reply_text(L, n == 1 ? 0 : i + 1, x, code);
+    } else {
+        return false;
+    }
+    return err == 0 || err == COPAL_ESTATE || err == COPAL_ECLOSED;
+}
+
+/* ---- Requests ----------------------------------------------------------- */
+
+static void push_hook(lua_State *L, struct bridge *b, int which)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, b->hooks[which - 1]);
+}
+
+/* How many there were of them. */
+static int move_results(lua_State *L, lua_State *co, int n)
+{
+    if (n > RESULTS) {
+        lua_pop(co, n - RESULTS);
+        n = RESULTS;
+    }
+    lua_xmove(co, L, n);
+    return n;
+}
+
+/* A handler that is a task has its answer from there. */
+static void leave_task(lua_State *L, const struct handling *h, int ref,
+                       int status, int n)
+{
+    push_hook(L, h->served->cell.bridge, ON_LEFT);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, h->served->slot);
+    lua_pushvalue(L, h->at);
+    lua_pushinteger(L, default_code(h->served, h->view->box.ptr));
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
+    lua_pushboolean(L, status != LUA_YIELD);
+    lua_pushboolean(L, status == 0);
+    n = status == LUA_YIELD ? 0 : move_results(L, h->co, n);
+    lua_call(L, 6 + n, 0);
+}
+
+static void answer_long(lua_State *L, const struct handling *h, int n, int code)
+{
+    struct bridge *b = h->served->cell.bridge;
+
+    push_hook(L, b, ON_ANSWER);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, h->served->slot);
+    lua_pushvalue(L, h->at);
+    lua_pushinteger(L, code);
+    lua_call(L, 3 + move_results(L, h->co, n), 0);
+}
+
+static void fail_handler(lua_State *L, const struct handling *h, int ref)
+{
+    push_hook(L, h->served->cell.bridge, ON_FAILURE);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, h->served->slot);
+    lua_pushvalue(L, h->at);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
+    lua_xmove(h->co, L, 1);
+    lua_call(L, 4, 0);
+}
+
+/* Resumes the handler for the first time. */
+static int begin(lua_State *L, struct handling *h, int *n)
+{
+    struct bridge *b = h->served->cell.bridge;
+    int status;
+
+    h->outer = b->handling;
+    b->handling = h;
+    lua_rawgeti(h->co, LUA_REGISTRYINDEX, h->served->slot);
+    lua_rawgeti(h->co, -1, 1);
+    lua_remove(h->co, -2);
+    lua_pushvalue(L, h->at);
+    lua_xmove(L, h->co, 1);
+    status = resume(h->co, L, 1, n);
+    b->handling = h->outer;
+    return status;
+}
+
+/* Runs inside lua_pcall, as dispatch() does. */
+static int dispatch_request(lua_State *L)
+{
+    struct call *call = lua_touserdata(L, 1);
+    struct served *s = call->user;
+    struct bridge *b = s->cell.bridge;
+    struct handling h = {.served = s};
+    int code = default_code(s, call->ev->msg);
+    int status, n;
+
+    h.view = push_view(L, call->ev->msg, call->ev->exchange);
+    h.at = lua_gettop(L);
+    h.co = take_runner(L, b, &call->runner);
+    status = begin(L, &h, &n);
+    if (status == LUA_YIELD || h.adopted) {
+        leave_task(L, &h, call->runner, status, n);
+        return 0;
+    }
+    if (status != 0) {
+        fail_handler(L, &h, call->runner);
+        return 0;
+    }
+    if (!answer_short(h.co, lua_gettop(h.co) - n + 1, n, &h, code))
+        answer_long(L, &h, n, code);
+    if (b->idle_count < MAX_IDLE) {
+        lua_settop(h.co, 0);
+        b->idle[b->idle_count++] = (struct runner){h.co, call->runner};
+        call->runner = LUA_NOREF;
+    }
+    return 0;
+}
+
+static void on_served(const copal_event *ev, void *user)
+{
+    struct served *s = user;
+
+    if (ev->kind == COPAL_REQUEST)
+        deliver(s->cell.bridge, s->cell.bridge->request_dispatcher, ev, s);
+    else
+        on_event(ev, &s->cell);
+}
+
+/* handling(): of the handler that this coroutine runs, if it is not a task yet:
+ * slot, request, code; it is one from now on. */
+static int l_handling(lua_State *L)
+{
+    struct bridge *b = get_bridge(L);
+    struct handling *h = b->handling;
+
+    while (h != NULL && h->co != L)
+        h = h->outer;
+    if (h == NULL || h->adopted)
+        return 0;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, h->served->slot);
+    lua_pushvalue(b->thread, h->at);
+    lua_xmove(b->thread, L, 1);
+    lua_pushinteger(L, default_code(h->served, h->view->box.ptr));
+    h->adopted = 1;
+    return 3;
+}
+
+/* The callback of a handler: a table, whose [1] takes the requests, and a
+ * function, which takes all other events, are the last arguments. */
+static int make_served(lua_State *L, int i, int method, copal_cb *cb)
+{
+    struct served *s;
+    int fn, slot;
+
+    luaL_checktype(L, i, LUA_TTABLE);
+    luaL_checktype(L, i + 1, LUA_TFUNCTION);
+    lua_settop(L, i + 1);
+    fn = luaL_ref(L, LUA_REGISTRYINDEX);
+    slot = luaL_ref(L, LUA_REGISTRYINDEX);
+    s = malloc(sizeof(*s));
+    if (s == NULL) {
+        luaL_unref(L, LUA_REGISTRYINDEX, fn);
+        luaL_unref(L, LUA_REGISTRYINDEX, slot);
+        return COPAL_ENOMEM;
+    }
+    *s = (struct served){{get_bridge(L), fn}, slot, method};
+    *cb = (copal_cb){on_served, s, drop_served};
+    return 0;
+}
+
+static int push_served(lua_State *L, copal *c, int err)
+{
+    if (err < 0)
+        return push_error(L, err, copal_why(c));
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* serve_handler(endpoint, method, path, flags, slot, fn) */
+static int l_serve_handler(lua_State *L)
+{
+    copal *c = check_box(L, 1, &endpoint_type);
+    int method = (int)check_integer(L, 2, 0, 255);
+    const char *path = check_text(L, 3);
+    unsigned flags = (unsigned)check_integer(L, 4, 0, INT32_MAX);
+    copal_cb cb;
+    int err = make_served(L, 5, method, &cb);
+
+    if (err == 0)
+        err = copal_serve(c, method, path, flags, cb);
+    return push_served(L, c, err);
+}
+
+/* lookup_handler(endpoint, scope, slot, fn) */
+static int l_lookup_handler(lua_State *L)
+{
+    copal *c = check_box(L, 1, &endpoint_type);
+    const char *scope = check_text(L, 2);
+    copal_cb cb;
+    int err = make_served(L, 3, 0, &cb);
+
+    if (err == 0)
+        err = copal_use_lookup(c, scope, cb);
+    return push_served(L, c, err);
+}
+
+/* handlers(...): see ON_ANSWER. */
+static int l_handlers(lua_State *L)
+{
+    struct bridge *b = get_bridge(L);
+
+    for (int i = 1; i <= MESSAGE_CLASS; i++) {
+        luaL_checktype(L, i, i < CODE_CLASS ? LUA_TFUNCTION : LUA_TTABLE);
+        lua_pushvalue(L, i);
+        luaL_unref(L, LUA_REGISTRYINDEX, b->hooks[i - 1]);
+        b->hooks[i - 1] = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
+    return 0;
+}

@@ -1,0 +1,310 @@
+/* Messages as scripts get them: what was received, read from C when touched.
+ * Part of lua_bridge.h.
+ *
+ * A view is a box of a message, so it goes where a message's handle does; one of
+ * a request holds its exchange, too. What a script asks for again and again and
+ * what it puts there itself is kept in user values: made when first needed. */
+
+struct view {
+    struct box box;    /* of type message_type: told from others by size */
+    copal_exchange *x; /* NULL: no request to be answered                */
+    int has_rest;      /* a table of what was put there                  */
+};
+
+enum {
+    REST = 1, /* the user values; before Lua 5.4 the table is the only one */
+    PATH,
+    PAYLOAD,
+    VALUES = PAYLOAD
+};
+
+enum {
+    URI_PATH = 11,
+    KEEP_PAYLOAD = 64 /* shorter strings cost less to make than to keep */
+};
+
+static char view_key; /* its address is the key of the metatable */
+
+static struct view *to_view(lua_State *L, int i)
+{
+    struct box *box = to_box(L, i, &message_type);
+
+    return box != NULL && lua_rawlen(L, i) >= sizeof(struct view)
+               ? (struct view *)(void *)box
+               : NULL;
+}
+
+/* Pushes a view of m, which x, if it is not NULL, asks to be answered. */
+static struct view *push_view(lua_State *L, const copal_msg *m,
+                              copal_exchange *x)
+{
+    struct bridge *b = get_bridge(L);
+    struct view *v;
+
+    note_kept(L, b);
+#if LUA_VERSION_NUM >= 504
+    v = lua_newuserdatauv(L, sizeof(*v), VALUES);
+#else
+    v = lua_newuserdata(L, sizeof(*v));
+#endif
+
+    *v = (struct view){{&message_type, NULL}, NULL, 0};
+    lua_pushlightuserdata(L, &view_key);
+    lua_rawget(L, LUA_REGISTRYINDEX);
+    lua_setmetatable(L, -2);
+    v->box.ptr = copal_msg_ref(m);
+    v->x = copal_exchange_ref(x);
+    return v;
+}
+
+static int show_view(lua_State *L, const copal_msg *m)
+{
+    if (m == NULL)
+        lua_pushnil(L);
+    else
+        push_view(L, m, NULL);
+    return 1;
+}
+
+static int gc_view(lua_State *L)
+{
+    struct view *v = to_view(L, 1);
+    struct bridge *b = lua_touserdata(L, lua_upvalueindex(1));
+    copal_msg *m;
+
+    if (v == NULL || v->box.ptr == NULL)
+        return 0;
+    m = v->box.ptr;
+    v->box.ptr = NULL;
+    b->kept--;
+    b->mute++;
+    copal_msg_unref(m);
+    copal_exchange_unref(v->x);
+    b->mute--;
+    v->x = NULL;
+    return 0;
+}
+
+/* ---- What is kept ------------------------------------------------------- */
+
+#if LUA_VERSION_NUM >= 504
+#define get_values(L, i) lua_getiuservalue(L, i, REST)
+#define set_values(L, i) lua_setiuservalue(L, i, REST)
+#elif LUA_VERSION_NUM >= 503
+#define get_values(L, i) lua_getuservalue(L, i)
+#define set_values(L, i) lua_setuservalue(L, i)
+#else
+#define get_values(L, i) lua_getfenv(L, i)
+#define set_values(L, i) lua_setfenv(L, i)
+#endif
+
+/* Pushes the table of what was put into the view at index 1. */
+static void push_rest(lua_State *L, struct view *v)
+{
+    if (v->has_rest) {
+        get_values(L, 1);
+        return;
+    }
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    set_values(L, 1);
+    v->has_rest = 1;
+}
+
+/* Pushes what keep() kept, if it did. */
+static bool push_kept_value(lua_State *L, struct view *v, int which)
+{
+#if LUA_VERSION_NUM >= 504
+    (void)v;
+    lua_getiuservalue(L, 1, which);
+#else
+    if (!v->has_rest)
+        return false;
+    push_rest(L, v);
+    lua_rawgeti(L, -1, which);
+    lua_remove(L, -2);
+#endif
+    if (!lua_isnil(L, -1))
+        return true;
+    lua_pop(L, 1);
+    return false;
+}
+
+/* Keeps what is on top, which stays there. */
+static void keep_value(lua_State *L, struct view *v, int which)
+{
+#if LUA_VERSION_NUM >= 504
+    (void)v;
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, which);
+#else
+    push_rest(L, v);
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -2, which);
+    lua_pop(L, 1);
+#endif
+}
+
+/* ---- Reading ------------------------------------------------------------ */
+
+/* Upvalues of index_view(). */
+enum {
+    FIELDS = 1, /* name -> one of the numbers below    */
+    OTHERS,     /* function(view, name): all the others */
+    CODES,      /* number -> code                      */
+    PATHS       /* the metatable of paths              */
+};
+
+enum {
+    FIELD_HANDLE = 1,
+    FIELD_PATH,
+    FIELD_PAYLOAD,
+    FIELD_CODE
+};
+
+/* Pushes the values of an option as a list. */
+static void push_values(lua_State *L, const copal_msg *m, int option)
+{
+    copal_bytes value;
+    int count = 0;
+
+    while (copal_msg_value(m, option, (size_t)count, &value) >= 0)
+        count++;
+    lua_createtable(L, count, 0);
+    for (int i = 0; i < count; i++) {
+        copal_msg_value(m, option, (size_t)i, &value);
+        push_bytes(L, value);
+        lua_rawseti(L, -2, i + 1);
+    }
+}
+
+static int index_path(lua_State *L, struct view *v)
+{
+    if (!push_kept_value(L, v, PATH)) {
+        push_values(L, v->box.ptr, URI_PATH);
+        lua_pushvalue(L, lua_upvalueindex(PATHS));
+        lua_setmetatable(L, -2);
+        keep_value(L, v, PATH);
+    }
+    return 1;
+}
+
+static int index_payload(lua_State *L, struct view *v)
+{
+    copal_bytes payload = copal_msg_payload(v->box.ptr);
+
+    if (payload.len >= KEEP_PAYLOAD && push_kept_value(L, v, PAYLOAD))
+        return 1;
+    push_bytes(L, payload);
+    if (payload.len >= KEEP_PAYLOAD)
+        keep_value(L, v, PAYLOAD);
+    return 1;
+}
+
+static int index_others(lua_State *L)
+{
+    lua_settop(L, 2);
+    lua_pushvalue(L, lua_upvalueindex(OTHERS));
+    lua_insert(L, 1);
+    lua_call(L, 2, 1);
+    return 1;
+}
+
+static int index_view(lua_State *L)
+{
+    struct view *v = to_view(L, 1);
+
+    if (v == NULL || v->box.ptr == NULL)
+        check_box(L, 1, &message_type);
+    luaL_argcheck(L, v != NULL, 1, "message expected");
+    if (v->has_rest) {
+        push_rest(L, v);
+        lua_pushvalue(L, 2);
+        lua_rawget(L, -2);
+        if (!lua_isnil(L, -1))
+            return 1;
+    }
+    lua_settop(L, 2);
+    lua_pushvalue(L, 2);
+    lua_rawget(L, lua_upvalueindex(FIELDS));
+    switch (lua_tointeger(L, -1)) {
+    case FIELD_HANDLE: lua_pushvalue(L, 1); return 1;
+    case FIELD_PATH: return index_path(L, v);
+    case FIELD_PAYLOAD: return index_payload(L, v);
+    case FIELD_CODE:
+        lua_rawgeti(L, lua_upvalueindex(CODES), copal_msg_code(v->box.ptr));
+        if (!lua_isnil(L, -1))
+            return 1;
+    }
+    return index_others(L);
+}
+
+/* view_keep(view, name, value): from now on view.name is value. */
+static int l_view_keep(lua_State *L)
+{
+    struct view *v = to_view(L, 1);
+
+    luaL_argcheck(L, v != NULL, 1, "message expected");
+    luaL_checkany(L, 2);
+    lua_settop(L, 3);
+    push_rest(L, v);
+    lua_insert(L, 2);
+    lua_rawset(L, 2);
+    return 0;
+}
+
+/* view_exchange(view): of a request its exchange and the key of that, else
+ * nil */
+static int l_view_exchange(lua_State *L)
+{
+    struct view *v = to_view(L, 1);
+
+    if (v == NULL || v->x == NULL)
+        return 0;
+    push_shown(L, &exchange_type, v->x);
+    lua_pushlightuserdata(L, v->x);
+    return 2;
+}
+
+/* views(metamethods, others, codes, paths): what views are to be in Lua. */
+static int l_views(lua_State *L)
+{
+    static const char *const names[] = {"handle", "path", "payload", "code",
+                                        NULL};
+
+    for (int i = 1; i <= 4; i++)
+        luaL_checktype(L, i, i == 2 ? LUA_TFUNCTION : LUA_TTABLE);
+    lua_settop(L, 4);
+    lua_pushlightuserdata(L, &view_key);
+    lua_rawget(L, LUA_REGISTRYINDEX);
+    lua_pushnil(L);
+    while (lua_next(L, 1) != 0) {
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_rawset(L, 5);
+    }
+    lua_newtable(L);
+    for (int i = 0; names[i] != NULL; i++) {
+        lua_pushinteger(L, i + 1);
+        lua_setfield(L, -2, names[i]);
+    }
+    lua_pushinteger(L, FIELD_PAYLOAD);
+    lua_setfield(L, -2, "text");
+    for (int i = 2; i <= 4; i++)
+        lua_pushvalue(L, i);
+    lua_pushcclosure(L, index_view, 4);
+    lua_setfield(L, 5, "__index");
+    return 0;
+}
+
+static void make_view_type(lua_State *L, struct bridge *b)
+{
+    lua_pushlightuserdata(L, &view_key);
+    lua_newtable(L);
+    lua_pushlightuserdata(L, b);
+    lua_pushcclosure(L, gc_view, 1);
+    lua_setfield(L, -2, "__gc");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_rawset(L, LUA_REGISTRYINDEX);
+}

@@ -1,0 +1,190 @@
+-- Handlers run from C, in coroutines that are used again: what they may do to the
+-- ground they stand on, to each other, and to the coroutine they run in.
+local copal = require "copal"
+local check = require "support.check"
+local test, equal = check.test, check.equal
+
+local told = {}
+copal.on_error(function(e) told[#told + 1] = tostring(e) end)
+
+local function world()
+  local sim = copal.sim { seed = 5 }
+  told = {}
+  return sim, sim:endpoint "server", sim:endpoint "client"
+end
+
+for _, row in ipairs {
+  { "text", function() return "well" end, "2.05", "well" },
+  { "a table", function() return { payload = "well", max_age = 5 } end, "2.05", "well" },
+  { "a code and text", function() return copal.CHANGED, "well" end, "2.04", "well" },
+  { "a code", function() return copal.CHANGED end, "2.04", "" },
+  { "nothing", function() end, "2.05", "" },
+  { "nils", function() return nil, nil, nil end, "2.05", "" },
+  { "an error", function() error "ill" end, "5.00", "" },
+} do
+  test("a handler that takes its own path away still answers: " .. row[1], function()
+    local sim, server, client = world()
+    server:serve("/t", function()
+      assert(server:unserve "/t")
+      collectgarbage()
+      return row[2]()
+    end)
+    local res = assert(client:get "coap://server/t")
+    equal(res.code.dotted, row[3])
+    equal(res.payload, row[4])
+    equal(client:get("coap://server/t").code, copal.NOT_FOUND)
+    sim:close()
+  end)
+
+  test("a handler that frees its endpoint harms nobody: " .. row[1], function()
+    local sim, server, client = world()
+    local runs = 0
+    server:serve("/t", function()
+      runs = runs + 1
+      server:free()
+      collectgarbage()
+      return row[2]()
+    end)
+    client:get("coap://server/t", function() end)
+    sim:run(100)
+    equal(runs, 1)
+    sim:close()
+  end)
+end
+
+test("a handler that serves its path anew answers the first request itself", function()
+  local sim, server, client = world()
+  server:serve("/t", function()
+    server:unserve "/t"
+    server:serve("/t", function() return "second" end)
+    return "first"
+  end)
+  equal(client:get("coap://server/t").payload, "first")
+  equal(client:get("coap://server/t").payload, "second")
+  sim:close()
+end)
+
+test("what a handler left in its coroutine is gone when that is used again", function()
+  local sim, server, client = world()
+  local seen = setmetatable({}, { __mode = "k" })
+  server:serve("/t", function(req)
+    local big = { req.payload }
+    seen[big] = true
+    return "t", nil, nil, nil, big
+  end)
+  for _ = 1, 20 do equal(client:get("coap://server/t").payload, "t") end
+  sim:run(400)
+  collectgarbage() collectgarbage()
+  equal(next(seen), nil)
+  sim:close()
+end)
+
+test("a handler that throws spoils no coroutine for the next", function()
+  local sim, server, client = world()
+  local n = 0
+  server:serve("/t", function()
+    n = n + 1
+    if n % 2 == 0 then error("number " .. n) end
+    return tostring(n)
+  end)
+  for i = 1, 10 do
+    local res = client:get "coap://server/t"
+    equal(res.payload, i % 2 == 1 and tostring(i) or "")
+  end
+  equal(#told, 5)
+  assert(told[1]:find("handlers.lua:%d+: number 2\nstack traceback:"), told[1])
+  sim:close()
+end)
+
+test("a request may be kept, and be read after its answer", function()
+  local sim, server, client = world()
+  local kept = {}
+  server:serve("/a/{b}", { put = function(req)
+    req.mark = #kept
+    kept[#kept + 1] = req
+    return "ok"
+  end })
+  for i = 1, 3 do client:put("coap://server/a/" .. i, "payload " .. i, {}) end
+  collectgarbage()
+  for i = 1, 3 do
+    local req = kept[i]
+    equal(req.payload, "payload " .. i)
+    equal(req.path[2], tostring(i))
+    equal(req.path, req.path)
+    equal(req.params.b, tostring(i))
+    equal(req.mark, i - 1)
+    equal(req.code, copal.PUT)
+    equal(req.no_such_field, nil)
+  end
+  sim:close()
+end)
+
+if coroutine.isyieldable then
+  test("handlers that wait and handlers that do not take turns", function()
+    local sim, server, client = world()
+    local cos = {}
+    server:serve("/slow", function(req)
+      local own = coroutine.running()
+      cos[own] = (cos[own] or 0) + 1
+      server:sleep(tonumber(req.query.s))
+      equal(coroutine.running(), own)
+      return "slow " .. req.query.s
+    end)
+    server:serve("/fast", function() return "fast" end)
+    local answers = {}
+    for i = 1, 5 do
+      client:get("coap://server/slow?s=" .. i, function(res)
+        answers[#answers + 1] = res.payload end)
+      client:get("coap://server/fast", function(res) answers[#answers + 1] = res.payload end)
+    end
+    sim:run(100)
+    table.sort(answers)
+    equal(table.concat(answers, ","), "fast,fast,fast,fast,fast,slow 1,slow 2,slow 3,slow 4,slow 5")
+    for _, n in pairs(cos) do equal(n, 1) end
+    equal(#told, 0)
+    sim:close()
+  end)
+
+  test("a coroutine of a handler that is over cannot be resumed", function()
+    local sim, server, client = world()
+    local kept
+    server:serve("/t", function() kept = coroutine.running() return "t" end)
+    for _ = 1, 3 do
+      equal(client:get("coap://server/t").payload, "t")
+      equal(coroutine.resume(kept), false)
+      if coroutine.close then coroutine.close(kept) end
+    end
+    sim:close()
+  end)
+
+  test("a handler may ask, and be asked meanwhile", function()
+    local sim, server, client = world()
+    server:serve("/inner", function(req) return "inner " .. req.query.n end)
+    server:serve("/outer", function(req)
+      local res = assert(server:get("coap://server/inner?n=" .. req.query.n))
+      return "outer of " .. res.payload
+    end)
+    for i = 1, 5 do
+      equal(client:get("coap://server/outer?n=" .. i).payload, "outer of inner " .. i)
+    end
+    equal(#told, 0)
+    sim:close()
+  end)
+
+  test("a handler that frees its endpoint and then waits is over", function()
+    local sim, server, client = world()
+    local went_on = false
+    server:serve("/t", function()
+      server:free()
+      local ok, e = pcall(client.get, client, "coap://nobody/", { timeout = 1 })
+      went_on = ok or e ~= nil
+      return "t"
+    end)
+    client:get("coap://server/t", { timeout = 5 }, function() end)
+    sim:run(400)
+    equal(went_on, true)
+    sim:close()
+  end)
+end
+
+check.done()
