@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <structmember.h>
 
 typedef int64_t copal_count; /* a number, or a negative COPAL_E* */
 
@@ -20,6 +21,8 @@ typedef int64_t copal_count; /* a number, or a negative COPAL_E* */
 static PyTypeObject *endpoint_type, *message_type, *exchange_type, *sim_type;
 static PyTypeObject *message_class; /* what messages are shown as */
 static PyObject *failure;           /* (NAME, text) -> exception  */
+static PyObject *codes;             /* what codes are shown as    */
+static PyTypeObject *code_class;    /* of them, or NULL           */
 
 /* A KeyboardInterrupt or SystemExit of a callback, on its way through the core
  * to whoever runs it. */
@@ -70,8 +73,10 @@ struct box { /* of a message or an exchange */
 /* A registered function. */
 struct cell {
     PyObject *fn;
+    PyObject *also;           /* another, or NULL           */
     struct endpoint_box *box; /* NULL: that is gone already */
     struct cell *next, **link;
+    bool is_asked; /* fn is a Request */
 };
 
 static struct cell *graves; /* dropped, not yet let go of */
@@ -90,6 +95,7 @@ static void bury(void)
 
         graves = cell->next;
         Py_DECREF(cell->fn);
+        Py_XDECREF(cell->also);
         PyMem_RawFree(cell);
         alive.cells--;
     }
@@ -164,8 +170,10 @@ static int endpoint_traverse(PyObject *self, visitproc visit, void *arg)
     struct endpoint_box *box = (struct endpoint_box *)self;
 
     Py_VISIT(Py_TYPE(self));
-    for (struct cell *cell = box->cells; cell != NULL; cell = cell->next)
+    for (struct cell *cell = box->cells; cell != NULL; cell = cell->next) {
         Py_VISIT(cell->fn);
+        Py_VISIT(cell->also);
+    }
     return 0;
 }
 
@@ -250,13 +258,32 @@ static int message_getbuffer(PyObject *self, Py_buffer *view, int flags)
                              (Py_ssize_t)body.len, 1, flags);
 }
 
+static PyObject *message_code(PyObject *self, void *unused);
+static PyObject *message_path(PyObject *self, void *unused);
+static PyObject *message_payload(PyObject *self, void *unused);
+static PyObject *message_text(PyObject *self, void *unused);
+static int assign_message(PyObject *self, PyObject *value, void *setter);
+
 /* clang-format off */
 static PyType_Slot endpoint_slots[] = {
     {Py_tp_dealloc, endpoint_dealloc}, {Py_tp_traverse, endpoint_traverse},
     {Py_tp_clear, endpoint_clear}, {0, NULL}};
+/* What nearly every handler reads. */
+static PyGetSetDef message_fields[] = {
+    {"code", message_code, NULL,
+     "What is asked or answered; prints as ``2.05 Content``.", NULL},
+    {"payload", message_payload, assign_message,
+     "The body, whole: blocks are put together before you see them.",
+     "_set_payload"},
+    {"text", message_text, NULL,
+     "The payload as UTF-8; what is not is shown as U+FFFD.", NULL},
+    {"path", message_path, assign_message,
+     "``('other', 'separate')``; a trailing slash is an empty last segment.\n"
+     "May be assigned a tuple or ``\"/other/separate\"``.", "_set_path"},
+    {NULL, NULL, NULL, NULL, NULL}};
 static PyType_Slot message_slots[] = {
     {Py_tp_dealloc, message_dealloc}, {Py_bf_getbuffer, message_getbuffer},
-    {0, NULL}};
+    {Py_tp_getset, message_fields}, {0, NULL}};
 static PyType_Slot exchange_slots[] = {
     {Py_tp_dealloc, exchange_dealloc}, {0, NULL}};
 static PyType_Slot sim_slots[] = {{Py_tp_dealloc, sim_dealloc}, {0, NULL}};
@@ -444,6 +471,8 @@ static PyObject *show_exchange(copal_exchange *x)
 }
 
 #include "python_callback.h"
+#include "python_serve.h"
+#include "python_ask.h"
 #include "python_inspect.h"
 #include "python_sim.h"
 
@@ -460,7 +489,9 @@ static bool init_bridge(PyObject *module)
     if (!add_type(module, &endpoint_spec, &endpoint_type) ||
         !add_type(module, &message_spec, &message_type) ||
         !add_type(module, &exchange_spec, &exchange_type) ||
-        !add_type(module, &sim_spec, &sim_type))
+        !add_type(module, &sim_spec, &sim_type) ||
+        !add_type(module, &in_place_spec, &in_place_type) || !name_all() ||
+        PyModule_AddFunctions(module, fast_methods) != 0)
         return false;
     message_class = (PyTypeObject *)Py_NewRef(message_type);
     pthread_atfork(NULL, NULL, on_fork);

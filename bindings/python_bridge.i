@@ -88,7 +88,10 @@
 %native(is_alive) PyObject *py_is_alive(PyObject *self, PyObject *args);
 %native(key) PyObject *py_key(PyObject *self, PyObject *args);
 %native(options) PyObject *py_options(PyObject *self, PyObject *args);
-%native(begin) PyObject *py_begin(PyObject *self, PyObject *args);
+%native(run_in_place) PyObject *py_run_in_place(PyObject *self, PyObject *args);
+%native(set_tasks) PyObject *py_set_tasks(PyObject *self, PyObject *args);
+%native(serve_handler) PyObject *py_serve_handler(PyObject *self, PyObject *args);
+%native(lookup_handler) PyObject *py_lookup_handler(PyObject *self, PyObject *args);
 %native(msg_value) PyObject *py_msg_value(PyObject *self, PyObject *args);
 %native(msg_uint) PyObject *py_msg_uint(PyObject *self, PyObject *args);
 %native(msg_decode) PyObject *py_msg_decode(PyObject *self, PyObject *args);

@@ -126,10 +126,31 @@ static void on_event(const copal_event *ev, void *user)
     PyGILState_Release(gil);
 }
 
-/* None: nobody wants to be told. owner: the endpoint that will drop it. */
-static bool check_callback(PyObject *owner, PyObject *fn, copal_cb *cb)
+/* A cell, or what begins with one, of size bytes. owner: the endpoint that will
+ * drop it. NULL: raised. */
+static struct cell *new_cell(PyObject *owner, PyObject *fn, size_t size)
 {
     struct endpoint_box *box = (struct endpoint_box *)owner;
+    struct cell *cell = PyMem_RawMalloc(size);
+
+    if (cell == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    *cell = (struct cell){.fn = Py_NewRef(fn),
+                          .box = box,
+                          .next = box->cells,
+                          .link = &box->cells};
+    if (cell->next != NULL)
+        cell->next->link = &cell->next;
+    box->cells = cell;
+    alive.cells++;
+    return cell;
+}
+
+/* None: nobody wants to be told. */
+static bool check_callback(PyObject *owner, PyObject *fn, copal_cb *cb)
+{
     struct cell *cell;
 
     *cb = (copal_cb){NULL, NULL, NULL};
@@ -137,16 +158,9 @@ static bool check_callback(PyObject *owner, PyObject *fn, copal_cb *cb)
         return true;
     if (!PyCallable_Check(fn))
         return wrong_type("callable", fn) != NULL;
-    cell = PyMem_RawMalloc(sizeof(*cell));
-    if (cell == NULL) {
-        PyErr_NoMemory();
+    cell = new_cell(owner, fn, sizeof(*cell));
+    if (cell == NULL)
         return false;
-    }
-    *cell = (struct cell){Py_NewRef(fn), box, box->cells, &box->cells};
-    if (cell->next != NULL)
-        cell->next->link = &cell->next;
-    box->cells = cell;
-    alive.cells++;
     *cb = (copal_cb){on_event, cell, drop_cell};
     return true;
 }
@@ -257,19 +271,24 @@ static PyObject *py_is_alive(PyObject *self, PyObject *args)
                                generation);
 }
 
-/* set_classes(message class, failure): the class derives from Message and is what
- * every message is shown as; failure(NAME, text) makes the exception that is
- * raised. */
+/* set_classes(message class, failure, codes): the class derives from Message and
+ * is what every message is shown as; failure(NAME, text) makes the exception that
+ * is raised; codes are 256 objects of one class derived from int. */
 static PyObject *py_set_classes(PyObject *self, PyObject *args)
 {
-    PyObject *cls, *fn;
+    PyObject *cls, *fn, *list;
 
     (void)self;
-    if (!PyArg_ParseTuple(args, "O!O", &PyType_Type, &cls, &fn))
+    if (!PyArg_ParseTuple(args, "O!OO!", &PyType_Type, &cls, &fn, &PyList_Type,
+                          &list))
         return NULL;
     if (!PyType_IsSubtype((PyTypeObject *)cls, message_type))
         return wrong_type("a class derived from Message", cls);
+    if (PyList_GET_SIZE(list) != 256)
+        return wrong_type("256 codes", list);
     Py_SETREF(message_class, (PyTypeObject *)Py_NewRef(cls));
     Py_XSETREF(failure, Py_NewRef(fn));
-    return Py_NewRef(Py_None);
+    Py_XSETREF(codes, PyList_AsTuple(list));
+    code_class = codes == NULL ? NULL : Py_TYPE(PyTuple_GET_ITEM(codes, 0));
+    return codes == NULL ? NULL : Py_NewRef(Py_None);
 }

@@ -1,6 +1,84 @@
 /* What has no shape in Python that a map could give it: options, what the wire
  * showed, counters, the tables of names. Part of python_bridge.h. */
 
+/* ---- Fields ------------------------------------------------------------- */
+
+static PyObject *message_code(PyObject *self, void *unused)
+{
+    const copal_msg *m = check_message(self);
+
+    (void)unused;
+    if (m == NULL)
+        return NULL;
+    return codes == NULL
+               ? PyLong_FromLong(copal_msg_code(m))
+               : Py_NewRef(PyTuple_GET_ITEM(codes, copal_msg_code(m)));
+}
+
+static PyObject *message_payload(PyObject *self, void *unused)
+{
+    const copal_msg *m = check_message(self);
+
+    (void)unused;
+    return m == NULL ? NULL : to_bytes(copal_msg_payload(m));
+}
+
+static PyObject *decode_text(copal_bytes bytes)
+{
+    return PyUnicode_DecodeUTF8((const char *)bytes.data, (Py_ssize_t)bytes.len,
+                                "replace");
+}
+
+static PyObject *message_text(PyObject *self, void *unused)
+{
+    const copal_msg *m = check_message(self);
+
+    (void)unused;
+    return m == NULL ? NULL : decode_text(copal_msg_payload(m));
+}
+
+static PyObject *message_path(PyObject *self, void *unused)
+{
+    const copal_msg *m = check_message(self);
+    copal_bytes value;
+    PyObject *path;
+    size_t n = 0;
+
+    (void)unused;
+    if (m == NULL)
+        return NULL;
+    while (copal_msg_value(m, COPAL_OPT_URI_PATH, n, &value) >= 0)
+        n++;
+    path = PyTuple_New((Py_ssize_t)n);
+    for (size_t i = 0; path != NULL && i < n; i++) {
+        PyObject *segment;
+
+        copal_msg_value(m, COPAL_OPT_URI_PATH, i, &value);
+        segment = decode_text(value);
+        if (segment == NULL)
+            Py_CLEAR(path);
+        else
+            PyTuple_SET_ITEM(path, (Py_ssize_t)i, segment);
+    }
+    return path;
+}
+
+/* setter: the name of the method of the class that does it. */
+static int assign_message(PyObject *self, PyObject *value, void *setter)
+{
+    PyObject *result;
+
+    if (value == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "cannot be deleted");
+        return -1;
+    }
+    result = PyObject_CallMethod(self, setter, "(O)", value);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* ---- More of a message -------------------------------------------------- */
+
 /* options(message) -> [(number, value), ...] in wire order */
 static PyObject *py_options(PyObject *self, PyObject *args)
 {
@@ -43,23 +121,6 @@ static PyObject *py_msg_value(PyObject *self, PyObject *args)
     if (i < 0 || copal_msg_value(m, option, (size_t)i, &value) < 0)
         return Py_NewRef(Py_None);
     return to_bytes(value);
-}
-
-/* begin(coroutine) -> (True, what it returned) or (False, what it waits for).
- * coroutine.send(None) would make an exception of a return, with a traceback. */
-static PyObject *py_begin(PyObject *self, PyObject *args)
-{
-    PyObject *coroutine, *value = NULL;
-    PySendResult how;
-
-    (void)self;
-    if (!PyArg_ParseTuple(args, "O", &coroutine))
-        return NULL;
-    how = PyIter_Send(coroutine, Py_None, &value);
-    if (how == PYGEN_ERROR)
-        return NULL;
-    return Py_BuildValue("(ON)", how == PYGEN_RETURN ? Py_True : Py_False,
-                         value);
 }
 
 /* msg_uint(message, option) -> int; None: not there */

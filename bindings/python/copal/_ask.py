@@ -14,6 +14,7 @@ from . import _copal
 from ._errors import Error, failure
 from ._message import Message
 from ._stream import Source, write_piece
+from ._values import Code
 
 if TYPE_CHECKING:
     from ._endpoint import Endpoint
@@ -76,14 +77,12 @@ class Request(asyncio.Future[Message]):
     _failure: BaseException | None = None
     _queue: Queue[Message] | None = None
 
-    def __init__(self, coap: Endpoint, loop: asyncio.AbstractEventLoop, uri: str, what: str) -> None:
-        super().__init__(loop=loop)
-        self._coap = coap
-        self._uri = uri
-        self._what = what
-        self._source: Source | None = None
-        self._progress: Callable[[int, int], object] | None = None
-        self._sink: Any = None
+    _source: Source | None = None
+    _progress: Callable[[int, int], object] | None = None
+    _sink: Any = None
+    _coap: Endpoint
+    _uri: str
+    _code: int
 
     @property
     def uri(self) -> str:
@@ -97,11 +96,12 @@ class Request(asyncio.Future[Message]):
         return self._response
 
     def _start(self, handle: _copal.Endpoint, m: Message) -> Request:
-        self._x = _copal.request(handle, m, self._on_event)
-        self._coap._open.add(self)
+        is_plain = self._source is None and self._sink is None and self._progress is None
+        self._x = _copal.ask(handle, m, self, is_plain)
         return self
 
     def _on_event(self, kind: int, a: Any = None, b: Any = None, c: Any = None, d: Any = None) -> None:
+        """What C does not tell by itself, as it does a response and its end."""
         if kind == _RESPONSE:
             if self._response is None:
                 self._response = a
@@ -134,7 +134,6 @@ class Request(asyncio.Future[Message]):
         self._cancel_exchange()
 
     def _end(self, error: BaseException | None) -> None:
-        self._coap._open.discard(self)
         self._x = None
         if self._queue is not None:
             self._queue.close(error)
@@ -192,7 +191,7 @@ class Request(asyncio.Future[Message]):
         else:
             e = self._peek()
             state = f"failed: {e}" if e is not None else str(self.result())
-        return f"<copal.Request {self._what} {self._uri} ({state})>"
+        return f"<copal.Request {Code(self._code)} {self._uri} ({state})>"
 
     def _peek(self) -> BaseException | None:
         # Looking at it in a debugger is not dealing with it.

@@ -130,18 +130,22 @@ class Endpoint(Passenger):
     # ---- Asking
 
     def _ask(self, code: int, uri: str, body: Any, options: dict[str, Any]) -> Request:
-        handle = self._alive()
-        loop = self._attached()
+        handle, loop = self._handle, self._loop
+        if handle is None or loop is None or loop is not _running_loop():
+            handle, loop = self._alive(), self._attached()
         if not isinstance(uri, str):
             raise TypeError(f"a URI expected, got {type(uri).__name__}")
-        request = Request(self, loop, uri, str(Code(code)))
+        request = Request(loop=loop)
+        request._coap, request._uri, request._code = self, uri, code
+        if body is None and not options:
+            request._x = _copal.ask_for(handle, code, uri, request)
+            return request
         flags = 0
         if is_stream(body):
             request._source = Source(body)
             body, flags = None, _copal.STREAM_OUT
-        if options:
-            request._progress = options.get("progress")
-            request._sink = options.get("sink")
+        request._progress = options.get("progress")
+        request._sink = options.get("sink")
         return request._start(handle, build(handle, code, uri, body, options, flags, lenient=True))
 
     def get(self, uri: str, **options: Any) -> Request:
@@ -202,7 +206,8 @@ class Endpoint(Passenger):
         handle = self._alive()
         if not isinstance(message, Message):
             raise TypeError(f"a copal.Message expected, got {type(message).__name__}")
-        request = Request(self, self._attached(), message.uri, str(message.code))
+        request = Request(loop=self._attached())
+        request._coap, request._uri, request._code = self, message.uri, message.code
         return request._start(handle, message)
 
     def message(self, code: CodeLike, uri: str | None = None, payload: Any = None, **options: Any) -> Message:
@@ -365,8 +370,8 @@ class Endpoint(Passenger):
                 flags |= bit
         handle = self._alive()
         for number, handler in handlers.items():
-            resource = Resource(self, handler, number, path, bool(flags & _copal.STREAMED))
-            _copal.serve(handle, number, path, flags, resource)
+            resource = Resource(self, handler, path, bool(flags & _copal.STREAMED))
+            _copal.serve_handler(handle, number, path, flags, resource, handler, resource.prepares)
         for key, value in spec.items():
             if value is not False and value is not None:
                 self.describe(path, key.rstrip("_"), None if value is True else str(value))
@@ -502,7 +507,7 @@ class Endpoint(Passenger):
         if not callable(fn):
             raise TypeError(f"a function expected, got {type(fn).__name__}")
         self._lookups[kind] = fn
-        _copal.use_lookup(self._alive(), "*", look_up(self, self._lookups))
+        _copal.lookup_handler(self._alive(), "*", *look_up(self, self._lookups))
 
     def forget(self, scope: str) -> None:
         """Takes every credential of scope away."""
@@ -544,6 +549,7 @@ class Endpoint(Passenger):
         _copal.trace(self._alive(), bits, on_line)
 
 
+_running_loop = asyncio._get_running_loop
 _GET, _POST, _PUT, _DELETE = 1, 2, 3, 4
 _FETCH, _PATCH, _IPATCH = 5, 6, 7
 

@@ -187,25 +187,11 @@ class Message(_copal.Message):
 
     # ---- What it is
 
-    @property
-    def code(self) -> Code:
-        """What is asked or answered; prints as ``2.05 Content``."""
-        return Code(_copal.msg_code(self))
+    # code, payload, text and path are C's.
 
-    @property
-    def payload(self) -> bytes:
-        """The body, whole: blocks are put together before you see them."""
-        return _copal.msg_payload(self)
-
-    @payload.setter
-    def payload(self, body: Any) -> None:
+    def _set_payload(self, body: Any) -> None:
         data, number = encode(body, self.format)
         _copal.msg_set_payload(self, -1 if number is None else number, data)
-
-    @property
-    def text(self) -> str:
-        """The payload as UTF-8; what is not is shown as U+FFFD."""
-        return _copal.msg_payload(self).decode("utf-8", "replace")
 
     @property
     def format(self) -> Format | None:
@@ -218,14 +204,7 @@ class Message(_copal.Message):
     def format(self, value: FormatLike | None) -> None:
         _copal.msg_set_payload(self, -1 if value is None else Format(value), self.payload)
 
-    @property
-    def path(self) -> tuple[str, ...]:
-        """``('other', 'separate')``; a trailing slash is an empty last segment.
-        May be assigned a tuple or ``"/other/separate"``."""
-        return tuple(self._texts(_URI_PATH))
-
-    @path.setter
-    def path(self, value: str | Iterable[str]) -> None:
+    def _set_path(self, value: str | Iterable[str]) -> None:
         if isinstance(value, str):
             value = value.removeprefix("/").split("/") if value not in ("", "/") else ()
         self._replace(_URI_PATH, value)
@@ -458,7 +437,7 @@ class Message(_copal.Message):
             _copal.msg_add(self, option, value.encode())
 
 
-_copal.set_classes(Message, failure)
+_copal.set_classes(Message, failure, _values.code_objects)
 
 
 # ---- Decoding ----------------------------------------------------------------

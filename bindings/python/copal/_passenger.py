@@ -11,7 +11,6 @@ from typing import Any, Self
 from . import _copal, _values
 from ._ask import Request
 from ._errors import Error, failure
-from ._serve import run_in_place
 
 
 class Timer:
@@ -64,9 +63,13 @@ class Passenger:
         self._closing = False
         self._simulated = False
         self._lookups: dict[str, Callable[[str], Any]] = {}
-        self._open: set[Request] = set()
         self._tasks: set[asyncio.Future[Any]] = set()
         self._resting: set[asyncio.Future[None]] = set()
+
+    @property
+    def _open(self) -> list[Request]:
+        """The requests that are not over."""
+        return [] if self._handle is None else _copal.asked(self._handle)
 
     # ---- On the loop
 
@@ -163,7 +166,7 @@ class Passenger:
             except Exception as e:
                 self._report("task", "exception in copal task", e)
 
-        task, _ = run_in_place(self._attached(), reported())
+        task, _ = _copal.run_in_place(self._attached(), reported())
         if task is not None:
             self._keep(task)
 
@@ -184,7 +187,7 @@ class Passenger:
             return
         loop = self._attached()
         self._closing = True
-        for request in list(self._open):
+        for request in self._open:
             request._cancel_exchange()
             request._end(failure("ECLOSED", f"{request.uri}: the endpoint was closed before the answer came"))
         end = loop.time() + seconds

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import io
 from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
-from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from . import _copal
@@ -25,11 +23,7 @@ if TYPE_CHECKING:
 Handler = Callable[[Message], Any]
 """Takes a request; returns, or awaits and returns, the answer."""
 
-_REQUEST = _copal.REQUEST
-_CONTENT, _CHANGED, _DELETED, _FAILED, _UNAVAILABLE, _NOT_FOUND = 69, 68, 66, 160, 163, 132
-
-# The answer's code when a handler does not name one.
-_DEFAULTS = {1: _CONTENT, 2: _CHANGED, 3: _CHANGED, 4: _DELETED, 5: _CONTENT, 6: _CHANGED, 7: _CHANGED}
+_CONTENT, _FAILED, _UNAVAILABLE, _NOT_FOUND = 69, 160, 163, 132
 
 FLAGS = {
     "observable": _copal.OBSERVABLE, "streamed": _copal.STREAMED,
@@ -82,47 +76,23 @@ def method_of(method: CodeLike) -> int:
 # ---- Running a handler in place ------------------------------------------------
 
 
-class _InPlace:
-    """Stands for the current task while a coroutine runs in place: one that
-    asks for more than that there is one (asyncio.timeout(), TaskGroup) gets a
-    real task at that moment, one that does not never pays for it."""
-
-    __slots__ = ("loop", "coro", "context", "first", "is_over", "real", "__weakref__")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any]) -> None:
-        self.loop = loop
-        self.coro = coro
-        self.context = contextvars.copy_context()
-        self.first: Any = None
-        self.is_over = False
-        self.real: asyncio.Task[Any] | None = None
-
-    def task(self) -> asyncio.Task[Any]:
-        if self.real is None:
-            self.real = asyncio.Task(_Rest(self), loop=self.loop, context=self.context)  # type: ignore[call-arg]
-        return self.real
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.task(), name)
-
-
 class _Rest(Coroutine[Any, Any, Any]):
     """A coroutine that has already run up to its first wait, for a Task to go
     on with."""
 
-    def __init__(self, here: _InPlace) -> None:
+    def __init__(self, here: _copal.InPlace) -> None:
         self._here = here
-        self._coro = here.coro
+        self._coro = here._in_coro
 
     def send(self, value: Any) -> Any:
-        if self._here.is_over:
+        if self._here._in_is_over:
             raise StopIteration
-        first, self._here.first = self._here.first, None
+        first, self._here._in_first = self._here._in_first, None
         return self._coro.send(value) if first is None else first
 
     def throw(self, *args: Any) -> Any:
-        self._here.first = None
-        if self._here.is_over:
+        self._here._in_first = None
+        if self._here._in_is_over:
             raise args[1] if len(args) > 1 and args[1] is not None else args[0]
         return self._coro.throw(*args)
 
@@ -133,29 +103,11 @@ class _Rest(Coroutine[Any, Any, Any]):
         raise RuntimeError("only a task goes on with this")
 
 
-def run_in_place(
-    loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any]
-) -> tuple[asyncio.Task[Any] | None, Any]:
-    """Runs coro up to where it really waits. Gives the task that goes on from
-    there, or None and what it returned. What it raises before, this raises."""
-    here = _InPlace(loop, coro)
-    before = asyncio.current_task(loop)
-    if before is not None:
-        _leave_task(loop, before)
-    _enter_task(loop, here)  # type: ignore[arg-type]
-    try:
-        here.is_over, value = here.context.run(_copal.begin, coro)
-    except BaseException:
-        here.is_over = True
-        raise
-    finally:
-        _leave_task(loop, here)  # type: ignore[arg-type]
-        if before is not None:
-            _enter_task(loop, before)
-    if here.is_over:
-        return None, value
-    here.first = value
-    return here.task(), None
+def _task_of(here: _copal.InPlace) -> asyncio.Task[Any]:
+    return asyncio.Task(_Rest(here), loop=here._in_loop, context=here._in_context)  # type: ignore[call-arg]
+
+
+_copal.set_tasks(_enter_task, _leave_task, asyncio.current_task, asyncio._get_running_loop, _task_of)
 
 
 async def _awaited(awaitable: Awaitable[Any]) -> Any:
@@ -212,22 +164,21 @@ class Chunks:
 
 
 class Resource:
-    """The callback of one handler at one path."""
+    """The callback of one handler at one path, for all but the requests: those go
+    from C to the handler, and its answers back, as long as they are short."""
 
-    def __init__(self, coap: Endpoint, handler: Handler, method: int, path: str, streamed: bool) -> None:
+    def __init__(self, coap: Endpoint, handler: Handler, path: str, streamed: bool) -> None:
         self._coap = coap
         self._handler = handler
-        self._default = _DEFAULTS.get(method, 0 if method == 0 else _CONTENT)
         self._names = tuple(s[1:-1] for s in path.split("/") if s[:1] == "{" and s[-1:] == "}")
         self._streamed = streamed
+        self.prepares = streamed or bool(self._names)
         self._tasks: dict[int, asyncio.Task[Any]] = {}
         self._sources: dict[int, Source] = {}
         self._chunks: dict[int, Chunks] = {}
 
     def __call__(self, kind: int, a: Any = None, b: Any = None, c: Any = None, d: Any = None) -> None:
-        if kind == _REQUEST:
-            self._on_request(a, b, c)
-        elif kind == _copal.PULL:
+        if kind == _copal.PULL:
             if (source := self._sources.get(b)) is not None:
                 source.pull(self._coap, a, c, d, self._broken)
                 if source.is_done:
@@ -250,32 +201,35 @@ class Resource:
         if chunks is None or not chunks.is_taken:
             task.cancel()
 
-    def _on_request(self, req: Message, x: _copal.Exchange, key: int) -> None:
-        default = self._default or _DEFAULTS.get(_copal.msg_code(req), _CONTENT)
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return self._coap._attached()
+
+    def _prepare(self, x: _copal.Exchange, key: int, default: int, req: Message) -> None:
+        """Before the handler has it."""
         if self._names:
             req._exchange, req._names = x, self._names
         if self._streamed:
             req._chunks = self._chunks[key] = Chunks(self._coap._attached(), x)
-        try:
-            result = self._handler(req)
-            kind = type(result)
-            if kind is CoroutineType:
-                self._go_on(x, key, default, result)
-            elif kind is bytes or kind is str or not hasattr(result, "__await__"):
-                self._answer(x, key, default, result)
-            else:
-                self._go_on(x, key, default, _awaited(result))
-        except Exception as e:
-            self._failed(x, e)
 
-    def _go_on(self, x: _copal.Exchange, key: int, default: int, coro: Coroutine[Any, Any, Any]) -> None:
-        task, result = run_in_place(self._coap._attached(), coro)
-        if task is None:
+    def _take(self, x: _copal.Exchange, key: int, default: int, result: Any) -> None:
+        """A result that is no short answer."""
+        if not hasattr(result, "__await__"):
             self._answer(x, key, default, result)
             return
+        task, result = _copal.run_in_place(self._coap._attached(), _awaited(result))
+        if task is None:
+            self._answer(x, key, default, result)
+        else:
+            self._wait(x, key, default, task)
+
+    def _wait(self, x: _copal.Exchange, key: int, default: int, task: asyncio.Task[Any]) -> None:
+        """A handler goes on in a task."""
         self._tasks[key] = task
         self._coap._keep(task)
         task.add_done_callback(partial(self._finish, x, key, default))
+
+    def _fail(self, x: _copal.Exchange, key: int, default: int, e: Exception) -> None:
+        self._failed(x, e)
 
     def _finish(self, x: _copal.Exchange, key: int, default: int, task: asyncio.Task[Any]) -> None:
         self._tasks.pop(key, None)
@@ -390,7 +344,7 @@ class Value:
 # ---- Keys on demand --------------------------------------------------------------
 
 
-def look_up(coap: Endpoint, fns: dict[str, Callable[[str], Any]]) -> Resource:
+def look_up(coap: Endpoint, fns: dict[str, Callable[[str], Any]]) -> tuple[Resource, Handler]:
     """What asks fns, by "psk" and "rpk", for the key of an identity, or whether
     a public key of that name is to be trusted. Their results may be awaitable."""
 
@@ -409,4 +363,4 @@ def look_up(coap: Endpoint, fns: dict[str, Callable[[str], Any]]) -> Resource:
         found = fn(req.payload.decode("utf-8", "surrogateescape"))
         return later(found) if hasattr(found, "__await__") else answer(found)
 
-    return Resource(coap, handler, 5, "", False)
+    return Resource(coap, handler, "", False), handler

@@ -72,7 +72,7 @@ def _parse_code(text: str) -> int:
 
 
 _codes: list[Code] = []
-_codes = [Code(i) for i in range(256)]
+_codes = code_objects = [Code(i) for i in range(256)]
 
 
 class Format(int):

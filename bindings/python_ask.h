@@ -1,0 +1,234 @@
+/* Requests: a copal.Request is told its response and its end from here. Part of
+ * python_bridge.h. */
+
+/* The callback of a request: a cell whose fn is the Request. */
+struct asked {
+    struct cell cell;
+    bool is_plain; /* no piece of a body comes or goes, nor is progress told */
+    bool answered; /* it knows its first response                            */
+};
+
+static PyObject *name_response, *name_queue, *name_x, *name_result, *name_done,
+    *name_event, *name_push;
+
+static bool name_all(void)
+{
+    struct {
+        PyObject **name;
+        const char *text;
+    } const all[] = {
+        {&name_response, "_response"},
+        {&name_queue, "_queue"},
+        {&name_x, "_x"},
+        {&name_result, "set_result"},
+        {&name_done, "done"},
+        {&name_event, "_on_event"},
+        {&name_push, "push"},
+    };
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        *all[i].name = PyUnicode_InternFromString(all[i].text);
+        if (*all[i].name == NULL)
+            return false;
+    }
+    return true;
+}
+
+/* The callback of a Request for all that is seldom. */
+static bool tell_request(PyObject *request, const copal_event *ev)
+{
+    PyObject *fn = PyObject_GetAttr(request, name_event);
+    bool is_well = fn != NULL && call(fn, ev);
+
+    Py_XDECREF(fn);
+    return is_well;
+}
+
+/* 1: several answer, and somebody takes one after the other; -1: raised. */
+static int has_queue(PyObject *request)
+{
+    PyObject *queue = PyObject_GetAttr(request, name_queue);
+    int has = queue == NULL ? -1 : queue != Py_None;
+
+    Py_XDECREF(queue);
+    return has;
+}
+
+static bool tell_response(struct asked *a, PyObject *request,
+                          const copal_event *ev)
+{
+    PyObject *m;
+    int has, err;
+
+    if (a->answered) {
+        has = has_queue(request);
+        return has == 0 || (has > 0 && tell_request(request, ev));
+    }
+    a->answered = true;
+    has = has_queue(request);
+    if (has != 0)
+        return has > 0 && tell_request(request, ev);
+    m = show_message(ev->msg);
+    err = m == NULL ? -1 : PyObject_SetAttr(request, name_response, m);
+    Py_XDECREF(m);
+    return err == 0;
+}
+
+/* Who cancels a request has it done before its end. */
+static bool set_result(PyObject *request, PyObject *value)
+{
+    PyObject *set = PyObject_CallMethodOneArg(request, name_result, value);
+    PyObject *type, *e, *traceback, *done;
+    bool is_done;
+
+    if (set != NULL) {
+        Py_DECREF(set);
+        return true;
+    }
+    PyErr_Fetch(&type, &e, &traceback);
+    done = PyObject_CallMethodNoArgs(request, name_done);
+    is_done = done == Py_True;
+    Py_XDECREF(done);
+    if (!is_done) {
+        PyErr_Restore(type, e, traceback);
+        return false;
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(e);
+    Py_XDECREF(traceback);
+    PyErr_Clear();
+    return true;
+}
+
+static bool tell_end(PyObject *request, const copal_event *ev)
+{
+    int has = ev->status != 0 ? 1 : has_queue(request);
+    PyObject *response;
+    bool is_well;
+
+    if (has != 0)
+        return has > 0 && tell_request(request, ev);
+    if (PyObject_SetAttr(request, name_x, Py_None) < 0)
+        return false;
+    response = PyObject_GetAttr(request, name_response);
+    is_well = response != NULL && set_result(request, response);
+    Py_XDECREF(response);
+    return is_well;
+}
+
+static void on_asked(const copal_event *ev, void *user)
+{
+    struct asked *a = user;
+    PyGILState_STATE gil;
+    PyObject *request;
+    bool is_well;
+
+    if (mute > 0)
+        return;
+    gil = PyGILState_Ensure();
+    delivered++;
+    request = Py_NewRef(a->cell.fn);
+    if (a->is_plain && ev->kind == COPAL_RESPONSE)
+        is_well = tell_response(a, request, ev);
+    else if (a->is_plain && ev->kind == COPAL_END)
+        is_well = tell_end(request, ev);
+    else
+        is_well = tell_request(request, ev);
+    if (!is_well)
+        report(request);
+    Py_DECREF(request);
+    PyGILState_Release(gil);
+}
+
+/* ---- Asking ------------------------------------------------------------- */
+
+/* Takes the reference to m. */
+static PyObject *send_request(PyObject *owner, copal *c, copal_msg *m,
+                              PyObject *request, bool is_plain)
+{
+    struct asked *a = (struct asked *)new_cell(owner, request, sizeof(*a));
+    copal_exchange *x;
+    PyObject *shown;
+
+    if (a == NULL) {
+        copal_msg_unref(m);
+        return NULL;
+    }
+    a->cell.is_asked = true;
+    a->is_plain = is_plain;
+    a->answered = false;
+    x = copal_request(c, m, (copal_cb){on_asked, a, drop_cell});
+    copal_msg_unref(m);
+    shown = show_exchange(x);
+    bury();
+    return shown;
+}
+
+static bool has_args(Py_ssize_t given, Py_ssize_t wanted)
+{
+    if (given != wanted)
+        PyErr_Format(PyExc_TypeError, "%zd arguments expected, got %zd", wanted,
+                     given);
+    return given == wanted;
+}
+
+/* ask(endpoint, message, request, is_plain) -> exchange */
+static PyObject *py_ask(PyObject *self, PyObject *const *args, Py_ssize_t n)
+{
+    copal_msg *m;
+    copal *c;
+    int is_plain;
+
+    (void)self;
+    if (!has_args(n, 4) || (c = check_endpoint(args[0])) == NULL ||
+        (m = check_message(args[1])) == NULL ||
+        (is_plain = PyObject_IsTrue(args[3])) < 0)
+        return NULL;
+    return send_request(args[0], c, copal_msg_ref(m), args[2], is_plain > 0);
+}
+
+/* ask_for(endpoint, code, uri, request) -> exchange; a URI that is not understood
+ * is told by END. */
+static PyObject *py_ask_for(PyObject *self, PyObject *const *args, Py_ssize_t n)
+{
+    const char *uri;
+    copal_msg *m;
+    int64_t code;
+    copal *c;
+
+    (void)self;
+    if (!has_args(n, 4) || (c = check_endpoint(args[0])) == NULL ||
+        !check_integer(args[1], 0, 255, &code) ||
+        (uri = check_text(args[2])) == NULL)
+        return NULL;
+    m = copal_msg_new(c, (int)code);
+    if (m == NULL || copal_msg_set_uri(m, uri) == COPAL_ENOMEM) {
+        copal_msg_unref(m);
+        return PyErr_NoMemory();
+    }
+    return send_request(args[0], c, m, args[3], true);
+}
+
+/* asked(endpoint) -> the Requests that are not over */
+static PyObject *py_asked(PyObject *self, PyObject *o)
+{
+    PyObject *list;
+
+    (void)self;
+    if (check_endpoint(o) == NULL)
+        return NULL;
+    list = PyList_New(0);
+    for (struct cell *cell = ((struct endpoint_box *)o)->cells;
+         list != NULL && cell != NULL; cell = cell->next)
+        if (cell->is_asked && PyList_Append(list, cell->fn) < 0)
+            Py_CLEAR(list);
+    return list;
+}
+
+/* clang-format off */
+static PyMethodDef fast_methods[] = {
+    {"ask", (PyCFunction)(void (*)(void))py_ask, METH_FASTCALL, NULL},
+    {"ask_for", (PyCFunction)(void (*)(void))py_ask_for, METH_FASTCALL, NULL},
+    {"asked", py_asked, METH_O, NULL},
+    {NULL, NULL, 0, NULL}};
+/* clang-format on */

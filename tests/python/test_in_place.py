@@ -1,0 +1,429 @@
+"""Handlers and requests as C runs them: coroutines in place until they really wait,
+short answers, and what all of that does to the ground it stands on."""
+
+import asyncio
+import contextvars
+import gc
+import sys
+import weakref
+
+import pytest
+
+import copal
+from copal import _copal
+
+T = "coap://server/t"
+
+
+def told_of(sim):
+    """What the loop's exception handler hears."""
+    told = []
+    sim._loop.set_exception_handler(lambda loop, context: told.append(context))
+    return told
+
+
+async def at_once(fn):
+    return fn()
+
+
+def plain(fn):
+    return lambda req: fn()
+
+
+def coroutine(fn):
+    return lambda req: at_once(fn)
+
+
+def waiting(fn):
+    async def handler(req):
+        await asyncio.sleep(0)
+        return fn()
+
+    return handler
+
+
+STYLES = pytest.mark.parametrize("style", [plain, coroutine, waiting])
+
+ANSWERS = [
+    ("well", "2.05", b"well", 0),
+    ("", "2.05", b"", None),
+    ("grün", "2.05", "grün".encode(), 0),
+    (b"well", "2.05", b"well", 42),
+    (b"", "2.05", b"", None),
+    (None, "2.05", b"", None),
+    (copal.CHANGED, "2.04", b"", None),
+    ((copal.CHANGED, "well"), "2.04", b"well", 0),
+    ((copal.CHANGED, b"well"), "2.04", b"well", 42),
+    ((copal.CHANGED, None), "2.04", b"", None),
+    ((copal.CHANGED, "well", "text/plain"), "2.04", b"well", 0),
+    (("well", "text/plain"), "2.05", b"well", 0),
+    ({"a": 1}, "2.05", b'{"a":1}', 50),
+    (bytearray(b"well"), "2.05", b"well", 42),
+    (copal.Response("well", max_age=5), "2.05", b"well", None),
+    (7, "2.05", b"7", 0),
+]
+
+
+@STYLES
+@pytest.mark.parametrize("answer, code, payload, format", ANSWERS, ids=[str(i) for i in range(len(ANSWERS))])
+def test_an_answer_is_the_same_however_its_handler_runs(pair, style, answer, code, payload, format):
+    sim, server, client = pair
+    server.serve("/t", style(lambda: answer))
+    r = client.get(T)
+    assert (r.code.dotted, r.payload) == (code, payload)
+    if format is not None:
+        assert r.format == format
+
+
+@STYLES
+def test_a_handler_may_take_its_own_path_away(pair, style):
+    sim, server, client = pair
+
+    def answer():
+        server.unserve("/t")
+        gc.collect()
+        return {"a": "long answer"}
+
+    server.serve("/t", style(answer))
+    del answer
+    assert client.get(T).json() == {"a": "long answer"}
+    assert client.get(T).code == copal.NOT_FOUND
+
+
+@STYLES
+def test_a_handler_that_frees_its_endpoint_harms_nobody(pair, style):
+    sim, server, client = pair
+    told, runs = told_of(sim), []
+
+    def answer():
+        runs.append(1)
+        server.aio._free()
+        gc.collect()
+        return {"a": "long answer"}
+
+    server.serve("/t", style(answer))
+    try:
+        assert client.get(T, timeout=10).json() == {"a": "long answer"}
+    except copal.Error:
+        pass
+    assert runs == [1] and told == []
+
+
+def test_a_coroutine_in_place_has_a_context_of_its_own(pair):
+    sim, server, client = pair
+    var = contextvars.ContextVar("var", default="outside")
+    seen = []
+
+    async def handler(req):
+        seen.append(var.get())
+        var.set("inside")
+        if req.path[1] == "waits":
+            await asyncio.sleep(1)
+        seen.append(var.get())
+        return "t"
+
+    server.serve("/a/{how}", handler)
+    for how in ("not", "waits", "not", "waits"):
+        client.get(f"coap://server/a/{how}")
+        assert var.get() == "outside"
+    assert seen == ["outside", "inside"] * 4
+
+
+def test_a_coroutine_in_place_is_the_current_task(pair):
+    sim, server, client = pair
+    seen = []
+
+    async def handler(req):
+        task = asyncio.current_task()
+        seen.append(task)
+        assert task is asyncio.current_task() and weakref.ref(task)() is task
+        async with asyncio.timeout(5):
+            pass
+        return "t"
+
+    server.serve("/t", handler)
+    assert client.get(T).text == "t"
+    assert seen[0].get_name()  # what it asks for, a real task has
+    sim.run(1)
+    assert asyncio.all_tasks(sim._loop) == set()
+
+
+def test_a_timeout_ends_what_a_coroutine_waits_for(pair):
+    sim, server, client = pair
+
+    async def handler(req):
+        try:
+            async with asyncio.timeout(2):
+                await asyncio.sleep(100)
+        except TimeoutError:
+            return "too long"
+
+    server.serve("/t", handler)
+    assert client.get(T).text == "too long"
+
+
+def test_a_task_group_in_a_coroutine_that_waits(pair):
+    sim, server, client = pair
+
+    async def one(n):
+        await asyncio.sleep(n)
+        return n
+
+    async def handler(req):
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(n)) for n in (1, 2)]
+        return str(sum(t.result() for t in tasks))
+
+    server.serve("/t", handler)
+    assert client.get(T).text == "3"
+
+
+def test_a_handler_whose_asker_leaves_is_cancelled_where_it_waits(pair):
+    sim, server, client = pair
+    seen = []
+
+    async def handler(req):
+        try:
+            await asyncio.sleep(1000)
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+            raise
+
+    server.serve("/t", handler)
+    server.value("/v", 1)
+
+    async def leave():
+        request = client.aio.get(T)
+        await asyncio.sleep(1)
+        request.cancel()
+        await server.aio.close()
+
+    sim.run(leave())
+    assert seen == ["cancelled"]
+
+
+def test_what_a_coroutine_raises_before_and_after_its_first_wait_is_told_alike(pair):
+    sim, server, client = pair
+    told = told_of(sim)
+
+    async def handler(req):
+        if req.path[1] == "waits":
+            await asyncio.sleep(1)
+        raise KeyError("the secret")
+
+    server.serve("/a/{how}", handler)
+    for how in ("not", "waits"):
+        r = client.get(f"coap://server/a/{how}")
+        assert (r.code, r.payload) == (copal.INTERNAL_ERROR, b"")
+    assert [repr(c["exception"]) for c in told] == ["KeyError('the secret')"] * 2
+    for context in told:
+        frames = []
+        traceback = context["exception"].__traceback__
+        while traceback is not None:
+            frames.append(traceback.tb_frame.f_code.co_name)
+            traceback = traceback.tb_next
+        assert "handler" in frames
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_what_ends_the_program_comes_out_of_a_coroutine_in_place(pair, end):
+    sim, server, client = pair
+
+    async def handler(req):
+        raise end
+
+    server.serve("/t", handler)
+    with pytest.raises(end):
+        client.get(T)
+    server.serve("/u", lambda req: "u")
+    assert client.get("coap://server/u").text == "u"
+
+
+def test_an_awaitable_that_is_no_coroutine_is_awaited(pair):
+    sim, server, client = pair
+
+    class Later:
+        def __await__(self):
+            yield from asyncio.sleep(1).__await__()
+            return "later"
+
+    server.serve("/t", lambda req: Later())
+    server.serve("/future", lambda req: asyncio.ensure_future(at_once(lambda: "future"), loop=sim._loop))
+    assert client.get(T).text == "later"
+    assert client.get("coap://server/future").text == "future"
+
+
+def test_a_handler_may_ask_and_await(pair):
+    sim, server, client = pair
+    server.serve("/inner", lambda req: "inner")
+
+    async def handler(req):
+        return "outer of " + (await server.aio.get("coap://server/inner")).text
+
+    server.serve("/t", handler)
+    for _ in range(3):
+        assert client.get(T).text == "outer of inner"
+
+
+def test_nothing_of_requests_and_answers_stays(nothing_left):
+    sim = copal.Sim(seed=1)
+    server, client = sim.endpoint("server"), sim.endpoint("client")
+
+    async def waits(req):
+        await asyncio.sleep(0.01)
+        return "t"
+
+    server.serve("/t", lambda req: "t")
+    server.serve("/c", coroutine(lambda: ("t", "text/plain")))
+    server.serve("/w", waits)
+    server.serve("/x", lambda req: {}["x"])
+    sim._loop.set_exception_handler(lambda loop, context: None)
+
+    def some(n):
+        for _ in range(n):
+            for path in "tcwx":
+                client.get(f"coap://server/{path}")
+        sim.run(300)
+        gc.collect()
+        return sys.gettotalrefcount() if hasattr(sys, "gettotalrefcount") else len(gc.get_objects())
+
+    some(20)
+    before = some(20)
+    assert some(200) < before + 200
+    for value in (None, True, copal.CHANGED, "t"):
+        count = sys.getrefcount(value)
+        some(20)
+        assert abs(sys.getrefcount(value) - count) < 20
+    sim.close()
+
+
+def test_a_server_that_nobody_knows_is_collected_with_its_handlers(nothing_left):
+    class Owner:
+        def __init__(self, sim):
+            self.coap = sim.endpoint("server")
+            self.coap.serve("/t", self.answer)
+
+        def answer(self, req):
+            return "t"
+
+    with copal.Sim(seed=1) as sim:
+        owner = Owner(sim)
+        assert sim.endpoint("client").get(T).text == "t"
+        gone = weakref.ref(owner)
+        del owner
+    del sim
+    gc.collect()
+    assert gone() is None
+
+
+# ---- Asking ----------------------------------------------------------------------
+
+
+def test_a_request_knows_its_response_and_its_end(pair):
+    sim, server, client = pair
+    server.serve("/t", lambda req: "t")
+
+    async def ask():
+        request = client.aio.get(T)
+        assert request in client.aio._open and not request.done() and request.response is None
+        assert "GET" in repr(request) and "waiting" in repr(request)
+        r = await request
+        assert request.response is r and r.text == "t" and request.done()
+        assert client.aio._open == []
+        return request
+
+    assert sim.run(ask()).result().code == copal.CONTENT
+
+
+def test_a_request_cancelled_as_its_answer_comes_stays_cancelled(pair):
+    sim, server, client = pair
+    requests = []
+
+    def answer(req):
+        requests[-1].cancel()
+        return "t"
+
+    server.serve("/t", answer)
+
+    async def ask():
+        for _ in range(3):
+            requests.append(client.aio.get(T))
+            with pytest.raises(asyncio.CancelledError):
+                await requests[-1]
+        await asyncio.sleep(100)
+
+    sim.run(ask())
+    assert all(r.cancelled() for r in requests) and client.aio._open == []
+
+
+def test_a_request_given_a_result_by_its_owner_keeps_it(pair):
+    sim, server, client = pair
+    told = told_of(sim)
+    server.serve("/t", lambda req: "t")
+
+    async def ask():
+        request = client.aio.get(T)
+        request.set_result("mine")
+        await asyncio.sleep(100)
+        return request
+
+    assert sim.run(ask()).result() == "mine"
+    assert told == []
+
+
+def test_fields_of_messages_are_read_and_assigned():
+    m = copal.Message("PUT", "coap://host/a/%C3%BC/", "text")
+    assert m.path == ("a", "ü", "") and m.payload == b"text" and m.text == "text"
+    assert m.code == copal.PUT and type(m.code) is copal.Code
+    m.path = ("x", "y")
+    assert m.path == ("x", "y")
+    m.path = "/z"
+    assert m.path == ("z",)
+    m.payload = "more"
+    assert (m.text, m.format) == ("more", 0)
+    m.payload = b"\xff"
+    assert m.text == "\ufffd"
+    for name in ("path", "payload"):
+        with pytest.raises(AttributeError):
+            delattr(m, name)
+    for name in ("code", "text"):
+        with pytest.raises(AttributeError):
+            setattr(m, name, "x")
+
+
+@pytest.mark.parametrize(
+    "call, args",
+    [
+        (_copal.ask, ()),
+        (_copal.ask, (1, 2, 3, 4)),
+        (_copal.ask_for, (1, 2, 3)),
+        (_copal.ask_for, (None, 1, "coap://x/", None)),
+        (_copal.serve_handler, (None, 1, "/x", 0, print, print, False)),
+        (_copal.lookup_handler, (None, "*", print, print)),
+        (_copal.run_in_place, (None, None)),
+        (_copal.set_tasks, (1,)),
+        (_copal.asked, (None,)),
+        (_copal.InPlace, ()),
+    ],
+)
+def test_wrong_arguments_are_type_errors(call, args):
+    with pytest.raises(TypeError):
+        call(*args)
+
+
+def test_wrong_arguments_after_an_endpoint_are_errors_as_well():
+    c = _copal.endpoint()
+    for args in ((1, 2, "x"), (c, 1, 7, None), (c, "GET", "coap://x/", None)):
+        with pytest.raises(TypeError):
+            _copal.ask_for(*args)
+    with pytest.raises(ValueError):
+        _copal.ask_for(c, 256, "coap://x/", None)
+    with pytest.raises(ValueError):
+        _copal.ask_for(c, 1, "coap://x/\0", None)
+    with pytest.raises(TypeError):
+        _copal.serve_handler(c, 1, "/x", 0, print, 7, False)
+    _copal.free(c)
+    with pytest.raises(copal.Closed):
+        _copal.ask_for(c, 1, "coap://x/", None)
+    with pytest.raises(copal.Closed):
+        _copal.asked(c)
