@@ -34,8 +34,9 @@ typedef int64_t copal_count; /* a number, or a negative COPAL_E* */
 
 enum {
     HOOKS = 8,
-    MAX_IDLE = 16,  /* coroutines kept to be used again */
-    MAX_KEPT = 1024 /* messages and requests before the collector is pushed */
+    MAX_IDLE = 16,   /* coroutines kept to be used again */
+    MAX_KEPT = 1024, /* messages and requests before the collector is pushed */
+    MAX_STEPS = 4096 /* of the collector until they may be twice as many     */
 };
 
 struct handling;
@@ -58,7 +59,7 @@ struct bridge {
     struct handling *handling; /* the handler that runs now, innermost */
     struct runner idle[MAX_IDLE];
     int idle_count;
-    int kept, kept_most; /* messages and requests, see note_kept() */
+    int kept, kept_most, steps; /* messages and requests, see note_kept() */
 };
 
 static char bridge_key; /* its address is the key */
@@ -74,14 +75,28 @@ static struct bridge *get_bridge(lua_State *L)
     return b;
 }
 
+static bool is_collecting(lua_State *L)
+{
+#ifdef LUA_GCISRUNNING
+    return lua_gc(L, LUA_GCISRUNNING, 0) != 0;
+#else
+    (void)L;
+    return true;
+#endif
+}
+
 /* One more small userdata is made that holds much in C. The collector sees only
  * the bytes of Lua, and counts what waits for its finaliser as alive: where all
  * that is thrown away has one, each cycle would begin later than the one before.
- * So from some number on it is pushed until a cycle is over. */
+ * So from some number on it is pushed until a cycle is over, or has had its time:
+ * the generational one never tells. A script that has stopped it is left alone. */
 static void note_kept(lua_State *L, struct bridge *b)
 {
-    if (++b->kept <= b->kept_most || lua_gc(L, LUA_GCSTEP, 1) == 0)
+    if (++b->kept <= b->kept_most || !is_collecting(L))
         return;
+    if (lua_gc(L, LUA_GCSTEP, 1) == 0 && ++b->steps < MAX_STEPS)
+        return;
+    b->steps = 0;
     b->kept_most = b->kept > MAX_KEPT / 2 ? 2 * b->kept : MAX_KEPT;
 }
 

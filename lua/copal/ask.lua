@@ -6,6 +6,8 @@ local message = require "copal.message"
 local task = require "copal.task"
 local value = require "copal.value"
 
+local type, core_ask = type, core.ask
+
 local Endpoint = {} -- the methods that this file adds to endpoints
 
 local function handle_of(self)
@@ -61,7 +63,7 @@ local function start(self, m, uri, opts, body, finish)
       return told(res, err)
     end
   end
-  local request, text, name = core.ask(handle_of(self), m, uri, finish, others)
+  local request, text, name = core_ask(handle_of(self), m, uri, finish, others)
   if not request then return nil, errors.new(name, text) end
   return request
 end
@@ -116,8 +118,18 @@ local function check_options(opts)
   end
 end
 
+-- What most ask is one call of C.
+local function ask_for(handle, code, uri, fn)
+  local request, text, name = core_ask(handle, code, uri, fn)
+  if request then return request end
+  return nil, errors.new(name, text)
+end
+
 local function asker(code)
   return function(self, uri, opts, fn)
+    if type(opts) == "function" and fn == nil and type(uri) == "string" then
+      return ask_for(self.handle or handle_of(self), code, uri, opts)
+    end
     check_uri(uri)
     if type(opts) == "function" then opts, fn = nil, opts end
     check_options(opts)

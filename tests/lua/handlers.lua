@@ -96,6 +96,43 @@ test("a handler that throws spoils no coroutine for the next", function()
   sim:close()
 end)
 
+local function many(client, n)
+  for _ = 1, n do equal(client:get("coap://server/t").payload, "t") end
+end
+
+if _VERSION == "Lua 5.4" then
+  test("the generational collector keeps up, too", function()
+    local sim, server, client = world()
+    server:serve("/t", function() return "t" end)
+    sim:keep(1000)
+    collectgarbage "generational"
+    for _ = 1, 4 do many(client, 1000) sim:run(300) end
+    local before = collectgarbage "count"
+    for _ = 1, 12 do many(client, 1000) sim:run(300) end
+    local grown = collectgarbage "count" - before
+    collectgarbage "incremental"
+    sim:close()
+    assert(grown < 4096, "grew by " .. grown .. " KiB")
+  end)
+
+  test("a script that stopped the collector is left alone", function()
+    local sim, server, client = world()
+    server:serve("/t", function() return "t" end)
+    sim:keep(1000)
+    collectgarbage()
+    collectgarbage "stop"
+    local collected = false
+    setmetatable({}, { __gc = function() collected = true end })
+    many(client, 3000)
+    local was = collected
+    collectgarbage "restart"
+    collectgarbage()
+    sim:close()
+    equal(was, false)
+    equal(collected, true)
+  end)
+end
+
 test("a request may be kept, and be read after its answer", function()
   local sim, server, client = world()
   local kept = {}
