@@ -187,8 +187,35 @@ static PyObject *py_ask(PyObject *self, PyObject *const *args, Py_ssize_t n)
     return send_request(args[0], c, copal_msg_ref(m), args[2], is_plain > 0);
 }
 
-/* ask_for(endpoint, code, uri, request) -> exchange; a URI that is not understood
- * is told by END. */
+/* None, bytes or text. False: raised. */
+static bool set_body(copal_msg *m, PyObject *body)
+{
+    copal_bytes bytes = {NULL, 0};
+    Py_ssize_t len = 0;
+    int err;
+
+    if (body == Py_None)
+        return true;
+    if (PyBytes_Check(body)) {
+        bytes.data = (const uint8_t *)PyBytes_AS_STRING(body);
+        len = PyBytes_GET_SIZE(body);
+    } else if (PyUnicode_Check(body)) {
+        bytes.data = (const uint8_t *)PyUnicode_AsUTF8AndSize(body, &len);
+        if (bytes.data == NULL)
+            return false;
+    } else {
+        return wrong_type("None, bytes or str", body) != NULL;
+    }
+    bytes.len = (size_t)len;
+    err = copal_msg_set_payload(m, PyBytes_Check(body) ? COPAL_NO_FORMAT : 0,
+                                bytes);
+    if (err < 0)
+        raise_error(err, copal_msg_why(m));
+    return err >= 0;
+}
+
+/* ask_for(endpoint, code, uri, body, request) -> exchange; body is None, bytes or
+ * text. A URI that is not understood is told by END. */
 static PyObject *py_ask_for(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {
     const char *uri;
@@ -197,7 +224,7 @@ static PyObject *py_ask_for(PyObject *self, PyObject *const *args, Py_ssize_t n)
     copal *c;
 
     (void)self;
-    if (!has_args(n, 4) || (c = check_endpoint(args[0])) == NULL ||
+    if (!has_args(n, 5) || (c = check_endpoint(args[0])) == NULL ||
         !check_integer(args[1], 0, 255, &code) ||
         (uri = check_text(args[2])) == NULL)
         return NULL;
@@ -206,7 +233,11 @@ static PyObject *py_ask_for(PyObject *self, PyObject *const *args, Py_ssize_t n)
         copal_msg_unref(m);
         return PyErr_NoMemory();
     }
-    return send_request(args[0], c, m, args[3], true);
+    if (!set_body(m, args[3])) {
+        copal_msg_unref(m);
+        return NULL;
+    }
+    return send_request(args[0], c, m, args[4], true);
 }
 
 /* asked(endpoint) -> the Requests that are not over */

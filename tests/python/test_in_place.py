@@ -335,6 +335,32 @@ def test_a_request_knows_its_response_and_its_end(pair):
     assert sim.run(ask()).result().code == copal.CONTENT
 
 
+@pytest.mark.parametrize("body, payload, format", [("grün", "grün".encode(), 0), (b"raw", b"raw", None), (None, b"", None)])
+@pytest.mark.parametrize("options", [{}, {"accept": 0}])
+def test_a_body_goes_out_the_same_with_options_and_without(pair, body, payload, format, options):
+    sim, server, client = pair
+    seen = []
+
+    def take(req):
+        seen.append((req.payload, req.format))
+
+    server.serve("/t", put=take)
+    assert client.put(T, body, **options).code == copal.CHANGED
+    assert seen == [(payload, format)]
+
+
+def test_a_body_that_no_message_takes_is_an_error_at_once(pair):
+    sim, server, client = pair
+
+    async def ask(body):
+        return client.aio.put(T, body)
+
+    for body in ("\udcff", object()):
+        with pytest.raises((UnicodeEncodeError, TypeError)):
+            sim.run(ask(body))
+    assert client.aio._open == []
+
+
 def test_a_request_cancelled_as_its_answer_comes_stays_cancelled(pair):
     sim, server, client = pair
     requests = []
@@ -397,7 +423,7 @@ def test_fields_of_messages_are_read_and_assigned():
         (_copal.ask, ()),
         (_copal.ask, (1, 2, 3, 4)),
         (_copal.ask_for, (1, 2, 3)),
-        (_copal.ask_for, (None, 1, "coap://x/", None)),
+        (_copal.ask_for, (None, 1, "coap://x/", None, None)),
         (_copal.serve_handler, (None, 1, "/x", 0, print, print, False)),
         (_copal.lookup_handler, (None, "*", print, print)),
         (_copal.run_in_place, (None, None)),
@@ -413,17 +439,17 @@ def test_wrong_arguments_are_type_errors(call, args):
 
 def test_wrong_arguments_after_an_endpoint_are_errors_as_well():
     c = _copal.endpoint()
-    for args in ((1, 2, "x"), (c, 1, 7, None), (c, "GET", "coap://x/", None)):
+    for args in ((1, 2, "x"), (c, 1, 7, None, None), (c, "GET", "coap://x/", None, None), (c, 1, "coap://x/", 7, None)):
         with pytest.raises(TypeError):
             _copal.ask_for(*args)
     with pytest.raises(ValueError):
-        _copal.ask_for(c, 256, "coap://x/", None)
+        _copal.ask_for(c, 256, "coap://x/", None, None)
     with pytest.raises(ValueError):
-        _copal.ask_for(c, 1, "coap://x/\0", None)
+        _copal.ask_for(c, 1, "coap://x/\0", None, None)
     with pytest.raises(TypeError):
         _copal.serve_handler(c, 1, "/x", 0, print, 7, False)
     _copal.free(c)
     with pytest.raises(copal.Closed):
-        _copal.ask_for(c, 1, "coap://x/", None)
+        _copal.ask_for(c, 1, "coap://x/", None, None)
     with pytest.raises(copal.Closed):
         _copal.asked(c)

@@ -137,8 +137,8 @@ class Endpoint(Passenger):
             raise TypeError(f"a URI expected, got {type(uri).__name__}")
         request = Request(loop=loop)
         request._coap, request._uri, request._code = self, uri, code
-        if body is None and not options:
-            request._x = _copal.ask_for(handle, code, uri, request)
+        if not options and (body is None or type(body) is bytes or type(body) is str):
+            request._x = _copal.ask_for(handle, code, uri, body, request)
             return request
         flags = 0
         if is_stream(body):
