@@ -18,8 +18,7 @@ copal_exchange *copal_request(copal *c, copal_msg *m, copal_cb cb)
 {
     struct cp_engine *e = c->engine;
     copal_exchange *x;
-    unsigned was = cp_record_call_message(e, CP_RECORD_REQUEST, e->serial + 1,
-                                          cb.fn != NULL, NULL, m);
+    unsigned was = cp_record_call_request(e, cb.fn != NULL, m);
 
     cp_endpoint_enter(c);
     cp_endpoint_call(c);
@@ -74,14 +73,21 @@ copal_exchange *copal_ping(copal *c, const char *uri, copal_cb cb)
 
 int copal_disconnect(copal *c, const char *scope)
 {
+    unsigned was;
+    int err;
+
     if (scope != NULL && strncmp(scope, "coaps:", 6) == 0)
         return cp_why(c->mem, COPAL_ENOTSUP,
                       "%s: associations of DTLS cannot be closed yet; free the "
                       "endpoint",
                       scope);
+    was =
+        cp_record_call_texts(c->engine, CP_RECORD_DISCONNECT, 0, 0, 1, &scope);
     cp_endpoint_enter(c);
     cp_engine_wake(c->engine);
-    return cp_connections_close(c->engine, scope == NULL ? "" : scope);
+    err = cp_connections_close(c->engine, scope == NULL ? "" : scope);
+    cp_record_return(c->engine, was);
+    return err;
 }
 
 /* ---- Raw use ---- */

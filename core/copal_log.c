@@ -141,26 +141,31 @@ static int begin_capture(copal *c, const char *path)
     return 0;
 }
 
+FILE *cp_endpoint_private_file(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "wb");
+    int error = errno;
+
+    if (f == NULL && fd >= 0)
+        close(fd);
+    errno = error;
+    return f;
+}
+
 /* Whoever reads it reads what these sessions say: it is nobody else's. */
 static int log_keys(copal *c, const char *path)
 {
     struct cp_credentials *all = c->credentials;
     FILE *file = NULL;
-    int fd;
 
     if (c->driver->security == NULL)
         return cp_why(c->mem, COPAL_ENOTSUP,
                       "key logs: copal was built without GnuTLS");
     if (path != NULL) {
-        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        file = fd < 0 ? NULL : fdopen(fd, "w");
-        if (file == NULL) {
-            int err = cp_endpoint_file_error(c, path);
-
-            if (fd >= 0)
-                close(fd);
-            return err;
-        }
+        file = cp_endpoint_private_file(path);
+        if (file == NULL)
+            return cp_endpoint_file_error(c, path);
     }
     if (all->key_log != NULL)
         fclose(all->key_log);

@@ -114,9 +114,10 @@ static int put_recording(copal *c, struct cp_buf *out, copal_bytes *all)
     return cp_buf_finish(out, all);
 }
 
+/* What secure associations carried stands in it: it is nobody else's. */
 static int write_out(copal *c, const char *path, copal_bytes all)
 {
-    FILE *f = fopen(path, "wbe");
+    FILE *f = cp_endpoint_private_file(path);
     bool is_written;
 
     if (f == NULL)

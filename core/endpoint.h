@@ -6,6 +6,7 @@
 #include "base/heap.h"
 #include "engine/engine.h"
 #include "serve/site.h"
+#include <stdio.h>
 
 struct copal {
     struct cp_mem *mem;
@@ -36,6 +37,9 @@ int cp_endpoint_record(copal *c, uint64_t bytes);
 
 /* Writes what is recorded to a file. As copal_log_to(). */
 int cp_endpoint_write_recording(copal *c, const char *path);
+
+/* A file to write that nobody else may read. NULL: errno. */
+FILE *cp_endpoint_private_file(const char *path);
 
 /* The error that errno means, of a file, with its sentence. */
 int cp_endpoint_file_error(copal *c, const char *path);

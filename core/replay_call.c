@@ -1,219 +1,12 @@
-/* The user of a replay: calls come from the recording, callbacks only say when. */
+/* Calls as a recording has them, made again: messages, requests, answers; and
+ * the questions for keys that handshakes asked the user. */
 #include "replay.h"
+#include "engine/answer.h"
 #include "wire/message.h"
 
-/* What one callback is of. */
-struct hook {
-    struct cp_replay *replay;
-    uint64_t id; /* of an exchange or timer; 0: of whichever comes */
+enum {
+    MOST_KIND = 32 /* bytes of what kind of key is looked up */
 };
-
-/* An exchange or a timer under its recorded number. */
-struct known {
-    struct cp_map_node node;
-    uint64_t id;
-    copal_exchange *x; /* ref'd; NULL: abandoned */
-    int64_t timer;     /* its id now */
-};
-
-/* ---- What is known ---- */
-
-static struct known *find(const struct cp_map *map, uint64_t id)
-{
-    struct cp_map_node *n =
-        cp_map_first(map, cp_map_hash(map, &id, sizeof(id)));
-
-    for (; n != NULL; n = cp_map_next(n))
-        if (cp_container_of(n, struct known, node)->id == id)
-            return cp_container_of(n, struct known, node);
-    return NULL;
-}
-
-/* x is ref'd. */
-static void remember(struct cp_replay *r, struct cp_map *map, uint64_t id,
-                     copal_exchange *x, int64_t timer)
-{
-    struct known *k = find(map, id);
-    copal_exchange *before;
-
-    if (k == NULL) {
-        k = cp_zalloc(r->mem, sizeof(*k));
-        if (k == NULL) {
-            cp_replay_malformed(r, "no memory for what it is about");
-            return;
-        }
-        k->id = id;
-        cp_map_put(map, &k->node, cp_map_hash(map, &id, sizeof(id)));
-    }
-    before = k->x;
-    k->x = copal_exchange_ref(x);
-    k->timer = timer;
-    copal_exchange_unref(before);
-}
-
-static void forget_all(struct cp_replay *r, struct cp_map *map)
-{
-    map_each (node, after, map) {
-        struct known *k = cp_container_of(node, struct known, node);
-
-        copal_exchange_unref(k->x);
-        cp_free(r->mem, k);
-    }
-    cp_map_clear(map);
-}
-
-void cp_replay_calls_init(struct cp_replay *r)
-{
-    struct cp_random random;
-
-    cp_random_init(&random, 1);
-    cp_map_init(&r->exchanges, r->mem, &random);
-    cp_map_init(&r->timers, r->mem, &random);
-}
-
-void cp_replay_calls_clear(struct cp_replay *r)
-{
-    forget_all(r, &r->exchanges);
-    forget_all(r, &r->timers);
-}
-
-/* ---- Callbacks ---- */
-
-static void abandon_next(struct cp_replay *r)
-{
-    struct cp_record_head h;
-
-    while (cp_replay_peek(r, &h) &&
-           h.type == (CP_RECORD_ABANDONED | CP_RECORD_NESTED)) {
-        cp_replay_take(r, &h);
-        cp_replay_abandon(r, &h);
-    }
-}
-
-void cp_replay_callback(struct cp_replay *r)
-{
-    struct cp_record_head h;
-
-    while (cp_replay_peek(r, &h)) {
-        if (h.type == CP_RECORD_RETURN) {
-            cp_replay_take(r, &h);
-            abandon_next(r); /* what let go of it has no record */
-            return;
-        }
-        if (h.type == CP_RECORD_IN || h.type == CP_RECORD_TURN ||
-            h.type == CP_RECORD_STREAM_IN || h.type == CP_RECORD_CALLBACK) {
-            cp_replay_malformed(r, "a callback that does not return");
-            return;
-        }
-        if (cp_replay_is_call(&h)) {
-            cp_replay_take(r, &h);
-            cp_replay_call(r, &h);
-        } else {
-            cp_replay_leftover(r);
-        }
-    }
-}
-
-static bool is_of(struct cp_replay *r, const struct hook *hook,
-                  const copal_event *ev, uint64_t kind, uint64_t id)
-{
-    struct known *k;
-
-    if (kind != cp_record_kind_of(ev))
-        return false;
-    if (ev->kind == COPAL_TIMER)
-        return hook->id == id;
-    if (ev->exchange == NULL)
-        return true;
-    k = find(&r->exchanges, id);
-    if (ev->kind == COPAL_REQUEST)
-        return k == NULL;
-    return k != NULL && k->x == ev->exchange;
-}
-
-static bool is_input(const struct cp_record_head *h)
-{
-    return h->type == CP_RECORD_IN || h->type == CP_RECORD_LOST ||
-           h->type == CP_RECORD_TURN || h->type == CP_RECORD_TIME ||
-           h->type == CP_RECORD_ROUTED ||
-           (cp_record_is_stream(h->type) && h->type != CP_RECORD_STREAM_OUT) ||
-           (cp_replay_is_call(h) && (h->type & CP_RECORD_NESTED) == 0);
-}
-
-/* The record of this callback is taken. False: there is none. */
-static bool take_callback(struct cp_replay *r, const struct hook *hook,
-                          const copal_event *ev)
-{
-    struct cp_record_head h;
-
-    while (cp_replay_peek(r, &h) && !is_input(&h)) {
-        struct cp_cursor c = cp_cursor_of(h.body);
-        uint64_t kind = cp_record_take_64(&c), id = cp_record_take_64(&c);
-
-        if (h.type != CP_RECORD_CALLBACK) {
-            cp_replay_leftover(r);
-            continue;
-        }
-        if (is_of(r, hook, ev, kind, id)) {
-            cp_replay_take(r, &h);
-            if (ev->kind == COPAL_REQUEST)
-                remember(r, &r->exchanges, id, ev->exchange, 0);
-            return true;
-        }
-        if (!r->is_late)
-            break;
-        cp_replay_leftover(r); /* of before: its calls are made all the same */
-    }
-    if (r->is_late)
-        cp_replay_past_unasked(r);
-    else if (cp_replay_peek(r, &h))
-        cp_replay_differs(
-            r, "a callback is called (kind %d) that was not called then",
-            (int)ev->kind);
-    return false;
-}
-
-static void on_event(const copal_event *ev, void *user)
-{
-    struct hook *hook = user;
-    struct cp_replay *r = hook->replay;
-
-    if (!r->is_over && take_callback(r, hook, ev))
-        cp_replay_callback(r);
-}
-
-/* What a drop called. */
-static void on_drop(void *user)
-{
-    struct hook *hook = user;
-    struct cp_replay *r = hook->replay;
-
-    cp_free(r->mem, hook);
-    cp_replay_nested(r);
-}
-
-void cp_replay_nested(struct cp_replay *r)
-{
-    struct cp_record_head h;
-
-    while (cp_replay_peek(r, &h) && cp_replay_is_call(&h) &&
-           (h.type & CP_RECORD_NESTED) != 0) {
-        cp_replay_take(r, &h);
-        cp_replay_call(r, &h);
-    }
-    abandon_next(r);
-}
-
-/* is_heard false: there was no callback. */
-static copal_cb hook_of(struct cp_replay *r, bool is_heard, uint64_t id)
-{
-    struct hook *hook = is_heard ? cp_zalloc(r->mem, sizeof(*hook)) : NULL;
-
-    if (hook == NULL)
-        return (copal_cb){0};
-    *hook = (struct hook){r, id};
-    return COPAL_CB_OWN(on_event, hook, on_drop);
-}
 
 /* ---- Messages ---- */
 
@@ -332,7 +125,7 @@ static void call_on_exchange(struct cp_replay *r, struct call *call,
 
 static void find_exchange(struct cp_replay *r, struct call *call)
 {
-    struct known *k = find(&r->exchanges, call->a);
+    struct cp_replay_known *k = cp_replay_find(&r->exchanges, call->a);
 
     if (k != NULL && k->x != NULL)
         call_on_exchange(r, call, k->x);
@@ -349,9 +142,9 @@ static void request(struct cp_replay *r, struct call *call)
     m = take_message(r, &call->rest);
     if (m == NULL)
         return;
-    x = copal_request(r->c, m, hook_of(r, call->b != 0, call->a));
+    x = copal_request(r->c, m, cp_replay_hook(r, call->b != 0, call->a));
     if (x != NULL)
-        remember(r, &r->exchanges, call->a, x, 0);
+        cp_replay_remember(r, &r->exchanges, call->a, x, 0);
     copal_msg_unref(m);
 }
 
@@ -373,15 +166,15 @@ static void after(struct cp_replay *r, struct call *call)
 {
     bool is_heard = (call->b & CP_RECORD_MUTE) == 0;
     int64_t id = copal_after(r->c, call->b & ~CP_RECORD_MUTE,
-                             hook_of(r, is_heard, call->a));
+                             cp_replay_hook(r, is_heard, call->a));
 
     if (id > 0)
-        remember(r, &r->timers, call->a, NULL, id);
+        cp_replay_remember(r, &r->timers, call->a, NULL, id);
 }
 
 static void cancel_timer(struct cp_replay *r, struct call *call)
 {
-    struct known *k = find(&r->timers, call->a);
+    struct cp_replay_known *k = cp_replay_find(&r->timers, call->a);
 
     if (k != NULL)
         copal_cancel_timer(r->c, k->timer);
@@ -408,7 +201,7 @@ static void call_with_path(struct cp_replay *r, struct call *call)
     case CP_RECORD_SERVE:
         copal_serve(r->c, (int)(call->a & INT32_MAX), path,
                     (unsigned)(call->b & UINT32_MAX),
-                    hook_of(r, (call->b & CP_RECORD_HEARD) != 0, 0));
+                    cp_replay_hook(r, (call->b & CP_RECORD_HEARD) != 0, 0));
         break;
     case CP_RECORD_UNSERVE: copal_unserve(r->c, path); break;
     case CP_RECORD_NOTIFY: copal_notify(r->c, path); break;
@@ -431,8 +224,9 @@ static void make(struct cp_replay *r, struct call *call)
     case CP_RECORD_TUNE: tune(r, call); break;
     case CP_RECORD_CLOSE: copal_close(r->c, call->a); break;
     case CP_RECORD_STRAYS:
-        copal_strays(r->c, hook_of(r, call->a != 0, 0));
+        copal_strays(r->c, cp_replay_hook(r, call->a != 0, 0));
         break;
+    case CP_RECORD_DISCONNECT: copal_disconnect(r->c, call->texts[0]); break;
     case CP_RECORD_UNDERSTAND:
         copal_understand(r->c, (int)(call->a & UINT32_MAX));
         break;
@@ -444,7 +238,7 @@ static bool has_texts(unsigned type)
 {
     return type == CP_RECORD_SERVE || type == CP_RECORD_UNSERVE ||
            type == CP_RECORD_DESCRIBE || type == CP_RECORD_NOTIFY ||
-           type == CP_RECORD_TUNE;
+           type == CP_RECORD_TUNE || type == CP_RECORD_DISCONNECT;
 }
 
 void cp_replay_call(struct cp_replay *r, const struct cp_record_head *h)
@@ -471,13 +265,47 @@ void cp_replay_call(struct cp_replay *r, const struct cp_record_head *h)
         cp_free(r->mem, call.texts[i]);
 }
 
-void cp_replay_abandon(struct cp_replay *r, const struct cp_record_head *h)
+/* ---- Look-ups ---- */
+
+/* The key went to a handshake, of which there is none here. */
+static void use_no_key(void *user, const copal_msg *answer)
+{
+    (void)user, (void)answer;
+}
+
+/* As core/secure asks for one. */
+static copal_msg *question_of(struct cp_replay *r, copal_bytes kind,
+                              copal_bytes whose)
+{
+    copal_msg *m = cp_msg_new(r->mem, COPAL_FETCH, 0);
+
+    if (m == NULL || cp_msg_add(m, COPAL_OPT_URI_PATH, kind) != 0 ||
+        cp_msg_copy_payload(m, whose) != 0) {
+        copal_msg_unref(m);
+        return NULL;
+    }
+    m->frozen = true;
+    return m;
+}
+
+void cp_replay_look_up(struct cp_replay *r, const struct cp_record_head *h)
 {
     struct cp_cursor c = cp_cursor_of(h->body);
-    struct known *k = find(&r->exchanges, cp_record_take_64(&c));
-    copal_exchange *x = k == NULL ? NULL : k->x;
+    struct cp_handler *handler;
+    copal_bytes kind, whose;
+    copal_msg *m;
 
-    if (k != NULL)
-        k->x = NULL;
-    copal_exchange_unref(x);
+    cp_take(&c, 16);
+    kind = cp_record_take_text(&c);
+    whose = cp_record_take_text(&c);
+    if (c.failed || kind.len > MOST_KIND) {
+        cp_replay_malformed(r, "a look-up");
+        return;
+    }
+    handler = cp_handler_new(r->mem, 0, cp_replay_hook(r, true, 0));
+    m = question_of(r, kind, whose);
+    if (handler != NULL && m != NULL)
+        cp_answer_look_up(r->c->engine, handler, "key", m, use_no_key, NULL);
+    copal_msg_unref(m);
+    cp_handler_unref(handler);
 }

@@ -5,6 +5,7 @@ struct link {
     struct cp_list node;
     struct cp_link link;
     struct cp_replay *replay;
+    char *name; /* who proved to be at its end, or sent what came last */
 };
 
 static struct cp_replay *replay_of(const struct cp_driver *d)
@@ -53,12 +54,45 @@ static bool is_blocked(const struct cp_link *l)
            cp_replay_take(r, &h);
 }
 
+bool cp_replay_name(struct cp_link *l, copal_bytes identity)
+{
+    struct link *link = cp_container_of(l, struct link, link);
+    struct cp_mem *mem = link->replay->mem;
+    char *name = cp_copy_text(mem, (const char *)identity.data, identity.len);
+
+    if (name == NULL)
+        return false;
+    cp_free(mem, link->name);
+    link->name = name;
+    return true;
+}
+
+const char *cp_replay_named(const struct cp_link *l)
+{
+    return cp_container_of(l, const struct link, link)->name;
+}
+
+/* Who sent what is being heard was noted right behind it. */
+static const char *identity(const struct cp_link *l, const struct cp_path *path)
+{
+    const struct link *link = cp_container_of(l, const struct link, link);
+    struct cp_replay *r = link->replay;
+    struct cp_record_head h;
+
+    (void)path;
+    if (!cp_replay_peek(r, &h) || h.type != CP_RECORD_NAMED)
+        return NULL;
+    cp_replay_take(r, &h);
+    return cp_replay_name((struct cp_link *)l, h.body) ? link->name : NULL;
+}
+
 static const struct cp_link_ops link_ops = {
     .name = "replay",
     .send = send_datagram,
     .is_blocked = is_blocked,
     .close = close_link,
     .agreed = agreed,
+    .identity = identity,
 };
 
 struct cp_link *cp_replay_link(struct cp_replay *r,
@@ -272,6 +306,10 @@ void cp_replay_world_init(struct cp_replay *r)
 
 void cp_replay_world_clear(struct cp_replay *r)
 {
-    list_each (node, after, &r->links)
-        cp_free(r->mem, cp_container_of(node, struct link, node));
+    list_each (node, after, &r->links) {
+        struct link *l = cp_container_of(node, struct link, node);
+
+        cp_free(r->mem, l->name);
+        cp_free(r->mem, l);
+    }
 }

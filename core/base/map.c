@@ -20,7 +20,7 @@ void cp_map_init(struct cp_map *map, struct cp_mem *mem,
 {
     map->mem = mem;
     forget_table(map);
-    cp_random_bytes(random, map->key, sizeof(map->key));
+    cp_random_untapped(random, map->key, sizeof(map->key));
 }
 
 void cp_map_clear(struct cp_map *map)

@@ -72,7 +72,7 @@ void cp_random_init(struct cp_random *r, uint64_t seed)
     *r = (struct cp_random){.seed = seed};
 }
 
-static void draw(struct cp_random *r, void *out, size_t n)
+void cp_random_untapped(struct cp_random *r, void *out, size_t n)
 {
     uint8_t *at = out;
 
@@ -102,13 +102,14 @@ static void draw(struct cp_random *r, void *out, size_t n)
 
 void cp_random_bytes(struct cp_random *r, void *out, size_t n)
 {
-    if (r->tap == NULL) {
-        draw(r, out, n);
+    if (r->tap_user == NULL) {
+        cp_random_untapped(r, out, n);
         return;
     }
-    if (!r->tap(r->tap_user, out, n, true))
-        draw(r, out, n);
-    r->tap(r->tap_user, out, n, false);
+    if (r->give == NULL || !r->give(r->tap_user, out, n))
+        cp_random_untapped(r, out, n);
+    if (r->note != NULL)
+        r->note(r->tap_user, out, n);
 }
 
 uint64_t cp_random_u64(struct cp_random *r)

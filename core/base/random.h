@@ -13,14 +13,17 @@ struct cp_random {
     uint8_t pool[256];
     size_t left; /* bytes of pool not yet used */
 
-    /* Sees bytes when they were drawn; and, before that, may give them in place
-     * of what would come: true if it did. NULL: nobody does. */
-    bool (*tap)(void *user, uint8_t *bytes, size_t n, bool before);
+    /* May give bytes in place of what would come: true if it did. Sees bytes
+     * that were drawn. Each may be NULL; tap_user NULL: both are. */
+    bool (*give)(void *tap_user, uint8_t *bytes, size_t n);
+    void (*note)(void *tap_user, const uint8_t *bytes, size_t n);
     void *tap_user;
 };
 
 void cp_random_init(struct cp_random *r, uint64_t seed);
 void cp_random_bytes(struct cp_random *r, void *out, size_t n);
+/* The same, of which the tap is told nothing. */
+void cp_random_untapped(struct cp_random *r, void *out, size_t n);
 uint64_t cp_random_u64(struct cp_random *r);
 
 /* Evenly from 0 to below; below is at least 1. */

@@ -269,14 +269,16 @@ void cp_answer_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
 
 /* ---- Handlers ---- */
 
-static void call_recorded(struct cp_engine *e, struct cp_handler *h,
+static void call_recorded(struct cp_engine *e, const struct cp_handler *h,
                           const copal_event *ev)
 {
-    unsigned was = cp_record_callback(e, h->is_own, cp_record_kind_of(ev),
-                                      ev->exchange->serial);
+    unsigned was = e->whose;
 
+    cp_record_do_pair(e, CP_RECORD_CALLBACK, cp_record_kind_of(ev),
+                      ev->exchange->serial);
+    e->whose = CP_WHOSE_USER;
     h->cb.fn(ev, h->cb.user);
-    cp_record_callback_over(e, h->is_own, was);
+    cp_record_callback_over(e, false, was);
 }
 
 /* Every request passes here, mostly not recorded. */
@@ -287,7 +289,7 @@ static inline void call(struct cp_engine *e, struct cp_handler *h,
 
     if (h->cb.fn == NULL)
         return;
-    if (CP_RECORD_IS_ON(e)) {
+    if (CP_RECORD_IS_ON(e) && !h->is_own) {
         call_recorded(e, h, ev);
         return;
     }
@@ -367,6 +369,8 @@ void cp_answer_look_up(struct cp_engine *e, struct cp_handler *h,
     a->done_user = user;
     a->handler = cp_handler_ref(h);
     a->arrival.text = kind;
+    if (kind != NULL && CP_RECORD_IS_ON(e))
+        cp_record_do_look_up(e, kind, request->payload);
     cp_answer_wire_set(a, (copal_msg *)request, NULL);
     arrive(a, (copal_msg *)request);
 }

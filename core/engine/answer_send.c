@@ -285,6 +285,13 @@ static int respond(copal_exchange *x, copal_msg *m)
     return err;
 }
 
+/* What answers a look-up is a key, which no recording holds. */
+static void note_secret(copal_exchange *x, copal_msg *m)
+{
+    if (!x->is_ask && cp_answer_of(x)->arrival.text != NULL)
+        m->is_secret = true;
+}
+
 int copal_respond(copal_exchange *x, copal_msg *m)
 {
     struct cp_engine *e;
@@ -298,7 +305,9 @@ int copal_respond(copal_exchange *x, copal_msg *m)
     if (x->engine == NULL)
         return COPAL_ESTATE;
     e = x->engine;
-    was = cp_record_call_message(e, CP_RECORD_RESPOND, x->serial, 0, NULL, m);
+    if (CP_RECORD_IS_ON(e))
+        note_secret(x, m);
+    was = cp_record_call_respond(e, x->serial, m);
     err = respond(x, m);
     cp_record_return(e, was);
     return err;

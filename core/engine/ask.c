@@ -95,16 +95,16 @@ void cp_ask_free(copal_exchange *x)
 void cp_ask_deliver(copal_exchange *x, const copal_event *ev)
 {
     struct cp_ask *a = cp_ask_of(x);
+    struct cp_engine *e = x->engine;
     copal_cb cb = a->cb;
     unsigned was;
 
     if (ev->kind == COPAL_CHUNK && cp_block_stream_in_holds_back(x, ev))
         return;
     if (cb.fn != NULL) {
-        was = cp_record_callback(x->engine, x->is_inner, (uint64_t)ev->kind,
-                                 x->serial);
+        was = cp_record_callback(e, x->is_inner, (uint64_t)ev->kind, x->serial);
         cb.fn(ev, cb.user);
-        cp_record_callback_over(x->engine, x->is_inner, was);
+        cp_record_callback_over(e, x->is_inner, was);
     }
     if (ev->kind == COPAL_CHUNK && !x->over)
         cp_block_stream_in_delivered(x);

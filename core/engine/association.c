@@ -5,6 +5,7 @@
 #include "engine/observe_core.h"
 #include "engine/block_partial.h"
 #include "engine/peer.h"
+#include "engine/record.h"
 
 static bool goes_by(copal_exchange *x, const struct cp_link *link,
                     const struct cp_address *remote)
@@ -45,6 +46,9 @@ void cp_engine_association_over(struct cp_engine *e, struct cp_link *link,
 
     if (e->ending)
         return;
+    if (CP_RECORD_IS_ON(e))
+        cp_record_do_lost(e, CP_RECORD_OVER, link, path, (copal_bytes){0},
+                          status);
     cp_address_print(remote, 0, where);
     while ((x = next_of(e, link, remote)) != NULL) {
         cp_exchange_hold(x);

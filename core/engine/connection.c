@@ -50,7 +50,8 @@ int cp_engine_connected(struct cp_engine *e, struct cp_link *link,
     if (link->number == 0)
         number(e, link);
     cp_record_stream(e, CP_RECORD_CONNECTED, framing, is_ours, link, path,
-                     (copal_bytes){0});
+                     link->identity == NULL ? (copal_bytes){0}
+                                            : cp_bytes_of_text(link->identity));
     if (e->ending || (e->closing && !is_ours))
         return COPAL_ECLOSED;
     if (!is_ours && !cp_room_for(e, &path->remote))

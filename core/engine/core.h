@@ -96,8 +96,8 @@ uint16_t cp_peer_tapped_mid(struct cp_engine *e, uint16_t *counter);
 /* The next message id of a counter. */
 static inline uint16_t cp_peer_take_mid(struct cp_engine *e, uint16_t *counter)
 {
-    return e->random.tap != NULL ? cp_peer_tapped_mid(e, counter)
-                                 : (*counter)++;
+    return e->random.tap_user != NULL ? cp_peer_tapped_mid(e, counter)
+                                      : (*counter)++;
 }
 
 /* A call from outside a turn does something now: what is the time? */

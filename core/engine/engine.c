@@ -241,7 +241,7 @@ void cp_engine_count_datagram(struct cp_engine *e, bool out, size_t bytes)
 
 void cp_engine_random(struct cp_engine *e, void *out, size_t n)
 {
-    cp_random_bytes(&e->random, out, n);
+    cp_random_untapped(&e->random, out, n);
 }
 
 int64_t cp_engine_param(const struct cp_engine *e, int param)
@@ -383,6 +383,7 @@ static bool name_sender(const struct cp_link *link, copal_msg *m)
                                ? NULL
                                : link->ops->identity(link, &m->path);
 
+    cp_record_named(link->engine, identity);
     if (identity != NULL)
         m->identity = cp_copy_text(m->mem, identity, strlen(identity));
     return identity == NULL || m->identity != NULL;
@@ -504,7 +505,7 @@ void cp_engine_undelivered(struct cp_engine *e, struct cp_link *link,
     struct cp_peer *peer;
 
     if (CP_RECORD_IS_ON(e))
-        cp_record_do_lost(e, link, path, quoted, status);
+        cp_record_do_lost(e, CP_RECORD_LOST, link, path, quoted, status);
     if (quoted.len == 0) {
         peer = cp_peer_find(e, link, path);
         if (peer != NULL && !e->params.value[COPAL_P_IGNORE_ICMP])

@@ -126,7 +126,8 @@ void cp_engine_shut_out(struct cp_engine *e, const struct cp_address *peer,
 /* A parameter of the endpoint (COPAL_P_SOCKET_BUFFER, ...). */
 int64_t cp_engine_param(const struct cp_engine *e, int param);
 
-/* From the engine's randomness. */
+/* From the engine's randomness, but nothing of what the engine does, and so of
+ * no recording: keys, masks, numbers of associations. */
 void cp_engine_random(struct cp_engine *e, void *out, size_t n);
 
 /* A limit was hit: a counter and a trace line. */

@@ -1,5 +1,6 @@
 #include "engine/peer.h"
 #include "engine/core.h"
+#include "engine/record.h"
 
 /* What else tells two ways to one address apart: a group's address leads to
  * others by each interface, and with each hop limit. */
@@ -108,11 +109,15 @@ struct cp_rate *cp_peer_rate(struct cp_engine *e, struct cp_peer *p)
 
 uint16_t cp_peer_tapped_mid(struct cp_engine *e, uint16_t *counter)
 {
+    const struct cp_random *r = &e->random;
     uint16_t mid = *counter;
 
-    if (!e->random.tap(e->random.tap_user, (uint8_t *)&mid, sizeof(mid), true))
+    if (e->record != NULL) {
+        *counter = (uint16_t)(mid + 1);
+        return cp_record_do_mid(e->record, mid);
+    }
+    if (!r->give(r->tap_user, (uint8_t *)&mid, sizeof(mid)))
         mid = *counter;
-    e->random.tap(e->random.tap_user, (uint8_t *)&mid, sizeof(mid), false);
     *counter = (uint16_t)(mid + 1);
     return mid;
 }

@@ -25,6 +25,20 @@ static void forget_all(struct cp_record *r)
     r->needs_start = true;
 }
 
+void cp_record_plain_in_next_part(struct cp_record *r, int type)
+{
+    if (cp_record_next_part(r, CP_RECORD_HEAD))
+        cp_record_open(r, r->at, type, 0);
+}
+
+void cp_record_pair_in_next_part(struct cp_record *r, int type, uint64_t a,
+                                 uint64_t b)
+{
+    if (cp_record_next_part(r, CP_RECORD_HEAD + 16))
+        cp_record_le64(cp_record_le64(cp_record_open(r, r->at, type, 16), a),
+                       b);
+}
+
 /* What is longer than a part leaves a gap: it begins anew behind that. */
 bool cp_record_next_part(struct cp_record *r, size_t size)
 {
@@ -69,16 +83,18 @@ static bool is_fresh(const struct cp_engine *e)
 /* To whom something is owed, as far as there is room. */
 static void put_owed(const struct cp_engine *e, struct cp_buf *out)
 {
-    uint8_t bytes[CP_RECORD_ADDRESS];
+    uint8_t some[32 * CP_RECORD_ADDRESS], *p = some;
 
-    cp_record_le32(bytes, (uint32_t)e->peers.count);
-    cp_put_bytes(out, cp_bytes(bytes, 4));
+    p = cp_record_le32(p, (uint32_t)e->peers.count);
     map_each (node, after, &e->peers) {
-        const struct cp_peer *p = cp_container_of(node, struct cp_peer, node);
-
-        cp_record_address(bytes, &p->path.remote);
-        cp_put_bytes(out, cp_bytes(bytes, sizeof(bytes)));
+        if (p > some + sizeof(some) - CP_RECORD_ADDRESS) {
+            cp_put_bytes(out, cp_bytes(some, (size_t)(p - some)));
+            p = some;
+        }
+        p = cp_record_address(
+            p, &cp_container_of(node, struct cp_peer, node)->path.remote);
     }
+    cp_put_bytes(out, cp_bytes(some, (size_t)(p - some)));
 }
 
 static void put_start(struct cp_record *r, struct cp_buf *out)
@@ -97,27 +113,51 @@ static void put_start(struct cp_record *r, struct cp_buf *out)
     r->set_up(r->user, out);
 }
 
+static void begin_with(struct cp_record *r, copal_bytes start)
+{
+    uint8_t *p = cp_record_room(r, CP_RECORD_START, start.len);
+
+    if (p != NULL && p != start.data)
+        cp_record_bytes(p, start);
+    r->told = r->engine->now;
+    r->needs_start = false;
+}
+
+/* At once where it goes, if it is not too long. */
+static bool start_in_place(struct cp_record *r)
+{
+    size_t room = (size_t)(r->end - r->at);
+    struct cp_buf body;
+    copal_bytes all;
+
+    if (room < r->part_size / 2 + CP_RECORD_HEAD)
+        return false;
+    body = cp_buf_fixed(r->at + CP_RECORD_HEAD, r->part_size / 2);
+    put_start(r, &body);
+    if (cp_buf_finish(&body, &all) != 0)
+        return false;
+    begin_with(r, all);
+    return true;
+}
+
 /* What would take more than half a part is tried again in the next one: by then
  * less may be owed. */
 static void start(struct cp_record *r)
 {
-    struct cp_buf body = cp_buf_new(r->engine->mem);
+    struct cp_buf body;
     copal_bytes all;
-    uint8_t *p;
 
-    r->needs_start = false;
+    r->needs_start = false; /* what it takes is no event to begin at */
+    if (start_in_place(r))
+        return;
+    body = cp_buf_new(r->engine->mem);
     put_start(r, &body);
-    if (cp_buf_finish(&body, &all) != 0) {
+    if (cp_buf_finish(&body, &all) != 0)
         r->needs_start = true; /* there may be memory later */
-    } else if (all.len > r->part_size / 2) {
+    else if (all.len > r->part_size / 2)
         cp_trace_state(r->engine, "record_gap", "record_memory is too small");
-    } else {
-        p = cp_record_room(r, CP_RECORD_START, all.len);
-        if (p != NULL)
-            cp_record_bytes(p, all);
-        r->told = r->engine->now;
-        r->needs_start = false;
-    }
+    else
+        begin_with(r, all);
     cp_buf_free(&body);
 }
 
@@ -129,17 +169,49 @@ void cp_record_do_turned(struct cp_engine *e)
 
 /* ---- Randomness ---- */
 
-static bool on_random(void *user, uint8_t *bytes, size_t n, bool before)
+static void on_random(void *user, const uint8_t *bytes, size_t n);
+
+static __attribute__((noinline, cold)) void random_in_next_part(
+    struct cp_record *r, const uint8_t *bytes, size_t n)
+{
+    if (cp_record_next_part(r, CP_RECORD_HEAD + n))
+        on_random(r, bytes, n);
+}
+
+/* Tokens and what timers are spread by: mostly eight bytes. */
+static void on_random(void *user, const uint8_t *bytes, size_t n)
 {
     struct cp_record *r = user;
-    uint8_t *p;
+    uint8_t *p = r->at;
 
-    if (before)
-        return false;
-    p = cp_record_room(r, CP_RECORD_RANDOM, n);
-    if (p != NULL)
+    if (__builtin_expect((size_t)(r->end - p) < CP_RECORD_HEAD + n, 0)) {
+        random_in_next_part(r, bytes, n);
+        return;
+    }
+    p = cp_record_open(r, p, CP_RECORD_RANDOM, n);
+    if (n == 8)
+        memcpy(p, bytes, 8);
+    else
         cp_record_bytes(p, cp_bytes(bytes, n));
-    return false;
+}
+
+static __attribute__((noinline, cold)) uint16_t mid_in_next_part(
+    struct cp_record *r, uint16_t mid)
+{
+    if (cp_record_next_part(r, CP_RECORD_HEAD + 2))
+        cp_record_do_mid(r, mid);
+    return mid;
+}
+
+/* By the machine's byte order, as one that is drawn. */
+uint16_t cp_record_do_mid(struct cp_record *r, uint16_t mid)
+{
+    uint8_t *p = r->at;
+
+    if (__builtin_expect((size_t)(r->end - p) < CP_RECORD_HEAD + 2, 0))
+        return mid_in_next_part(r, mid);
+    memcpy(cp_record_open(r, p, CP_RECORD_RANDOM, 2), &mid, 2);
+    return mid;
 }
 
 /* ---- Its life ---- */
@@ -150,7 +222,8 @@ void cp_record_freeze(struct cp_engine *e)
         return;
     e->frozen = e->record;
     e->record = NULL;
-    e->random.tap = NULL;
+    e->random.tap_user = NULL;
+    e->random.note = NULL;
 }
 
 void cp_record_end(struct cp_engine *e)
@@ -180,7 +253,7 @@ int cp_record_begin(struct cp_engine *e, uint64_t bytes,
         .engine = e, .set_up = set_up, .user = user, .part_size = part_size};
     forget_all(r);
     e->record = r;
-    e->random.tap = on_random;
+    e->random.note = on_random;
     e->random.tap_user = r;
     if (!e->in_turn) /* else at its end, which is a good place */
         start(r);
@@ -203,30 +276,41 @@ void cp_record_do_time(struct cp_engine *e, bool is_asked)
         cp_record_le64(p, e->now);
 }
 
-void cp_record_do_datagram(struct cp_record *r, int type,
-                           const struct cp_link *link,
-                           const struct cp_path *path, copal_bytes datagram)
+/* What every message pays for: nothing is kept across a call, the last of which
+ * is the copy. */
+static __attribute__((noinline, cold)) void datagram_in_next_part(
+    struct cp_record *r, int type, uint32_t mark, const struct cp_path *path,
+    copal_bytes datagram)
 {
-    uint8_t *p =
-        cp_record_room(r, type & UINT8_MAX, CP_RECORD_PATH + datagram.len);
-
-    if (p == NULL)
-        return;
-    p = cp_record_path(p, link, path, type > UINT8_MAX);
-    cp_record_bytes(p, datagram);
+    if (cp_record_next_part(r, CP_RECORD_HEAD + CP_RECORD_PATH + datagram.len))
+        cp_record_do_datagram(r, type, mark, path, datagram);
 }
 
-void cp_record_do_lost(struct cp_engine *e, const struct cp_link *link,
-                       const struct cp_path *path, copal_bytes quoted,
-                       int status)
+void cp_record_do_datagram(struct cp_record *r, int type, uint32_t mark,
+                           const struct cp_path *path, copal_bytes datagram)
 {
-    uint8_t *p = cp_record_room(e->record, CP_RECORD_LOST,
-                                4 + CP_RECORD_PATH + quoted.len);
+    size_t n = CP_RECORD_PATH + datagram.len;
+    uint8_t *p = r->at;
+
+    if (__builtin_expect((size_t)(r->end - p) < CP_RECORD_HEAD + n, 0)) {
+        datagram_in_next_part(r, type, mark, path, datagram);
+        return;
+    }
+    p = cp_record_path(cp_record_open(r, p, type, n), path);
+    cp_record_bytes(cp_record_le32(p, mark), datagram);
+}
+
+void cp_record_do_lost(struct cp_engine *e, int type,
+                       const struct cp_link *link, const struct cp_path *path,
+                       copal_bytes quoted, int status)
+{
+    uint8_t *p =
+        cp_record_room(e->record, type, 4 + CP_RECORD_PATH + quoted.len);
 
     if (p == NULL)
         return;
     p = cp_record_le32(p, (uint32_t)status);
-    p = cp_record_path(p, link, path, false);
+    p = cp_record_le32(cp_record_path(p, path), link->mark);
     cp_record_bytes(p, quoted);
 }
 
@@ -240,36 +324,76 @@ void cp_record_do_stream(struct cp_engine *e, int type, uint32_t a, int b,
     if (p == NULL)
         return;
     p = cp_record_le32(cp_record_le32(p, a), (uint32_t)b);
-    cp_record_bytes(cp_record_path(p, link, path, false), bytes);
+    p = cp_record_le32(cp_record_path(p, path), link->mark);
+    cp_record_bytes(p, bytes);
+}
+
+static __attribute__((noinline)) void put_route(struct cp_record *r, int type,
+                                                const struct cp_route *route,
+                                                int status, const char *text)
+{
+    copal_bytes why = {0};
+    size_t count = status == 0 ? route->count : 0;
+    uint8_t *p;
+
+    if (text != NULL)
+        why = cp_bytes_of_text(text);
+    p = cp_record_room(r, type, 16 + why.len + count * CP_RECORD_PATH);
+    if (p == NULL)
+        return;
+    p = cp_record_le32(p, route->number);
+    p = cp_record_le32(p, (uint32_t)status);
+    p = cp_record_le32(p, why.data == NULL ? UINT32_MAX : (uint32_t)why.len);
+    p = cp_record_bytes(p, why);
+    p = cp_record_le32(p, (uint32_t)count);
+    for (size_t i = 0; i < count; i++)
+        p = cp_record_le32(cp_record_path(p, &route->ways[i].path),
+                           route->ways[i].link->mark);
+}
+
+void cp_record_do_named(struct cp_engine *e, const char *identity)
+{
+    copal_bytes text = cp_bytes_of_text(identity);
+    uint8_t *p = cp_record_room(e->record, CP_RECORD_NAMED, text.len);
+
+    if (p != NULL)
+        cp_record_bytes(p, text);
+}
+
+void cp_record_do_look_up(struct cp_engine *e, const char *kind,
+                          copal_bytes whose)
+{
+    uint8_t *p = cp_record_room(e->record, CP_RECORD_LOOK_UP,
+                                16 + cp_record_text_size(kind) + 4 + whose.len);
+
+    if (p == NULL)
+        return;
+    p = cp_record_le64(cp_record_le64(p, e->serial), 0);
+    p = cp_record_le32(cp_record_text(p, kind), (uint32_t)whose.len);
+    cp_record_bytes(p, whose);
 }
 
 void cp_record_do_route(struct cp_engine *e, int type, struct cp_route *route,
                         int status, const char *why)
 {
     struct cp_record *r = e->record;
-    size_t count = status == 0 ? route->count : 0;
-    uint8_t *p;
+    uint8_t *p = r->at;
 
     if (type == CP_RECORD_ROUTE)
         route->number = ++r->routes;
-    p = cp_record_room(
-        r, type, 8 + cp_record_text_size(why) + 4 + count * CP_RECORD_PATH);
-    if (p == NULL)
+    if (status == 0 && route->count == 1 &&
+        (size_t)(r->end - p) >= CP_RECORD_HEAD + 16 + CP_RECORD_PATH) {
+        p = cp_record_open(r, p, type, 16 + CP_RECORD_PATH);
+        p = cp_record_le32(cp_record_le32(p, route->number), 0);
+        p = cp_record_le32(cp_record_le32(p, UINT32_MAX), 1);
+        cp_record_le32(cp_record_path(p, &route->ways[0].path),
+                       route->ways[0].link->mark);
         return;
-    p = cp_record_le32(p, route->number);
-    p = cp_record_le32(p, (uint32_t)status);
-    p = cp_record_text(p, why);
-    p = cp_record_le32(p, (uint32_t)count);
-    for (size_t i = 0; i < count; i++)
-        p = cp_record_path(p, route->ways[i].link, &route->ways[i].path, false);
+    }
+    put_route(r, type, route, status, why);
 }
 
 /* ---- Calls ---- */
-
-static int call_type(const struct cp_engine *e, int type)
-{
-    return e->whose == CP_WHOSE_ENGINE ? type | CP_RECORD_NESTED : type;
-}
 
 void cp_record_do_call(struct cp_engine *e, int type, uint64_t a, uint64_t b,
                        size_t count, const char *const *texts)
@@ -279,7 +403,7 @@ void cp_record_do_call(struct cp_engine *e, int type, uint64_t a, uint64_t b,
 
     for (size_t i = 0; i < count; i++)
         size += cp_record_text_size(texts[i]);
-    p = cp_record_room(e->record, call_type(e, type), size);
+    p = cp_record_room(e->record, cp_record_call_type(e, type), size);
     if (p == NULL)
         return;
     p = cp_record_le64(cp_record_le64(p, a), b);
@@ -290,63 +414,13 @@ void cp_record_do_call(struct cp_engine *e, int type, uint64_t a, uint64_t b,
 void cp_record_do_write(struct cp_engine *e, uint64_t exchange, bool last,
                         copal_bytes piece)
 {
-    uint8_t *p = cp_record_room(e->record, call_type(e, CP_RECORD_WRITE),
-                                20 + piece.len);
+    uint8_t *p = cp_record_room(
+        e->record, cp_record_call_type(e, CP_RECORD_WRITE), 20 + piece.len);
 
     if (p == NULL)
         return;
     p = cp_record_le64(cp_record_le64(p, exchange), last);
     cp_record_bytes(cp_record_le32(p, (uint32_t)piece.len), piece);
-}
-
-/* An answer: what cp_record_message() would put, at less expense. */
-static void put_plain(struct cp_record *r, int type, uint64_t a, uint64_t b,
-                      const copal_msg *m)
-{
-    size_t most = 36 + 6 * (size_t)m->option_count + m->data_len;
-    uint8_t *body = cp_record_room(r, type, most + m->payload.len), *p;
-
-    if (body == NULL)
-        return;
-    p = cp_record_le32(cp_record_le64(cp_record_le64(body, a), b), UINT32_MAX);
-    p = cp_record_le32(cp_record_le32(p, m->code), m->flags);
-    p = cp_record_le32(p, (uint32_t)m->option_count << 16);
-    for (size_t i = 0; i < m->option_count; i++) {
-        const struct cp_option *o = &m->options[i];
-
-        p = cp_record_le32(cp_record_le16(p, o->number), o->len);
-        for (uint32_t k = 0; k < o->len; k++) /* mostly few */
-            *p++ = m->data[o->at + k];
-    }
-    p = cp_record_le32(p, (uint32_t)m->payload.len);
-    r->at = cp_record_bytes(p, m->payload);
-    cp_record_le32(body - 4, (uint32_t)(r->at - body));
-}
-
-static bool is_plain(const copal_msg *m)
-{
-    return m->target == NULL && m->tuned == NULL && !m->resumed &&
-           m->from.family == CP_NO_ADDRESS;
-}
-
-void cp_record_do_message(struct cp_engine *e, int type, uint64_t a, uint64_t b,
-                          const char *to, const copal_msg *m)
-{
-    struct cp_record *r = e->record;
-    uint8_t *body, *p;
-
-    type = call_type(e, type);
-    if (to == NULL && is_plain(m)) {
-        put_plain(r, type, a, b, m);
-        return;
-    }
-    body = cp_record_room(
-        r, type, 16 + cp_record_text_size(to) + cp_record_message_size(m));
-    if (body == NULL)
-        return;
-    p = cp_record_le64(cp_record_le64(body, a), b);
-    r->at = cp_record_message(cp_record_text(p, to), m);
-    cp_record_le32(body - 4, (uint32_t)(r->at - body));
 }
 
 void cp_record_put_call(struct cp_buf *out, int type, uint64_t a, uint64_t b,

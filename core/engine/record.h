@@ -6,13 +6,16 @@
  * is not run again; the calls that it made stand between CALLBACK and RETURN.
  * What serve/site.c and serve/watch.c do follows from that and is not recorded.
  *
- * ---- The format, version 1 ----
+ * ---- The format, version 2 ----
  * Integers are little-endian. A text or bytes: u32 length, then so many bytes;
  * length 0xffffffff: NULL.
  *
+ * By coaps: what was in the datagrams, as the engine sees it. Of handshakes,
+ * keys and records there is nothing in it.
+ *
  * A recording begins with
  *   8 bytes  "copalrec"
- *   u32      version, 1
+ *   u32      version, 2
  *   u32      flags, CP_RECORDING_*
  *   u64      ms since 1970 when the records' clock was at 0; 0: virtual time
  * Then follow records, each
@@ -36,7 +39,12 @@
  *   LOST      i32 status (COPAL_E*), path, then the datagram's beginning: the
  *             network says that it did not arrive
  *   TURN      none: timers that are due fire, events are delivered
- *   CONNECTED u32 framing (0 TCP's, 1 WebSocket's), u32 1: opened by us; path
+ *   NAMED     text: who sent the IN before it, by what his association proves
+ *   OVER      i32 status; path: the secure association that it names has ended
+ *   LOOK_UP   u64 exchange, u64 0, two texts: the user is asked for a key, what
+ *             kind and whose. What he answers is recorded without the key
+ *   CONNECTED u32 framing (0 TCP's, 1 WebSocket's), u32 1: opened by us; path;
+ *             who is at its end, by what TLS proves
  *   STREAM_IN, STREAM_OUT  u32 0, i32 status: 0, or why it could not be sent;
  *             path; bytes that a connection brought or took
  *   CLOSED    u32 0, i32 status; path: of a connection
@@ -55,15 +63,17 @@
  *   calls     u64 a, u64 b, then as the list of types says
  *   SUM       u64: SipHash-1-3 under a key of zeroes of all bytes before it
  *
- *   path      u8 family of the remote address (4, 6; 7: a simulated host whose
- *             name stands in ip), u16 its port, u32 its scope, 16 bytes ip;
- *             the local address likewise, family 0: the system's choice; u32
- *             interface; u8 is_multicast, u8 hop limit; u16 number of the
- *             socket; u8 scheme (0: coap), u8 flags: 1: sent again, 2: simulated
- *   message   u32 code, u32 flags (COPAL_NON, ...), u16 CP_RECORD_WHOLE or 0, u16
- *             count of options; if whole text URI, address from (as in a path),
- *             u8 resumed, u64 at, bytes ETag of copal_msg_resume(), u32 count of
- *             parameters, of each u32 number, i64 value; of each option u16
+ *   address   16 bytes ip, u32 scope, u32 number of a secure association (0:
+ *             none), u16 port, u8 family (4, 6; 7: a simulated host whose name
+ *             stands in ip), u8 0
+ *   path      address of the remote, of ours (family 0: the system's choice),
+ *             u32 interface, u8 is_multicast, u8 hop limit, u16 0; u16 number of
+ *             the socket, u8 scheme (0: coap), u8 flags: 1: sent again, 2:
+ *             simulated
+ *   message   u32 code, u32 flags (COPAL_NON, ...), u16 parts, u16 count of
+ *             options; of the parts, as they are there: CP_RECORD_URI text;
+ *             FROM address; RESUMED u64 at, bytes ETag of copal_msg_resume();
+ *             TUNED u32 count, of each u32 number, i64 value; of each option u16
  *             number, bytes value; bytes payload
  *
  * Exchanges have the number in which the engine made them, from 1; timers the id
@@ -82,6 +92,7 @@ enum cp_record_type {
     CP_RECORD_BLOCKED, CP_RECORD_RANDOM, CP_RECORD_CALLBACK, CP_RECORD_RETURN,
     CP_RECORD_ABANDONED, CP_RECORD_CONNECTED, CP_RECORD_STREAM_IN,
     CP_RECORD_STREAM_OUT, CP_RECORD_CLOSED, CP_RECORD_DRAINED,
+    CP_RECORD_NAMED, CP_RECORD_OVER, CP_RECORD_LOOK_UP,
     /* Calls: what a and b are; what follows. */
     CP_RECORD_REQUEST = 32,  /* exchange, 1: has a callback; NULL, message   */
     CP_RECORD_RESPOND,       /* exchange; NULL, message                      */
@@ -100,32 +111,36 @@ enum cp_record_type {
     CP_RECORD_SEND,          /* to, message                                  */
     CP_RECORD_STRAYS,        /* 1: are heard                                 */
     CP_RECORD_UNDERSTAND,    /* option                                       */
+    CP_RECORD_DISCONNECT,    /* scope                                        */
     CP_RECORD_SUM = 127,
     CP_RECORD_NESTED = 128   /* or'ed to the type */
 };
 /* clang-format on */
 
 enum {
-    CP_RECORDING_BARE = 1,  /* payloads are zeroes of the same length */
-    CP_RECORD_AGAIN = 256,  /* a datagram is sent again */
-    CP_RECORD_WHOLE = 1,    /* a message has what requests have */
+    CP_RECORDING_BARE = 1,     /* payloads are zeroes of the same length */
+    CP_RECORD_AGAIN = 1 << 24, /* a datagram is sent again */
+    CP_RECORD_URI = 1,         /* a message has its URI */
+    CP_RECORD_FROM = 2,        /* and the address that it is sent from */
+    CP_RECORD_RESUMED = 4,     /* and where a transfer goes on */
+    CP_RECORD_TUNED = 8,       /* and parameters */
     CP_START_FRESH = 1,     /* nothing had come or gone, nor been asked for */
     CP_RECORD_HEAD = 5,     /* bytes: type and length */
-    CP_RECORD_ADDRESS = 23, /* bytes of an address */
-    CP_RECORD_PATH = 56,    /* bytes of a path */
+    CP_RECORD_ADDRESS = 28, /* bytes of an address */
+    CP_RECORD_PATH = 68,    /* bytes of a path */
     CP_RECORD_PARTS = 8     /* of the ring; one is given up at a time */
 };
 
 #define CP_RECORD_MUTE       (UINT64_C(1) << 63) /* of AFTER's ms */
 #define CP_RECORD_HEARD      (UINT64_C(1) << 32) /* of SERVE's flags */
 #define CP_RECORDING_MAGIC   "copalrec"
-#define CP_RECORDING_VERSION 1
+#define CP_RECORDING_VERSION 2
 
 /* Whose code is running; see cp_record_call(). */
 enum cp_whose {
     CP_WHOSE_USER = 0,
-    CP_WHOSE_ENGINE, /* a call now comes from a drop */
-    CP_WHOSE_INNER   /* the site, a watch: their calls follow from others */
+    CP_WHOSE_INNER, /* the site, a watch: their calls follow from others */
+    CP_WHOSE_ENGINE = CP_RECORD_NESTED /* a call now comes from a drop */
 };
 
 /* ---- The ring ---- */
@@ -153,20 +168,25 @@ struct cp_record {
 
 /* The oldest part gives way to what needs so many bytes. False: it is longer
  * than a part, so all was forgotten. */
-bool cp_record_next_part(struct cp_record *r, size_t size);
+__attribute__((cold)) bool cp_record_next_part(struct cp_record *r,
+                                               size_t size);
+
+/* Begins a record at p, where there is room; gives where its body goes. */
+static inline uint8_t *cp_record_open(struct cp_record *r, uint8_t *p, int type,
+                                      size_t n)
+{
+    r->at = p + CP_RECORD_HEAD + n;
+    *p = (uint8_t)type;
+    return cp_record_le32(p + 1, (uint32_t)n);
+}
 
 /* Where a body of n bytes goes. NULL: nowhere. */
 static inline uint8_t *cp_record_room(struct cp_record *r, int type, size_t n)
 {
-    uint8_t *p;
-
     if (__builtin_expect((size_t)(r->end - r->at) < n + CP_RECORD_HEAD, 0) &&
         !cp_record_next_part(r, n + CP_RECORD_HEAD))
         return NULL;
-    p = r->at;
-    r->at = p + CP_RECORD_HEAD + n;
-    *p = (uint8_t)type;
-    return cp_record_le32(p + 1, (uint32_t)n);
+    return cp_record_open(r, r->at, type, n);
 }
 
 /* Begins to record; 0 bytes: no more, and what was recorded is gone, as it is
@@ -194,16 +214,19 @@ void cp_record_put_call(struct cp_buf *out, int type, uint64_t a, uint64_t b,
  * below, which look themselves ---- */
 
 void cp_record_do_time(struct cp_engine *e, bool is_asked);
-/* type: CP_RECORD_AGAIN may be or'ed to it. */
-void cp_record_do_datagram(struct cp_record *r, int type,
-                           const struct cp_link *link,
+/* mark: the link's, and CP_RECORD_AGAIN. */
+void cp_record_do_datagram(struct cp_record *r, int type, uint32_t mark,
                            const struct cp_path *path, copal_bytes datagram);
 void cp_record_do_stream(struct cp_engine *e, int type, uint32_t a, int b,
                          const struct cp_link *link, const struct cp_path *path,
                          copal_bytes bytes);
-void cp_record_do_lost(struct cp_engine *e, const struct cp_link *link,
-                       const struct cp_path *path, copal_bytes quoted,
-                       int status);
+/* type: LOST; OVER, with nothing quoted. */
+void cp_record_do_lost(struct cp_engine *e, int type,
+                       const struct cp_link *link, const struct cp_path *path,
+                       copal_bytes quoted, int status);
+void cp_record_do_named(struct cp_engine *e, const char *identity);
+void cp_record_do_look_up(struct cp_engine *e, const char *kind,
+                          copal_bytes whose);
 void cp_record_do_route(struct cp_engine *e, int type, struct cp_route *r,
                         int status, const char *why);
 void cp_record_do_call(struct cp_engine *e, int type, uint64_t a, uint64_t b,
@@ -212,22 +235,40 @@ void cp_record_do_write(struct cp_engine *e, uint64_t exchange, bool last,
                         copal_bytes piece);
 void cp_record_do_message(struct cp_engine *e, int type, uint64_t a, uint64_t b,
                           const char *to, const copal_msg *m);
+/* Gives it. */
+uint16_t cp_record_do_mid(struct cp_record *r, uint16_t mid);
+void cp_record_do_request(struct cp_engine *e, uint64_t exchange,
+                          uint64_t is_heard, const copal_msg *m);
+void cp_record_do_respond(struct cp_engine *e, uint64_t exchange,
+                          const copal_msg *m);
 /* A turn is over: a good place to begin from. */
 void cp_record_do_turned(struct cp_engine *e);
 
 /* Without a body; with two numbers. */
+void cp_record_plain_in_next_part(struct cp_record *r, int type);
+void cp_record_pair_in_next_part(struct cp_record *r, int type, uint64_t a,
+                                 uint64_t b);
+
 static inline void cp_record_do_plain(struct cp_engine *e, int type)
 {
-    cp_record_room(e->record, type, 0);
+    struct cp_record *r = e->record;
+
+    if (__builtin_expect((size_t)(r->end - r->at) < CP_RECORD_HEAD, 0))
+        cp_record_plain_in_next_part(r, type);
+    else
+        cp_record_open(r, r->at, type, 0);
 }
 
 static inline void cp_record_do_pair(struct cp_engine *e, int type, uint64_t a,
                                      uint64_t b)
 {
-    uint8_t *p = cp_record_room(e->record, type, 16);
+    struct cp_record *r = e->record;
+    uint8_t *p = r->at;
 
-    if (p != NULL)
-        cp_record_le64(cp_record_le64(p, a), b);
+    if (__builtin_expect((size_t)(r->end - p) < CP_RECORD_HEAD + 16, 0))
+        cp_record_pair_in_next_part(r, type, a, b);
+    else
+        cp_record_le64(cp_record_le64(cp_record_open(r, p, type, 16), a), b);
 }
 
 #define CP_RECORD_IS_ON(e) __builtin_expect((e)->record != NULL, 0)
@@ -245,8 +286,16 @@ static inline void cp_record_datagram(struct cp_engine *e, int type,
                                       copal_bytes datagram, bool again)
 {
     if (CP_RECORD_IS_ON(e))
-        cp_record_do_datagram(e->record, type | (again ? CP_RECORD_AGAIN : 0),
-                              link, path, datagram);
+        cp_record_do_datagram(e->record, type,
+                              link->mark | (again ? CP_RECORD_AGAIN : 0), path,
+                              datagram);
+}
+
+/* NULL: nobody. */
+static inline void cp_record_named(struct cp_engine *e, const char *identity)
+{
+    if (identity != NULL && CP_RECORD_IS_ON(e))
+        cp_record_do_named(e, identity);
 }
 
 static inline void cp_record_route(struct cp_engine *e, int type,
@@ -286,6 +335,12 @@ static inline void cp_record_turn_over(struct cp_engine *e)
         cp_record_do_turned(e);
 }
 
+/* Of a call's record. */
+static inline int cp_record_call_type(const struct cp_engine *e, int type)
+{
+    return type | (e->whose & CP_WHOSE_ENGINE);
+}
+
 /* A public function is called: noted if the user did it. What it gives is for
  * cp_record_return(), when it is done. count of texts, which may be NULL. */
 static inline unsigned cp_record_call_texts(struct cp_engine *e, int type,
@@ -320,6 +375,33 @@ static inline unsigned cp_record_call_message(struct cp_engine *e, int type,
         return was;
     if (CP_RECORD_IS_ON(e) && m != NULL)
         cp_record_do_message(e, type, a, b, to, m);
+    e->whose = CP_WHOSE_ENGINE;
+    return was;
+}
+
+static inline unsigned cp_record_call_request(struct cp_engine *e,
+                                              bool is_heard, const copal_msg *m)
+{
+    unsigned was = e->whose;
+
+    if (was == CP_WHOSE_INNER)
+        return was;
+    if (CP_RECORD_IS_ON(e) && m != NULL)
+        cp_record_do_request(e, e->serial + UINT64_C(1), is_heard, m);
+    e->whose = CP_WHOSE_ENGINE;
+    return was;
+}
+
+static inline unsigned cp_record_call_respond(struct cp_engine *e,
+                                              uint64_t exchange,
+                                              const copal_msg *m)
+{
+    unsigned was = e->whose;
+
+    if (was == CP_WHOSE_INNER)
+        return was;
+    if (CP_RECORD_IS_ON(e))
+        cp_record_do_respond(e, exchange, m);
     e->whose = CP_WHOSE_ENGINE;
     return was;
 }

@@ -1,5 +1,6 @@
 #include "engine/record_take.h"
 #include "engine/record.h"
+#include "engine/record_put.h"
 #include "wire/uri.h"
 
 bool cp_record_take(struct cp_cursor *c, struct cp_record_head *out)
@@ -29,38 +30,42 @@ copal_bytes cp_record_take_text(struct cp_cursor *c)
     return len == UINT32_MAX ? text : cp_take(c, len);
 }
 
+static bool is_address(const struct cp_address *a)
+{
+    return a->zero == 0 &&
+           (a->family == CP_NO_ADDRESS || a->family == CP_IPV4 ||
+            a->family == CP_IPV6 || a->family == CP_NAMED);
+}
+
 bool cp_record_take_address(struct cp_cursor *c, struct cp_address *out)
 {
-    copal_bytes ip;
+    copal_bytes bytes = cp_take(c, sizeof(*out));
+    struct cp_address little = {0};
 
-    *out = (struct cp_address){.family = cp_take_u8(c)};
-    out->port = cp_record_take_16(c);
-    out->scope = cp_record_take_32(c);
-    ip = cp_take(c, sizeof(out->ip));
-    if (ip.len == sizeof(out->ip))
-        memcpy(out->ip, ip.data, ip.len);
-    return !c->failed &&
-           (out->family == CP_NO_ADDRESS || out->family == CP_IPV4 ||
-            out->family == CP_IPV6 || out->family == CP_NAMED);
+    if (bytes.len == sizeof(little))
+        memcpy(&little, bytes.data, sizeof(little));
+    *out = cp_record_little_address(&little);
+    return !c->failed && is_address(out);
 }
 
 bool cp_record_take_way(struct cp_cursor *c, struct cp_record_way *out)
 {
+    copal_bytes bytes = cp_take(c, sizeof(out->path));
+    struct cp_path little = {0};
     uint8_t flags;
-    bool is_good = cp_record_take_address(c, &out->path.remote);
 
-    is_good &= cp_record_take_address(c, &out->path.local);
-    out->path.if_index = cp_record_take_32(c);
-    out->path.is_multicast = cp_take_u8(c);
-    out->path.hops = cp_take_u8(c);
-    memset(out->path.zero, 0, sizeof(out->path.zero));
+    if (bytes.len == sizeof(little))
+        memcpy(&little, bytes.data, sizeof(little));
+    out->path = cp_record_little_path(&little);
     out->link = cp_record_take_16(c);
     out->scheme = cp_take_u8(c);
     flags = cp_take_u8(c);
     out->again = (flags & 1) != 0;
     out->is_simulated = (flags & 2) != 0;
-    return is_good && !c->failed && out->scheme < CP_SCHEME_COUNT &&
-           out->path.is_multicast <= 1;
+    return !c->failed && is_address(&out->path.remote) &&
+           is_address(&out->path.local) && out->scheme < CP_SCHEME_COUNT &&
+           out->path.is_multicast <= 1 && out->path.zero[0] == 0 &&
+           out->path.zero[1] == 0;
 }
 
 copal_bytes cp_record_take_option(struct cp_cursor *c, uint32_t *number)
@@ -78,16 +83,22 @@ static void skip_options(struct cp_cursor *c, uint32_t count)
         cp_record_take_option(c, &number);
 }
 
-static bool take_request(struct cp_cursor *c, struct cp_record_message *out)
+static bool take_parts(struct cp_cursor *c, unsigned parts,
+                       struct cp_record_message *out)
 {
-    bool is_good;
+    bool is_good = true;
 
-    out->uri = cp_record_take_text(c);
-    is_good = cp_record_take_address(c, &out->from);
-    out->resumed = cp_take_u8(c) != 0;
-    out->resume_at = cp_record_take_64(c);
-    out->resume_etag = cp_record_take_text(c);
-    out->tuned_count = cp_record_take_32(c);
+    if (parts & CP_RECORD_URI)
+        out->uri = cp_record_take_text(c);
+    if (parts & CP_RECORD_FROM)
+        is_good = cp_record_take_address(c, &out->from);
+    out->resumed = (parts & CP_RECORD_RESUMED) != 0;
+    if (out->resumed) {
+        out->resume_at = cp_record_take_64(c);
+        out->resume_etag = cp_record_take_text(c);
+    }
+    if (parts & CP_RECORD_TUNED)
+        out->tuned_count = cp_record_take_32(c);
     out->tuned = *c;
     cp_take(c, 12 * (size_t)out->tuned_count);
     return is_good;
@@ -95,15 +106,15 @@ static bool take_request(struct cp_cursor *c, struct cp_record_message *out)
 
 bool cp_record_take_message(struct cp_cursor *c, struct cp_record_message *out)
 {
-    bool is_good = true, is_whole;
+    unsigned parts;
+    bool is_good;
     uint32_t code = cp_record_take_32(c);
 
     *out = (struct cp_record_message){.code = (uint8_t)code};
     out->flags = cp_record_take_32(c);
-    is_whole = (cp_record_take_16(c) & CP_RECORD_WHOLE) != 0;
+    parts = cp_record_take_16(c);
     out->option_count = cp_record_take_16(c);
-    if (is_whole)
-        is_good = take_request(c, out);
+    is_good = take_parts(c, parts, out);
     out->options = *c;
     skip_options(c, out->option_count);
     out->payload = cp_record_take_text(c);

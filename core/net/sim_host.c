@@ -219,9 +219,13 @@ static int secure(struct cp_host *h, const char *what)
                       "%s: coaps is not built in, for copal was built without "
                       "GnuTLS",
                       what);
+    if (h->secured != NULL)
+        return 0;
+    h->secured = d->security->datagrams(d, &h->link);
     if (h->secured == NULL)
-        h->secured = d->security->datagrams(d, &h->link);
-    return h->secured == NULL ? COPAL_ENOMEM : 0;
+        return COPAL_ENOMEM;
+    cp_engine_attach(d->engine, h->secured);
+    return 0;
 }
 
 static int not_simulated(const struct cp_driver *d, int scheme,

@@ -58,6 +58,7 @@ struct cp_target *cp_target_bad(struct cp_mem *mem, const char *text, int error,
     atomic_init(&t->refs, 1);
     t->error = error;
     t->uri = append(&at, text);
+    t->uri_len = strlen(text);
     t->why = append(&at, why);
     return t;
 }
@@ -141,6 +142,7 @@ static struct cp_target *target_new(struct cp_mem *mem, const char *text,
     at = (char *)(t + 1);
     atomic_init(&t->refs, 1);
     t->uri = append(&at, text);
+    t->uri_len = strlen(text);
     t->host = append(&at, host);
     t->options = (uint8_t *)at;
     t->scheme = uri->scheme;

@@ -8,8 +8,9 @@
 
 struct cp_target {
     _Atomic uint32_t refs;
-    int error;        /* 0, or what was wrong with uri; then why says it */
-    const char *uri;  /* as typed */
+    int error;       /* 0, or what was wrong with uri; then why says it */
+    const char *uri; /* as typed */
+    size_t uri_len;
     const char *host; /* decoded name or literal with zone, no brackets */
     const char *why;
     int scheme; /* enum cp_scheme */

@@ -7,7 +7,9 @@
  *   block        one block of 1 MiB, asked for and answered
  *   non, con     one notification, to each of 1,000 observers in turn; of the
  *                confirmable ones with its acknowledgement
- *   ask          a request of ours with its response */
+ *   ask          a request of ours with its response
+ *
+ * "recorded-get" and so on do the same with a flight recorder of 1 MiB. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +25,8 @@ enum {
     BLOCKS = 1024,
     TURN = 800, /* ms: EXCHANGE_LIFETIME is 309 turns, 4,944 requests */
     WARM_UP = 6000,
-    ROOM = 2048
+    ROOM = 2048,
+    RING = 1048576 /* bytes of the flight recorder */
 };
 
 /* The other end of the link: what copal sends it is answered in the next turn. */
@@ -345,6 +348,18 @@ static int ask_twice(struct world *w, size_t count)
     return went_well;
 }
 
+/* What is asked for, without "recorded-". */
+static const char *begin_recording(copal *c, const char *what)
+{
+    static const char word[] = "recorded-";
+
+    if (strncmp(what, word, sizeof(word) - 1) != 0)
+        return what;
+    if (copal_tune(c, NULL, COPAL_P_RECORD_MEMORY, RING) != 0)
+        exit(1);
+    return what + sizeof(word) - 1;
+}
+
 int main(int argc, char **argv)
 {
     static struct world w;
@@ -357,6 +372,7 @@ int main(int argc, char **argv)
         return 1;
     copal_sim_keep(sim, 0);
     build(&w, sim);
+    what = begin_recording(w.c, what);
     if (strcmp(what, "ask") == 0) {
         went_well = ask_twice(&w, count);
     } else if (strcmp(what, "con") == 0 || strcmp(what, "non") == 0) {
@@ -365,7 +381,8 @@ int main(int argc, char **argv)
                strcmp(what, "block") == 0) {
         went_well = be_asked(&w, what, count);
     } else {
-        fprintf(stderr, "usage: cost get|put|block|non|con|ask COUNT\n");
+        fprintf(stderr,
+                "usage: cost [recorded-]get|put|block|non|con|ask COUNT\n");
         return 2;
     }
     if (!went_well)

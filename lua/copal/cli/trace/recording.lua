@@ -3,17 +3,17 @@
 --   header  MAGIC, u32 version, u32 flags (BARE), i64 ms when it began
 --   record  u8 kind, of which the top bit means nothing here, u32 length, body
 --   START, TIME   i64 ms since it began, ...
---   IN, OUT       address of the peer, own address, of 23 bytes each, 9 bytes,
+--   IN, OUT       address of the peer, own address, of 28 bytes each, 11 bytes,
 --                 u8 flags (1: sent again), datagram; of LOST 4 bytes before that
---   address       u8 family, u16 port, u32 scope, 16 bytes of IP or of a name
+--   address       16 bytes of IP or of a name, 8 bytes, u16 port, u8 family, u8 0
 --   SUM           the last
 local ip = require "copal.cli.trace.ip"
 
 local M = {}
 
-local MAGIC, VERSION = "copalrec", 1
+local MAGIC, VERSION = "copalrec", 2
 local START, TIME, IN, OUT, LOST, SUM = 1, 2, 3, 4, 5, 127
-local HEAD, PATH = 5, 56 -- bytes
+local HEAD, PATH = 5, 68 -- bytes
 local LONGEST = 65536 + PATH -- of a datagram's record
 local BARE = 1
 local IP4, IP6, NAMED = 4, 6, 7
@@ -24,7 +24,7 @@ end
 
 -- Host and port of the address at i; nil: the system's choice.
 local function address(body, i)
-  local family, port, _, bytes = string.unpack("<I1I2I4c16", body, i)
+  local bytes, port, family = string.unpack("<c16xxxxxxxxI2I1", body, i)
   if family == IP4 then return ("%d.%d.%d.%d"):format(bytes:byte(1, 4)), port end
   if family == IP6 then return "[" .. ip.address(bytes) .. "]", port end
   if family == NAMED then return bytes:match("^[^%z]*"), port end
@@ -35,8 +35,8 @@ local function datagram_of(self, kind, body)
   local skipped = kind == LOST and 4 or 0
   if #body < skipped + PATH then return nil end
   local host, port = address(body, skipped + 1)
-  local own, own_port = address(body, skipped + 24)
-  local flags = body:byte(skipped + 56)
+  local own, own_port = address(body, skipped + 29)
+  local flags = body:byte(skipped + PATH)
   own, own_port = own or "*", own_port or 0
   host, port = host or "?", port or 0
   local d = { t = self.t, data = body:sub(skipped + PATH + 1), again = flags & 1 ~= 0 }
