@@ -74,17 +74,47 @@ static bool write_wanted(void)
     return was_wanted;
 }
 
+/* It was a crash, and is one: the signal comes again. */
+static void on_crash(int number)
+{
+    if (recorded != NULL)
+        (void)copal_dump(recorded, recording_path);
+    raise(number);
+}
+
+/* Also where the stack is what ran out. */
+static void catch_crashes(void)
+{
+    static const int numbers[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+    static char stack[65536];
+    stack_t other = {.ss_sp = stack, .ss_size = sizeof(stack)};
+    struct sigaction action;
+
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = on_crash;
+    action.sa_flags = SA_RESETHAND | SA_ONSTACK;
+    sigemptyset(&action.sa_mask);
+    if (sigaltstack(&other, NULL) != 0)
+        action.sa_flags = (int)SA_RESETHAND;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        sigaction(numbers[i], &action, NULL);
+}
+
 /* record_on_signal(endpoint, path): from now on SIGUSR1 writes its recording
- * there. */
+ * there, and so does a crash. Without arguments: no more. */
 static int l_record_on_signal(lua_State *L)
 {
-    copal *c = check_box(L, 1, &endpoint_type);
-    const char *path = luaL_checkstring(L, 2);
+    copal *c = lua_isnoneornil(L, 1) ? NULL : check_box(L, 1, &endpoint_type);
+    const char *path = c == NULL ? "" : luaL_checkstring(L, 2);
     struct sigaction action;
 
     luaL_argcheck(L, strlen(path) < sizeof(recording_path), 2, "too long");
+    recorded = NULL;
     strcpy(recording_path, path);
     recorded = c;
+    if (c == NULL)
+        return 0;
+    catch_crashes();
     memset(&action, 0, sizeof(action));
     action.sa_handler = on_recording_signal;
     sigemptyset(&action.sa_mask);

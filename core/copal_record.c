@@ -72,16 +72,16 @@ static uint64_t ms_of_clock(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-static void put_head(copal *c, bool is_bare, struct cp_buf *out)
+void cp_endpoint_recording_head(const copal *c, uint64_t now,
+                                uint8_t out[CP_RECORDING_HEAD])
 {
+    bool is_bare = c->engine->params.value[COPAL_P_RECORD_PAYLOADS] == 0;
     bool is_virtual = c->driver->ops->is_virtual;
-    uint8_t head[16];
+    uint8_t *p = cp_record_bytes(out, cp_bytes_of_text(CP_RECORDING_MAGIC));
 
-    cp_record_le32(head, CP_RECORDING_VERSION);
-    cp_record_le32(head + 4, is_bare ? CP_RECORDING_BARE : 0);
-    cp_record_le64(head + 8, is_virtual ? 0 : ms_of_clock() - copal_now(c));
-    cp_put_text(out, CP_RECORDING_MAGIC);
-    cp_put_bytes(out, cp_bytes(head, sizeof(head)));
+    p = cp_record_le32(p, CP_RECORDING_VERSION);
+    p = cp_record_le32(p, is_bare ? CP_RECORDING_BARE : 0);
+    cp_record_le64(p, is_virtual ? 0 : ms_of_clock() - now);
 }
 
 static void put_sum(struct cp_buf *out)
@@ -103,8 +103,10 @@ static int put_recording(copal *c, struct cp_buf *out, copal_bytes *all)
     bool is_bare = c->engine->params.value[COPAL_P_RECORD_PAYLOADS] == 0;
     copal_bytes parts[CP_RECORD_PARTS];
     size_t count = cp_record_parts(c->engine, parts), begin;
+    uint8_t head[CP_RECORDING_HEAD];
 
-    put_head(c, is_bare, out);
+    cp_endpoint_recording_head(c, copal_now(c), head);
+    cp_put_bytes(out, cp_bytes(head, sizeof(head)));
     begin = out->len;
     for (size_t i = 0; i < count; i++)
         cp_put_bytes(out, parts[i]);

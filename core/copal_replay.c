@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 enum {
-    HEAD = 24,
+    HEAD = CP_RECORDING_HEAD,
     MOST = 1 << 30, /* bytes: what RECORD_MEMORY can be */
     SUM = CP_RECORD_HEAD + 8
 };

@@ -38,6 +38,10 @@ int cp_endpoint_record(copal *c, uint64_t bytes);
 /* Writes what is recorded to a file. As copal_log_to(). */
 int cp_endpoint_write_recording(copal *c, const char *path);
 
+/* What a recording begins with; now: as copal_now(). Signal handlers may call
+ * it. */
+void cp_endpoint_recording_head(const copal *c, uint64_t now, uint8_t out[24]);
+
 /* A file to write that nobody else may read. NULL: errno. */
 FILE *cp_endpoint_private_file(const char *path);
 

@@ -1135,8 +1135,8 @@ COPAL_API int copal_metrics(copal *c, const char *where);
  * strangers could fill: of each kind, any short name, LOG_BURST lines at once
  * and then LOG_RATE a second. Gives how many were not since the last that was,
  * to be said in this one; ELIMIT (or ENOMEM): it is to be left out. 16 kinds are
- * kept apart. The scripts' servers ask this before they report what a handler
- * threw. */
+ * kept apart. EINVAL: no kind. The scripts' servers ask this before they report
+ * what a handler threw. */
 COPAL_API int64_t copal_log_due(copal *c, const char *kind);
 
 enum {
@@ -1161,7 +1161,7 @@ COPAL_API int copal_trace(copal *c, unsigned what, copal_cb cb);
  *
  * The flight recorder keeps what comes to an endpoint from outside: datagrams and
  * bytes of connections, ways to peers, the time, random bytes drawn, calls of its
- * user's; and what it sends. It costs about 300 instructions a request. Once
+ * user's; and what it sends. It costs about 5 % of a request's instructions. Once
  * RECORD_MEMORY is full the oldest eighth of it gives way. A recording holds
  * tokens, URIs, options, the key behind Echo values and, unless RECORD_PAYLOADS is
  * 0 when it is written, payloads: keep it as safe as what it shows. What is not
@@ -1174,6 +1174,13 @@ typedef enum copal_log {
 } copal_log;
 
 COPAL_API int copal_log_to(copal *c, copal_log what, const char *path);
+
+/* COPAL_LOG_RECORDING for who crashes: by calls only that a signal handler may
+ * make, of SIGSEGV or SIGABRT say, on any thread; the endpoint must not be freed.
+ * The record that was being written may be torn. Where RECORD_PAYLOADS is 0 the
+ * payloads are wiped in the ring itself. Gives 0; ESTATE: nothing is recorded;
+ * EIO: the file, see errno. No sentence is noted. copal --record does so. */
+COPAL_API int copal_dump(copal *c, const char *path);
 
 /* Runs a recording again, on an endpoint without a network, and compares what it
  * sends with what was sent, byte for byte. cb sees TRACE lines of both groups and
@@ -1193,8 +1200,8 @@ COPAL_API int copal_log_to(copal *c, copal_log what, const char *path);
  * (RECORD_PAYLOADS 0) they are zeroes of the same length: lengths, codes, ids and
  * options are compared. That fails where a payload decides what follows, as lists of
  * missing blocks do (Q_BLOCK); and what connections carried cannot be run again.
- * Nor can what went by coaps, coaps+tcp and coaps+ws, for keys are not recorded:
- * that is ECHANGED where it begins, and copal trace shows it all the same. */
+ * Of what went by coaps, coaps+tcp and coaps+ws it has the messages, not the
+ * handshakes, and no keys: it is run again as all else is. */
 COPAL_API int copal_replay(const char *path, copal_cb cb);
 
 #ifdef __cplusplus

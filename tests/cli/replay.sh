@@ -25,6 +25,20 @@ out_has 'the same again'
 check 0 trace "$work/server.rec"
 out_has '/other/separate'
 
+# Of one that crashed; it is its writer's alone.
+for signal in ABRT SEGV; do
+    rm -f "$work/crashed.rec"
+    serve --test --listen coap://127.0.0.1:0 --record "$work/crashed.rec"
+    check 0 get "$uri/other/separate"
+    kill -"$signal" "$server"
+    wait "$server" 2>/dev/null && fail "it ended well after SIG$signal"
+    [ "$(stat -c %a "$work/crashed.rec")" = 600 ] || fail "others may read it"
+    check 0 replay "$work/crashed.rec"
+    out_has 'the same again'
+    check 0 trace "$work/crashed.rec"
+    out_has '/other/separate'
+done
+
 # Of who asks; also where that fails.
 check 0 replay "$work/client.rec"
 check 0 replay -v "$work/client.rec"

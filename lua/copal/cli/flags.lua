@@ -62,7 +62,7 @@ local rows = {
   { nil, "metrics", "PLACE", "serve", "counters for Prometheus, http://PLACE/metrics: 9100 (of this host), 127.0.0.1:9100, [::1]:9100; port 0: any free one" },
   { nil, "trace", "FILE", NET .. " serve", "a line of JSON for each message and decision; -: stderr" },
   { nil, "pcap", "FILE", NET .. " serve", "pcapng of plaintext messages" },
-  { nil, "record", "FILE", NET .. " serve", "the flight recorder's last --record-memory bytes (4 MiB if not told), written at the end, when it fails, and at SIGUSR1; copal replay, copal trace" },
+  { nil, "record", "FILE", NET .. " serve", "the flight recorder's last --record-memory bytes (4 MiB if not told), written at the end, when it fails or crashes, and at SIGUSR1; copal replay, copal trace" },
   { "v", "verbose", false, "replay", "the trace as lines of JSON on stdout", count = true },
   { nil, "creds", "FILE", NET .. " serve bench creds", "credentials; not given: ~/.config/copal/creds.json, if it is there" },
   { nil, "keylog", "FILE", ALL .. " serve bench creds", "keys of TLS in NSS format; env: to the file that SSLKEYLOGFILE names" },

@@ -21,6 +21,7 @@ local function record(coap, path)
   end
   coap.before_free = function()
     write()
+    core.record_on_signal()
     if free then free() end
   end
   M.at_end = write
