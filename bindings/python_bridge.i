@@ -96,6 +96,7 @@
 %native(msg_uint) PyObject *py_msg_uint(PyObject *self, PyObject *args);
 %native(msg_decode) PyObject *py_msg_decode(PyObject *self, PyObject *args);
 %native(msg_wire) PyObject *py_msg_wire(PyObject *self, PyObject *args);
+%native(replay) PyObject *py_replay(PyObject *self, PyObject *args);
 %native(stats) PyObject *py_stats(PyObject *self, PyObject *args);
 %native(interfaces) PyObject *py_interfaces(PyObject *self, PyObject *args);
 %native(params) PyObject *py_params(PyObject *self, PyObject *args);

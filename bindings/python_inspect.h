@@ -329,3 +329,48 @@ static PyObject *py_live(PyObject *self, PyObject *args)
     return Py_BuildValue("(LLLL)", alive.endpoints, alive.messages,
                          alive.exchanges, alive.cells);
 }
+
+/* ---- Recordings --------------------------------------------------------- */
+
+struct replaying {
+    PyObject *fn;
+    bool failed; /* fn raised */
+    char why[1024];
+};
+
+static void on_replay(const copal_event *ev, void *user)
+{
+    struct replaying *r = user;
+    PyObject *result;
+
+    if (ev->kind == COPAL_END) {
+        snprintf(r->why, sizeof(r->why), "%s", ev->text);
+        return;
+    }
+    if (ev->kind != COPAL_TRACE || r->failed)
+        return;
+    result = PyObject_CallFunction(r->fn, "s", ev->text);
+    r->failed = result == NULL;
+    Py_XDECREF(result);
+}
+
+/* replay(path, fn): runs a recording again; fn sees each line of trace. What it
+ * raises is raised when that is over. */
+static PyObject *py_replay(PyObject *self, PyObject *args)
+{
+    struct replaying r = {0};
+    const char *path;
+    int err;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "sO", &path, &r.fn))
+        return NULL;
+    err = copal_replay(path, COPAL_CB(on_replay, &r));
+    if (r.failed)
+        return NULL;
+    if (err < 0) {
+        raise_error(err, r.why);
+        return NULL;
+    }
+    return Py_NewRef(Py_None);
+}

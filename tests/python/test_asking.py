@@ -652,6 +652,43 @@ def test_a_recording_is_written(pair, tmp_path):
     assert path.read_bytes()[:8] == b"copalrec"
 
 
+def test_a_recording_is_run_again(pair, tmp_path):
+    _, server, client = pair
+    server.serve("/t", lambda req: "21.5")
+    path = tmp_path / "flight.rec"
+    client.tune(record_memory=65536)
+    client.get("coap://server/t")
+    client.log_to("recording", path)
+    seen = []
+    copal.replay(path, seen.append)
+    assert [e["ev"] for e in seen if e["ev"] in ("out", "in")] == ["out", "in"]
+    assert seen[-1]["ev"] == "replay"
+    copal.replay(str(path))
+
+
+def test_where_a_recording_is_not_the_same_is_told(pair, tmp_path):
+    path = tmp_path / "flight.rec"
+    with pytest.raises(copal.Error, match="flight.rec") as e:
+        copal.replay(path)
+    assert e.value.name == "ENOENT"
+    path.write_bytes(b"copalrec, but no more")
+    with pytest.raises(copal.Error) as e:
+        copal.replay(path)
+    assert e.value.name == "EFORMAT"
+    with pytest.raises(TypeError):
+        copal.replay(None)
+
+
+def test_what_is_raised_amid_a_replay_comes_out_of_it(pair, tmp_path):
+    _, server, client = pair
+    path = tmp_path / "flight.rec"
+    client.tune(record_memory=65536)
+    client.get("coap://server/t")
+    client.log_to("recording", path)
+    with pytest.raises(KeyError):
+        copal.replay(path, lambda event: event["nothing"])
+
+
 def test_trace_gives_dicts(pair):
     _, server, client = pair
     seen = []

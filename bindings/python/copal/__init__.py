@@ -14,6 +14,7 @@ are seconds. A 4.xx or 5.xx is a response; what fails otherwise raises an Error.
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -216,6 +217,20 @@ def interfaces() -> list[tuple[str, int]]:
     return default().interfaces
 
 
+def replay(path: str | os.PathLike[str], fn: Callable[[dict[str, Any]], object] | None = None) -> None:
+    """Runs a recording of ``log_to("recording", path)`` again, without a network
+    and without handlers, and compares what it sends with what was sent. fn sees
+    each event of the traces ``wire`` and ``state``. Error: ``ECHANGED``, it
+    differs, and the text says where first; ``EFORMAT``, the file is damaged; or
+    it cannot be read."""
+
+    def on_line(line: str) -> None:
+        if fn is not None:
+            fn(json.loads(line))
+
+    _copal.replay(os.fspath(path), on_line)
+
+
 __all__ = [
     "Address", "BadURI", "Blocking", "BlockingEndpoint", "BlockingObservation", "Cancelled",
     "Chunks", "Closed", "Code", "Device", "Endpoint", "Error", "Format", "GetAll", "Invalid", "Link", "Links",
@@ -229,5 +244,5 @@ __all__ = [
     "NOT_IMPLEMENTED", "BAD_GATEWAY", "UNAVAILABLE", "GATEWAY_TIMEOUT", "PROXYING_NOT_SUPPORTED",
     "HOP_LIMIT_REACHED", "TEXT", "LINKS", "XML", "OCTETS", "JSON", "CBOR", "PROBLEM", "decode", "default", "delete",
     "fetch", "find", "get", "get_all", "interfaces", "ipatch", "observe", "patch", "ping", "post", "put",
-    "request", "set_default", "sleep", "watch",
+    "replay", "request", "set_default", "sleep", "watch",
 ]  # fmt: skip
