@@ -42,6 +42,9 @@ int64_t copal_log_due(copal *c, const char *kind)
     struct kind *k;
     int64_t before;
 
+    if (kind == NULL)
+        return cp_why(c->mem, COPAL_EINVAL,
+                      "log_due: no kind of lines; name one, \"handler\" say");
     if (burst == 0)
         return 0;
     if (c->log_kinds == NULL)

@@ -214,10 +214,9 @@ static void arrive(struct cp_answer *a, copal_msg *m)
 static bool is_later(const copal_msg *m, unsigned option)
 {
     const struct cp_option *o = cp_msg_find(m, option);
-    struct cp_block b;
 
-    return o != NULL && cp_block_decode(cp_msg_option_value(m, o), &b) == 0 &&
-           b.num > 0;
+    return o != NULL && o->len <= 3 && /* of any size, RFC 8323 6 */
+           cp_bytes_uint(cp_msg_option_value(m, o)) >> 4 > 0;
 }
 
 /* A block of a body that others came of before. */

@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include "engine/engine.h"
 #include "engine/security.h"
+#include "wire/datagram.h"
+#include "wire/upgrade.h"
 #include "wire/uri.h"
 
 enum {
@@ -123,12 +125,10 @@ static void on_deadline(struct cp_timer *t)
     cp_host_turn(h);
 }
 
-/* A host has one address for both: records of DTLS begin with 20 to 63, CoAP of
- * version 1 with more. RFC 7983 7. */
+/* A host has one address for both. */
 static bool is_secured(const struct cp_host *h, copal_bytes datagram)
 {
-    return h->secured != NULL && datagram.len > 0 && datagram.data[0] >= 20 &&
-           datagram.data[0] < 64;
+    return h->secured != NULL && cp_datagram_is_dtls(datagram);
 }
 
 void cp_host_receive(struct cp_host *h, const struct cp_path *path,
@@ -367,12 +367,11 @@ static const char *interface(struct cp_driver *d, size_t i, uint32_t *index)
     return NULL;
 }
 
-/* No page in a browser connects to a simulation. */
+/* No page in a browser connects to a simulation, but what is no origin is none
+ * here either. */
 static int allow(struct cp_driver *d, const char *origin)
 {
-    (void)d;
-    (void)origin;
-    return 0;
+    return cp_upgrade_check_origin(d->mem, origin);
 }
 
 static int not_here(const struct cp_driver *d)

@@ -181,13 +181,10 @@ int cp_ws_allow(struct cp_net *net, const char *origin)
     struct cp_mem *mem = net->driver->mem;
     size_t len = strlen(origin);
     struct cp_ws_origin *o;
+    int err = cp_upgrade_check_origin(mem, origin);
 
-    if (strcmp(origin, "*") != 0 &&
-        (strstr(origin, "://") == NULL || origin[len - 1] == '/'))
-        return cp_why(mem, COPAL_EINVAL,
-                      "%s: no origin; write it like https://example.org, or * "
-                      "for any",
-                      origin);
+    if (err != 0)
+        return err;
     o = cp_alloc(mem, sizeof(*o) + len + 1);
     if (o == NULL)
         return COPAL_ENOMEM;

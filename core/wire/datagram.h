@@ -32,6 +32,13 @@ int cp_header_read(copal_bytes datagram, struct cp_header *out);
 int cp_datagram_decode(struct cp_mem *mem, const struct cp_header *header,
                        copal_msg **out);
 
+/* Where both share an address: records of DTLS begin with 20 to 63, CoAP of
+ * version 1 with more. RFC 7983 7. */
+static inline bool cp_datagram_is_dtls(copal_bytes datagram)
+{
+    return datagram.len > 0 && datagram.data[0] >= 20 && datagram.data[0] < 64;
+}
+
 /* What is wrong with a datagram that the two above refuse as malformed: one
  * sentence, with the offset of the byte. Nothing: it is well-formed. */
 void cp_datagram_put_fault(struct cp_buf *out, copal_bytes datagram);

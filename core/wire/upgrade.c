@@ -177,3 +177,16 @@ void cp_upgrade_accept(copal_bytes key,
     cp_put_base64(&text, cp_bytes(digest, sizeof(digest)));
     out[CP_UPGRADE_ACCEPT] = '\0';
 }
+
+int cp_upgrade_check_origin(struct cp_mem *mem, const char *origin)
+{
+    const char *host = strstr(origin, "://");
+
+    if (strcmp(origin, "*") == 0 ||
+        (host != NULL && origin[strlen(origin) - 1] != '/'))
+        return 0;
+    return cp_why(mem, COPAL_EINVAL,
+                  "%s: no origin; write it like https://example.org, or * for "
+                  "any",
+                  origin);
+}

@@ -39,6 +39,9 @@ int cp_upgrade_judge(const struct cp_upgrade *request,
                                                copal_bytes host),
                      void *user);
 
+/* "https://example.org", or "*" for any. COPAL_EINVAL, with its sentence. */
+int cp_upgrade_check_origin(struct cp_mem *mem, const char *origin);
+
 /* host as in a URI, with a port unless it is the scheme's own. */
 void cp_upgrade_put_request(struct cp_buf *out, const char *host,
                             const char *key);

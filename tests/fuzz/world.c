@@ -72,12 +72,6 @@ static void keep(struct tap *t, copal_msg *m)
     *place = m;
 }
 
-/* RFC 7983 7: records of DTLS begin so, as who asks by coaps sends them. */
-static bool is_dtls(copal_bytes datagram)
-{
-    return datagram.len > 0 && datagram.data[0] >= 20 && datagram.data[0] <= 63;
-}
-
 /* All that an endpoint sends can be decoded. */
 static int send_tapped(struct cp_link *l, const struct cp_path *path,
                        copal_bytes datagram)
@@ -87,7 +81,7 @@ static int send_tapped(struct cp_link *l, const struct cp_path *path,
     struct cp_header header;
     copal_msg *m;
 
-    if (is_dtls(datagram))
+    if (cp_datagram_is_dtls(datagram)) /* of who asks by coaps */
         return t->real->send(l, path, datagram);
     require(cp_header_read(datagram, &header) == 0);
     require(cp_datagram_decode(memory(), &header, &m) == 0);

@@ -409,6 +409,38 @@ static void at_max_memory_what_was_begun_is_answered(void **state)
     release(slow);
 }
 
+/* One block of a body by a connection, whose size field says 7: RFC 8323 6. */
+static int code_of_bert_block(struct world *w, uint8_t num)
+{
+    uint8_t value = (uint8_t)(num << 4 | 7);
+    copal_msg *m = request_of(w, COPAL_GET, "coap+tcp://server/t", 0);
+    struct record *r = next_record(w);
+
+    copal_msg_set_flags(m, COPAL_RAW_BLOCKS);
+    assert_int_equal(
+        copal_msg_add(m, COPAL_OPT_BLOCK2, (copal_bytes){&value, 1}), 0);
+    assert_non_null(copal_request(w->client, m, recording(r)));
+    copal_msg_unref(m);
+    run(w, 1000);
+    assert_ended(r, 0);
+    return r->code;
+}
+
+/* Between the two reserves: what goes on may, what begins may not. */
+static void at_max_memory_later_blocks_of_any_size_go_on(void **state)
+{
+    struct world *w = *state;
+    uint64_t used;
+
+    assert_int_equal(copal_listen(w->server, "coap+tcp://*", 0), 0);
+    serve_text(w, w->server, "/t", 0, "22.5 C");
+    assert_int_equal(code_of_bert_block(w, 0), COPAL_CONTENT);
+    used = stats_of(w->server).memory;
+    tune(w->server, COPAL_P_MAX_MEMORY, (int64_t)(used * 32 / 29));
+    assert_int_equal(code_of_bert_block(w, 0), COPAL_UNAVAILABLE);
+    assert_int_not_equal(code_of_bert_block(w, 1), COPAL_UNAVAILABLE);
+}
+
 static void at_max_memory_strangers_give_way(void **state)
 {
     struct world *w = *state;
@@ -451,6 +483,7 @@ int main(void)
         guarded(at_max_observers_those_who_may_not_be_there_give_way),
         guarded(at_max_memory_what_is_new_gets_5_03),
         guarded(at_max_memory_what_was_begun_is_answered),
+        guarded(at_max_memory_later_blocks_of_any_size_go_on),
         guarded(at_max_memory_strangers_give_way),
         guarded(all_kinds_of_forged_requests_stay_under_64_mib),
     };

@@ -255,6 +255,15 @@ static void kinds_without_end_share_a_bound(void **state)
     assert_int_equal(due, 16 * 10);
 }
 
+static void a_line_of_no_kind_is_an_error(void **state)
+{
+    struct world *w = *state;
+
+    assert_int_equal(copal_log_due(w->server, NULL), COPAL_EINVAL);
+    assert_non_null(strstr(copal_why(w->server), "no kind"));
+    assert_int_equal(due_of(w->server, "", 50), 10);
+}
+
 static void both_numbers_can_be_tuned(void **state)
 {
     struct world *w = *state;
@@ -287,6 +296,7 @@ int main(void)
         TEST(after_a_pause_it_is_ten_again),
         TEST(each_kind_has_lines_of_its_own),
         TEST(kinds_without_end_share_a_bound),
+        TEST(a_line_of_no_kind_is_an_error),
         TEST(both_numbers_can_be_tuned),
     };
 

@@ -738,10 +738,25 @@ static void a_host_that_is_down_may_refuse(void **state)
     assert_ended(r, COPAL_ETIMEOUT);
 }
 
+static void what_is_no_origin_is_none_here_either(void **state)
+{
+    static const char *const wrong[] = {"", "example.org",
+                                        "https://example.org/"};
+    struct world *w = *state;
+
+    assert_int_equal(copal_allow_origin(w->server, "https://example.org"), 0);
+    assert_int_equal(copal_allow_origin(w->server, "*"), 0);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(copal_allow_origin(w->server, wrong[i]), COPAL_EINVAL);
+        assert_non_null(strstr(copal_why(w->server), "no origin"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_host_that_is_down_may_refuse),
+        TEST(what_is_no_origin_is_none_here_either),
         TEST(a_lost_request_is_sent_again_after_ack_timeout),
         TEST(silence_ends_the_exchange_after_max_retransmit),
         TEST(a_host_can_ask_itself),
