@@ -104,9 +104,23 @@ static bool call(PyObject *fn, const copal_event *ev)
     return result != NULL;
 }
 
+/* What was lost for want of memory is missing: an END that says that all went
+ * well would be a lie. */
+static const copal_event *truthful(const struct cell *cell,
+                                   const copal_event *ev, copal_event *instead)
+{
+    if (ev->kind != COPAL_END || ev->status != 0 || !cell->lost)
+        return ev;
+    *instead = *ev;
+    instead->status = COPAL_ENOMEM;
+    instead->text = "there was no memory for the response when it came";
+    return instead;
+}
+
 static void on_event(const copal_event *ev, void *user)
 {
     struct cell *cell = user;
+    copal_event instead;
     PyGILState_STATE gil;
     PyObject *fn;
 
@@ -115,12 +129,19 @@ static void on_event(const copal_event *ev, void *user)
     gil = PyGILState_Ensure();
     delivered++;
     fn = Py_NewRef(cell->fn);
+    ev = truthful(cell, ev, &instead);
     if (!call(fn, ev)) {
+        if ((ev->kind == COPAL_RESPONSE || ev->kind == COPAL_CHUNK) &&
+            PyErr_ExceptionMatches(PyExc_MemoryError))
+            cell->lost = true;
         /* Whoever asked learns it now, not when the exchange is collected. */
         if (ev->kind == COPAL_REQUEST && ev->exchange != NULL)
             copal_reply(ev->exchange, COPAL_INTERNAL_ERROR, COPAL_NO_FORMAT,
                         (copal_bytes){NULL, 0});
         report(fn);
+        /* Nothing comes after END: who waits for it would wait for ever. */
+        if (ev->kind == COPAL_END && !call(fn, ev))
+            report(fn);
     }
     Py_DECREF(fn);
     PyGILState_Release(gil);
