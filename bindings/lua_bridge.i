@@ -77,6 +77,7 @@
 %native(handling) int l_handling(lua_State *L);
 %native(serve_handler) int l_serve_handler(lua_State *L);
 %native(lookup_handler) int l_lookup_handler(lua_State *L);
+%native(store_handler) int l_store_handler(lua_State *L);
 %native(asking) int l_asking(lua_State *L);
 %native(ask) int l_ask(lua_State *L);
 %native(options) int l_options(lua_State *L);

@@ -351,6 +351,18 @@ static int l_lookup_handler(lua_State *L)
     return push_served(L, c, err);
 }
 
+/* store_handler(endpoint, slot, fn) */
+static int l_store_handler(lua_State *L)
+{
+    copal *c = check_box(L, 1, &endpoint_type);
+    copal_cb cb;
+    int err = make_served(L, 2, COPAL_GET, &cb);
+
+    if (err == 0)
+        err = copal_store(c, NULL, cb);
+    return push_served(L, c, err);
+}
+
 /* handlers(...): see ON_ANSWER. */
 static int l_handlers(lua_State *L)
 {

@@ -92,6 +92,7 @@
 %native(set_tasks) PyObject *py_set_tasks(PyObject *self, PyObject *args);
 %native(serve_handler) PyObject *py_serve_handler(PyObject *self, PyObject *args);
 %native(lookup_handler) PyObject *py_lookup_handler(PyObject *self, PyObject *args);
+%native(store_handler) PyObject *py_store_handler(PyObject *self, PyObject *args);
 %native(msg_value) PyObject *py_msg_value(PyObject *self, PyObject *args);
 %native(msg_uint) PyObject *py_msg_uint(PyObject *self, PyObject *args);
 %native(msg_decode) PyObject *py_msg_decode(PyObject *self, PyObject *args);

@@ -517,3 +517,20 @@ static PyObject *py_lookup_handler(PyObject *self, PyObject *args)
         return NULL;
     return served(copal_use_lookup(c, text, cb), o);
 }
+
+/* store_handler(endpoint, resource, handler) */
+static PyObject *py_store_handler(PyObject *self, PyObject *args)
+{
+    PyObject *o, *resource, *handler;
+    copal_cb cb;
+    copal *c;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OOO", &o, &resource, &handler))
+        return NULL;
+    c = check_endpoint(o);
+    if (c == NULL ||
+        new_served(o, resource, handler, COPAL_GET, false, &cb) == NULL)
+        return NULL;
+    return served(copal_store(c, NULL, cb), o);
+}

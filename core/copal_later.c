@@ -1,16 +1,9 @@
 /* What the header promises and a later version brings: a clear ENOTSUP. */
 #include "endpoint.h"
-#include "base/callback.h"
 
 static int not_built_in(copal *c, const char *what)
 {
     return cp_why(c->mem, COPAL_ENOTSUP, "%s: not built in yet", what);
-}
-
-static int drop_not_built_in(copal *c, copal_cb cb, const char *what)
-{
-    cp_cb_drop(cb);
-    return not_built_in(c, what);
 }
 
 int copal_use_oscore(copal *c, const char *scope, const copal_oscore *context)
@@ -23,12 +16,6 @@ int copal_use_edhoc(copal *c, const char *scope, const copal_edhoc *keys)
 {
     (void)scope, (void)keys;
     return not_built_in(c, "EDHOC");
-}
-
-int copal_store(copal *c, const char *directory, copal_cb cb)
-{
-    (void)directory;
-    return drop_not_built_in(c, cb, "a store for security state");
 }
 
 int copal_via(copal *c, const char *scope, const char *proxy_uri)

@@ -92,8 +92,8 @@ typedef struct copal_event {
     int last;                 /* CHUNK: non-zero on the final piece          */
     const char *text;         /* END, SILENT: a sentence: what, where, what to
                                * do; "" when all is well. TRACE: a JSON object,
-                               * no newline. REQUEST of a look-up: its kind.
-                               * Else NULL.                                  */
+                               * no newline. REQUEST of a look-up: its kind; of
+                               * the store: "store". Else NULL.              */
 } copal_event;
 
 /* A callback: what to call, what to hand it, how to let go of that.
@@ -1017,8 +1017,8 @@ COPAL_API int copal_resume(copal_exchange *x);
 /* ---- Credentials and state --------------------------------------------- */
 
 /* Who we are, and whom we believe. What is not built in yet gives ENOTSUP, lets
- * go of its callback and reads none of its arguments: OSCORE, EDHOC, the store
- * and proxies. The comments say what they are to do.
+ * go of its callback and reads none of its arguments: OSCORE, EDHOC and
+ * proxies. The comments say what they are to do.
  *
  * scope says where a credential applies: a URI prefix for peers we ask, with a
  * scheme and maybe a host ("coaps+tcp://host", "coaps+tcp://"), of which "*." may
@@ -1086,9 +1086,19 @@ COPAL_API int copal_use_lookup(copal *c, const char *scope, copal_cb cb);
 
 /* Where state lives that must survive a crash: OSCORE sequence numbers and
  * windows, detached DTLS sessions. A directory, or with NULL a callback that
- * sees REQUESTs GET, PUT and DELETE on a path and replies once it is durable;
- * what depends on a write waits for that. OSCORE with fixed keys needs a
- * store: without one copal_use_oscore() gives ESTATE. RFC 8613 7.2. */
+ * sees REQUESTs GET, PUT and DELETE on a path, "/dtls/0a1b", and replies once it
+ * is durable; what depends on a write waits for that. Once for an endpoint, best
+ * before anything else. OSCORE with fixed keys needs a
+ * store: without one copal_use_oscore() gives ESTATE. RFC 8613 7.2.
+ * A directory is made if only its last part is missing, belongs to one endpoint
+ * at a time, and holds keys: it has to be ours, closed to others (0700), and is
+ * to be kept as safe as they; so is what a callback gets. A copy of it that is
+ * older must not be put back, nor what is damaged thrown away, while its keys are
+ * used: numbers would come twice.
+ * Callbacks: a REQUEST's text is "store"; reply to GET 2.05 with the bytes that
+ * were put, or 4.04; to PUT 2.04, to DELETE 2.02; anything else is a failure.
+ * EEXIST: there is one already; EINVAL: neither; ENOENT, EPERM, EIO: the
+ * directory; EINUSE: another endpoint has it. */
 COPAL_API int copal_store(copal *c, const char *directory, copal_cb cb);
 
 /* Peers under scope are asked through a proxy. RFC 7252 5.7. */

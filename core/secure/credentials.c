@@ -2,6 +2,7 @@
 
 #include <strings.h>
 #include "engine/core.h"
+#include "secure/store.h"
 #include "wire/uri.h"
 
 /* A key of who asks us. */
@@ -110,6 +111,7 @@ void cp_credentials_unref(struct cp_credentials *all)
 {
     if (all == NULL || --all->refs > 0)
         return;
+    cp_store_free(all->store);
     cp_map_clear(&all->psks);
     cp_free(all->mem, all);
 }
@@ -166,6 +168,8 @@ void cp_credentials_end(struct cp_credentials *all)
         cp_lookup_forget(l);
         l->done(l, false, (copal_bytes){0});
     }
+    if (all->store != NULL)
+        cp_store_end(all->store);
     list_each (node, after, &all->scopes)
         scope_free(all, cp_container_of(node, struct cp_scope_keys, node));
     forget_askers(all);

@@ -12,6 +12,7 @@
 #include "secure/certificate.h"
 
 struct cp_engine;
+struct cp_store;
 
 enum {
     CP_PSK_IDENTITY = 128, /* bytes at most; RFC 7925 4.2 */
@@ -43,6 +44,7 @@ struct cp_credentials {
     struct cp_handler *lookup;     /* keys on demand; NULL: none */
     struct cp_list lookups;        /* struct cp_lookup that wait */
     FILE *key_log;                 /* copal_log_to(); NULL: none */
+    struct cp_store *store;        /* copal_store(); NULL: there is none */
     unsigned generation;           /* of what is here: grows with changes */
 
     /* What the library below keeps for sessions to come (tickets): made and

@@ -64,8 +64,12 @@ function config.via(h, v)
   return true
 end
 
-function config.store(h, v)
-  return core.store(h, v, nil)
+function config.store(h, v, self)
+  if type(v) == "string" then return core.store(h, v, nil) end
+  if type(v) ~= "table" then
+    error("copal: store: a directory, or functions get, put and delete", 3)
+  end
+  return require "copal.server".store(self, v)
 end
 
 function config.credentials(h, v)
@@ -543,6 +547,14 @@ end
 function Endpoint:use_lookup(kind, fn)
   handle_of(self)
   return checked(require "copal.server".look_up(self, kind, fn))
+end
+
+-- Where state is kept that must survive a crash: a directory, or a table of get,
+-- put and delete. get(path) gives what was put, or nil; put(path, bytes) and
+-- delete(path) return once that is durable; each may wait, and throws, or gives
+-- nil and why, if it fails.
+function Endpoint:store(where)
+  return checked(config.store(handle_of(self), where, self))
 end
 
 function Endpoint:forget(scope)

@@ -256,6 +256,44 @@ function M.look_up(self, kind, fn)
   return core.lookup_handler(self.handle, "*", slot, take)
 end
 
+---- State --------------------------------------------------------------------
+
+-- What failed is a 5.00: thrown, false, or nil and why.
+local store_methods = {
+  [1] = function(keeper, path)
+    local value_of, err = keeper.get(path)
+    if err then error(err, 0) end
+    if not value_of then return value.code(NOT_FOUND) end
+    return value.code(CONTENT), value_of
+  end,
+  [3] = function(keeper, path, bytes)
+    local ok, err = keeper.put(path, bytes)
+    if ok == false or err then error(err or "put gave false", 0) end
+    return value.code(CHANGED)
+  end,
+  [4] = function(keeper, path)
+    local ok, err = keeper.delete(path)
+    if ok == false or err then error(err or "delete gave false", 0) end
+    return value.code(DELETED)
+  end,
+}
+
+-- Keeps state by keeper's functions get, put and delete, which may wait.
+function M.store(self, keeper)
+  for _, name in ipairs { "get", "put", "delete" } do
+    if type(keeper[name]) ~= "function" then
+      error("copal: store: a directory, or functions get, put and delete", 3)
+    end
+  end
+  local function handler(req)
+    return store_methods[req.code.number](keeper, table.concat(req.path, "/"), req.payload)
+  end
+  local slot = { endpoint = self }
+  local take = receiver(slot, false)
+  set_handler(slot, handler)
+  return core.store_handler(self.handle, slot, take)
+end
+
 -- The next piece of a body given as a file or as a function of offset and
 -- size: the bytes, and whether they are the last.
 function M.read_piece(body, offset, want)

@@ -378,6 +378,11 @@ function Endpoint:use_file(path) end
 ---@param fn fun(identity: string): string|boolean|nil
 ---@return true?, copal.Error?
 function Endpoint:use_lookup(kind, fn) end
+---Where state is kept that must survive a crash: a directory, or a table of
+---functions, which may wait, and throw, or give nil and why, if they fail.
+---@param where string|{ get: (fun(path: string): string?, any), put: (fun(path: string, bytes: string): any, any), delete: (fun(path: string): any, any) }
+---@return true?, copal.Error?
+function Endpoint:store(where) end
 ---@param scope string
 ---@return true?, copal.Error?
 function Endpoint:forget(scope) end

@@ -115,3 +115,18 @@ def test_mistakes_are_told(tmp_path):
         assert e.value.name == "EPERM"
         os.chmod(path, 0o600)
         c.use_file(path)
+
+
+def test_a_directory_for_state_is_one_endpoint_s_alone(tmp_path):
+    with copal.BlockingEndpoint(store=tmp_path / "state") as one:
+        assert oct((tmp_path / "state").stat().st_mode & 0o777) == "0o700"
+        with pytest.raises(copal.Error, match="state") as e:
+            copal.BlockingEndpoint(store=tmp_path / "state")
+        assert e.value.name == "EINUSE"
+        with pytest.raises(copal.Error) as e:
+            one.store(str(tmp_path / "state"))
+        assert e.value.name == "EEXIST"
+    with copal.BlockingEndpoint() as other:
+        with pytest.raises(TypeError, match="get, put and delete"):
+            other.store(7)
+        other.store(tmp_path / "state")

@@ -79,7 +79,6 @@ static void what_is_not_built_in_says_so(void **state)
 
     assert_missing(w, copal_use_oscore(c, "*", NULL));
     assert_missing(w, copal_use_edhoc(c, "*", NULL));
-    assert_missing(w, copal_store(c, NULL, OWNED(w)));
     assert_missing(w, copal_via(c, "coap://", "coap://proxy"));
     assert_refused(w, copal_join(c, "coaps://[ff02::fd]", NULL), COPAL_ENOTSUP,
                    "coaps");
@@ -87,6 +86,8 @@ static void what_is_not_built_in_says_so(void **state)
                    "coaps");
     assert_refused(w, copal_listen(c, "coaps+tcp://h", 0), COPAL_ENOTSUP,
                    "coaps+tcp://h");
+    assert_refused(w, copal_store(c, NULL, COPAL_CB_OWN(NULL, w, count_drop)),
+                   COPAL_EINVAL, "no directory");
     assert_int_equal(w->drops, 1);
     copal_msg_unref(m);
 }

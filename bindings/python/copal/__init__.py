@@ -44,7 +44,7 @@ from ._links import Link, Links
 from ._message import Address, Message, Option, Options, Query, decode
 from ._passenger import Timer
 from ._problem import Problem
-from ._serve import Chunks, Response, Value
+from ._serve import Chunks, Keeper, Response, Value
 from ._sim import Sim
 from ._values import Code, Format
 
@@ -233,7 +233,7 @@ def replay(path: str | os.PathLike[str], fn: Callable[[dict[str, Any]], object] 
 
 __all__ = [
     "Address", "BadURI", "Blocking", "BlockingEndpoint", "BlockingObservation", "Cancelled",
-    "Chunks", "Closed", "Code", "Device", "Endpoint", "Error", "Format", "GetAll", "Invalid", "Link", "Links",
+    "Chunks", "Closed", "Code", "Device", "Endpoint", "Error", "Format", "GetAll", "Invalid", "Keeper", "Link", "Links",
     "Message", "NetworkError", "Note", "NotPermitted", "NotSupported", "Observation", "Option",
     "Options", "OutOfMemory", "Ping", "Problem", "Query", "Refused", "Request", "Reset", "Response",
     "ResponseError", "Sim", "Stats", "Timeout", "Timer", "Value", "EMPTY", "GET", "POST", "PUT",

@@ -17,7 +17,7 @@ from ._find import Device
 from ._errors import Error, failure
 from ._links import Links, Wanted
 from ._message import Message
-from ._serve import Value
+from ._serve import Keeper, Value
 from ._values import CodeLike, FormatLike
 
 T = TypeVar("T")
@@ -415,6 +415,10 @@ class BlockingEndpoint:
     def use_lookup(self, kind: str, fn: Callable[[str], Any]) -> None:
         """As Endpoint.use_lookup()."""
         self.aio.use_lookup(kind, fn)
+
+    def store(self, where: str | os.PathLike[str] | Keeper) -> None:
+        """As Endpoint.store()."""
+        self.aio.store(where)
 
     def forget(self, scope: str) -> None:
         """As Endpoint.forget()."""

@@ -15,7 +15,7 @@ from ._find import Device, find
 from ._links import Links, Wanted, parse_links
 from ._message import Message, build, param
 from ._passenger import Passenger, Timer
-from ._serve import FLAGS, METHODS, Handler, Resource, Value, look_up, method_of
+from ._serve import FLAGS, METHODS, Handler, Keeper, Resource, Value, look_up, method_of, store_by
 from ._stream import Source, is_stream
 from ._values import Code, CodeLike, FormatLike
 
@@ -53,7 +53,7 @@ class Endpoint(Passenger):
     ``ack_timeout=2``, ``max_retransmit=4``, ``timeout=60``, ``interface="eth0"``.
     psk: a dict of (identity, key) by scope, of "*" also a dict of keys by
     identity, or a function, see use_lookup(); rpk: such a function; cert, via:
-    dicts by scope; store: a directory; credentials: a file.
+    dicts by scope; store: see store(); credentials: a file.
 
     An endpoint belongs to one loop and its thread; nothing here may be called
     from another. TypeError: no such parameter. Invalid: a value out of range.
@@ -68,7 +68,7 @@ class Endpoint(Passenger):
         rpk: Callable[[str], Any] | None = None,
         cert: Mapping[str, Mapping[str, str]] | None = None,
         via: Mapping[str, str] | None = None,
-        store: str | None = None,
+        store: str | os.PathLike[str] | Keeper | None = None,
         credentials: str | None = None,
         **parameters: float | str,
     ) -> None:
@@ -99,7 +99,7 @@ class Endpoint(Passenger):
         rpk: Callable[[str], Any] | None,
         cert: Mapping[str, Mapping[str, str]] | None,
         via: Mapping[str, str] | None,
-        store: str | None,
+        store: str | os.PathLike[str] | Keeper | None,
         credentials: str | None,
         parameters: Mapping[str, float | str],
     ) -> None:
@@ -117,7 +117,7 @@ class Endpoint(Passenger):
         for scope, proxy in (via or {}).items():
             _copal.via(h, scope, proxy)
         if store is not None:
-            _copal.store(h, store, None)
+            self.store(store)
         if credentials is not None:
             _copal.use_file(h, credentials)
         self.tune(None, **parameters)
@@ -508,6 +508,17 @@ class Endpoint(Passenger):
             raise TypeError(f"a function expected, got {type(fn).__name__}")
         self._lookups[kind] = fn
         _copal.lookup_handler(self._alive(), "*", *look_up(self, self._lookups))
+
+    def store(self, where: str | os.PathLike[str] | Keeper) -> None:
+        """Where state is kept that must survive a crash: a directory, which is
+        this endpoint's alone, or an object with get, put and delete, see
+        Keeper. Once, best before anything else."""
+        if isinstance(where, (str, os.PathLike)):
+            _copal.store(self._alive(), os.fspath(where), None)
+        elif all(callable(getattr(where, name, None)) for name in ("get", "put", "delete")):
+            _copal.store_handler(self._alive(), *store_by(self, where))
+        else:
+            raise TypeError(f"a directory, or get, put and delete expected, got {type(where).__name__}")
 
     def forget(self, scope: str) -> None:
         """Takes every credential of scope away."""

@@ -7,7 +7,7 @@ import io
 from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from . import _copal
 from ._ask import Queue
@@ -362,5 +362,43 @@ def look_up(coap: Endpoint, fns: dict[str, Callable[[str], Any]]) -> tuple[Resou
             return Code(_NOT_FOUND)
         found = fn(req.payload.decode("utf-8", "surrogateescape"))
         return later(found) if hasattr(found, "__await__") else answer(found)
+
+    return Resource(coap, handler, "", False), handler
+
+
+# ---- State -----------------------------------------------------------------------
+
+
+class Keeper(Protocol):
+    """Keeps security state for an endpoint. Paths are like ``dtls/0a1b``. Each
+    method may be async; put and delete return once that is durable, and raise
+    if they fail."""
+
+    def get(self, path: str) -> Any:
+        """What was put there; None: nothing."""
+
+    def put(self, path: str, value: bytes) -> Any: ...
+
+    def delete(self, path: str) -> Any: ...
+
+
+def store_by(coap: Endpoint, keeper: Keeper) -> tuple[Resource, Handler]:
+    """What hands state to keeper, and asks it."""
+
+    def answer(code: int, result: Any) -> Any:
+        if code != 1:
+            return Code(_CHANGED if code == 3 else _DELETED)
+        return Code(_NOT_FOUND) if result is None else (Code(_CONTENT), bytes(result))
+
+    async def later(code: int, result: Awaitable[Any]) -> Any:
+        return answer(code, await result)
+
+    def handler(req: Message) -> Any:
+        code, path = req.code.number, "/".join(req.path)
+        if code == 3:
+            result = keeper.put(path, req.payload)
+        else:
+            result = keeper.get(path) if code == 1 else keeper.delete(path)
+        return later(code, result) if hasattr(result, "__await__") else answer(code, result)
 
     return Resource(coap, handler, "", False), handler
