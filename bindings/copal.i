@@ -115,7 +115,7 @@ copal_exchange *copal_request(copal *c, copal_msg *m, copal_cb cb);
 copal_exchange *copal_get(copal *c, const char *uri, copal_cb cb);
 copal_exchange *copal_ping(copal *c, const char *uri, copal_cb cb);
 copal_rc copal_cancel(copal_exchange *x);
-copal_rc copal_disconnect(copal *c, const char *scope);
+copal_rc copal_disconnect(copal *c, const char *optional);
 copal_rc copal_send(copal *c, copal_msg *m, const char *to);
 copal_rc copal_strays(copal *c, copal_cb cb);
 copal_rc copal_understand(copal *c, int option);

@@ -1,6 +1,7 @@
 /* Asking, as <copal.h> has it: requests, watches, pings, raw messages. */
 #include "endpoint.h"
 #include "base/callback.h"
+#include "engine/security.h"
 #include "engine/ask.h"
 #include "engine/core.h"
 #include "engine/raw.h"
@@ -73,21 +74,19 @@ copal_exchange *copal_ping(copal *c, const char *uri, copal_cb cb)
 
 int copal_disconnect(copal *c, const char *scope)
 {
-    unsigned was;
-    int err;
-
-    if (scope != NULL && strncmp(scope, "coaps:", 6) == 0)
-        return cp_why(c->mem, COPAL_ENOTSUP,
-                      "%s: associations of DTLS cannot be closed yet; free the "
-                      "endpoint",
-                      scope);
-    was =
+    const struct cp_security *security = c->driver->security;
+    const char *prefix = scope == NULL ? "" : scope;
+    unsigned was =
         cp_record_call_texts(c->engine, CP_RECORD_DISCONNECT, 0, 0, 1, &scope);
+    int count;
+
     cp_endpoint_enter(c);
     cp_engine_wake(c->engine);
-    err = cp_connections_close(c->engine, scope == NULL ? "" : scope);
+    count = cp_connections_close(c->engine, prefix);
+    if (security != NULL)
+        count += security->disconnect(c->credentials, prefix);
     cp_record_return(c->engine, was);
-    return err;
+    return count;
 }
 
 /* ---- Raw use ---- */

@@ -93,6 +93,11 @@ static void put_counts(struct cp_buf *b, const struct cp_counts *counts)
 {
     static const char *const classes[] = {
         [2] = "2.xx", [4] = "4.xx", [5] = "5.xx"};
+    static const char *const handshakes[] = {
+        [CP_HANDSHAKE_DONE] = "done",
+        [CP_HANDSHAKE_FAILED] = "failed",
+        [CP_HANDSHAKE_SAVED] = "saved",
+    };
     const char *name = "copal_requests_total";
 
     put_head(b, name, "counter", "Requests received, repeats aside.");
@@ -107,6 +112,13 @@ static void put_counts(struct cp_buf *b, const struct cp_counts *counts)
     for (size_t i = 0; i < sizeof(classes) / sizeof(*classes); i++)
         if (classes[i] != NULL)
             put_labelled(b, name, "class", classes[i], counts->responses[i]);
+
+    name = "copal_dtls_handshakes_total";
+    put_head(b, name, "counter",
+             "Handshakes of DTLS, either way; saved: an association went on "
+             "after a restart.");
+    for (int i = 0; i < CP_COUNTED_HANDSHAKES; i++)
+        put_labelled(b, name, "result", handshakes[i], counts->handshakes[i]);
 
     name = "copal_limit_hits_total";
     put_head(b, name, "counter", "Times each limit refused something.");

@@ -161,20 +161,20 @@ void cp_connections_release(struct cp_engine *e)
     }
 }
 
-static bool is_under(const struct cp_connection *c, const char *prefix)
+bool cp_connection_is_under(int scheme, const char *host,
+                            const struct cp_address *remote, const char *prefix)
 {
-    int scheme = c->link->scheme;
     char base[400], where[CP_ADDRESS_TEXT];
     struct cp_buf b = cp_buf_fixed(base, sizeof(base));
 
-    cp_address_print(&c->path.remote, cp_scheme_port(scheme), where);
+    cp_address_print(remote, cp_scheme_port(scheme), where);
     cp_put_format(&b, "%s://%s/", cp_scheme_name(scheme), where);
     if (!b.failed && strncmp(base, prefix, strlen(prefix)) == 0)
         return true;
-    if (c->link->host == NULL)
+    if (host == NULL)
         return false;
     b = cp_buf_fixed(base, sizeof(base));
-    cp_uri_put_base(&b, scheme, c->link->host, c->path.remote.port);
+    cp_uri_put_base(&b, scheme, host, remote->port);
     cp_put_text(&b, "/");
     return cp_buf_text(&b) != NULL &&
            strncmp(base, prefix, strlen(prefix)) == 0;
@@ -188,7 +188,9 @@ int cp_connections_close(struct cp_engine *e, const char *prefix)
         struct cp_connection *c =
             cp_container_of(node, struct cp_connection, node);
 
-        if (c->is_closing || !is_under(c, prefix))
+        if (c->is_closing ||
+            !cp_connection_is_under(c->link->scheme, c->link->host,
+                                    &c->path.remote, prefix))
             continue;
         cp_signal_release(c);
         cp_connection_close(c);

@@ -68,6 +68,12 @@ void cp_connections_clear(struct cp_engine *e);
  * 8323 5.5. */
 void cp_connections_release(struct cp_engine *e);
 
+/* Is what leads to remote under that URI prefix, by its address or by the name
+ * that was asked for (host; NULL: none)? */
+bool cp_connection_is_under(int scheme, const char *host,
+                            const struct cp_address *remote,
+                            const char *prefix);
+
 /* Those whose URI, by the name that was asked for or by address, begins with
  * prefix are closed. How many. */
 int cp_connections_close(struct cp_engine *e, const char *prefix);

@@ -11,10 +11,18 @@ enum {
     CP_COUNTED_LIMITS = 32  /* the last one takes what finds no place */
 };
 
+enum cp_counted_handshake {
+    CP_HANDSHAKE_DONE,
+    CP_HANDSHAKE_FAILED, /* given up, too */
+    CP_HANDSHAKE_SAVED,  /* an association went on without, after a restart */
+    CP_COUNTED_HANDSHAKES
+};
+
 struct cp_counts {
     uint64_t requests[CP_COUNTED_METHODS]; /* that came, repeats aside */
     uint64_t responses[8]; /* by class, that were to be sent: notifications
                             * too, retransmissions not */
+    uint64_t handshakes[CP_COUNTED_HANDSHAKES]; /* of DTLS, either way */
     struct {
         const char *name; /* good for ever; NULL: free */
         uint64_t count;

@@ -44,6 +44,10 @@ struct cp_security {
      * removes r->node. */
     int (*associate)(struct cp_driver *d, struct cp_route *r);
 
+    /* Ends established associations under a URI prefix, telling their peers.
+     * Gives how many. */
+    int (*disconnect)(struct cp_credentials *all, const char *prefix);
+
     /* Tells every peer good-bye, which below still sends; then frees secured.
      * The engine may be gone. */
     void (*close)(struct cp_link *secured);

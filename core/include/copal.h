@@ -374,7 +374,10 @@ COPAL_API int copal_number(copal_registry r, const char *name);
  * message takes more than 30 s, after more than ten signals
  * a second for long, and when more than 256 KiB wait to be sent; it is released
  * when nothing came for 600 s and nobody observes by it. After KEEPALIVE ms of
- * silence either end is asked by a Ping, and given up 30 s later.
+ * silence either end is asked by a Ping, and given up 30 s later. So is, by an
+ * empty message (RFC 7252 4.3), the other end of an association of DTLS that we
+ * began while KEEPALIVE was set, which keeps a NAT open; who asked us is not,
+ * for he may sleep.
  *
  * RECORD_MEMORY above 0 switches the flight recorder on, at best before anything
  * else is called: see copal_log_to() and copal_replay(). At least 16384; 1 MiB
@@ -874,10 +877,9 @@ COPAL_API copal_exchange *copal_ping(copal *c, const char *uri, copal_cb cb);
  * already over, or a request to be answered. */
 COPAL_API int copal_cancel(copal_exchange *x);
 
-/* Closes connections under a URI prefix, by the name that was asked for or by
- * address; NULL: all. What waits for an answer by them ends with ECLOSED. Gives
- * how many. Associations of DTLS are none of them and stay; ENOTSUP where scope
- * begins with "coaps:". */
+/* Closes connections, and associations of DTLS, under a URI prefix, by the name
+ * that was asked for or by address; NULL: all. What waits for an answer by them
+ * ends with ECLOSED. Gives how many. */
 COPAL_API int copal_disconnect(copal *c, const char *scope);
 
 /* Raw use: sends m, any code, once to a base URI and expects nothing; a name is

@@ -97,6 +97,7 @@ struct cp_credentials *cp_credentials_new(struct cp_mem *mem,
     cp_list_init(&all->scopes);
     cp_list_init(&all->pems);
     cp_list_init(&all->lookups);
+    cp_list_init(&all->links);
     cp_map_init(&all->psks, mem, &e->random);
     return all;
 }

@@ -45,6 +45,7 @@ struct cp_credentials {
     struct cp_list lookups;        /* struct cp_lookup that wait */
     FILE *key_log;                 /* copal_log_to(); NULL: none */
     struct cp_store *store;        /* copal_store(); NULL: there is none */
+    struct cp_list links;          /* struct cp_dtls: of every socket */
     unsigned generation;           /* of what is here: grows with changes */
 
     /* What the library below keeps for sessions to come (tickets): made and

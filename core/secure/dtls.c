@@ -1,4 +1,5 @@
 #include "secure/dtls.h"
+#include "engine/connection.h"
 #include "wire/uri.h"
 
 enum {
@@ -19,9 +20,12 @@ static int send_by(struct cp_dtls_session *s, uint8_t type, copal_bytes plain,
 {
     struct cp_path path = s->path;
     uint8_t whole[WHOLE];
-    int len = cp_protect_seal(&s->protect, s->dtls->aeads, type, plain, whole,
-                              sizeof(whole));
+    int len;
 
+    if (!cp_dtls_keep_ahead(s))
+        return 0; /* no number is ours: as if it were lost on the way */
+    len = cp_protect_seal(&s->protect, s->dtls->aeads, type, plain, whole,
+                          sizeof(whole));
     if (len < 0)
         return len;
     if (s->is_doubted && s->credit < (uint32_t)len)
@@ -108,12 +112,36 @@ static void on_alert(struct cp_dtls_session *s, copal_bytes alert)
         cp_dtls_session_end(s, COPAL_ECLOSED, true);
 }
 
+/* RFC 7252 3: the class of its code. */
+static bool is_request(copal_bytes message)
+{
+    return message.len >= 4 && message.data[1] != 0 &&
+           message.data[1] >> 5 == 0;
+}
+
+static void on_message(struct cp_dtls_session *s, const struct cp_path *path,
+                       copal_bytes message)
+{
+    struct cp_dtls *d = s->dtls;
+    struct cp_path seen = cp_dtls_session_path(s);
+
+    if (s->ping != NULL && cp_dtls_ping_takes(s, message))
+        return;
+    if (s->is_stale && is_request(message)) {
+        d->engine->stats.rejected++;
+        cp_dtls_ping_prove(s);
+        return;
+    }
+    seen.local = path->local;
+    seen.if_index = path->if_index;
+    cp_engine_datagram(d->engine, &d->link, &seen, message);
+}
+
 static void on_record(struct cp_dtls_session *s, const struct cp_path *path,
                       const struct cp_record *r)
 {
     struct cp_dtls *d = s->dtls;
     uint8_t plain[WHOLE], type;
-    struct cp_path seen;
     bool newest = false;
     int len;
 
@@ -136,15 +164,10 @@ static void on_record(struct cp_dtls_session *s, const struct cp_path *path,
     cp_dtls_session_heard(s);
     if (newest)
         follow(s, path, r->whole.len);
-    if (type == CP_ALERT) {
+    if (type == CP_ALERT && !s->is_stale)
         on_alert(s, cp_bytes(plain, (size_t)len));
-    } else if (type == CP_APPLICATION) {
-        seen = cp_dtls_session_path(s);
-        seen.local = path->local;
-        seen.if_index = path->if_index;
-        cp_engine_datagram(d->engine, &d->link, &seen,
-                           cp_bytes(plain, (size_t)len));
-    }
+    else if (type == CP_APPLICATION)
+        on_message(s, path, cp_bytes(plain, (size_t)len));
 }
 
 /* Records that say who sent them by what they are sealed with go to who is
@@ -170,8 +193,9 @@ static void take(struct cp_dtls *d, const struct cp_path *path,
 {
     struct cp_dtls_session *s = whose(d, path, r);
 
-    if (s ==
-        NULL) /* silence: an alert would go to whoever is named as sender */
+    if (s == NULL && cp_dtls_wake_holds(d, path, r))
+        return;
+    if (s == NULL) /* silence: an alert would go to who is named as sender */
         d->engine->stats.rejected++;
     else if (!s->is_up)
         cp_dtls_shake_feed(s, r);
@@ -179,13 +203,21 @@ static void take(struct cp_dtls *d, const struct cp_path *path,
         on_record(s, path, r);
 }
 
+copal_bytes cp_dtls_records(struct cp_dtls *d, const struct cp_path *path,
+                            copal_bytes records)
+{
+    struct cp_record r;
+
+    while (cp_record_next(&records, CP_CID_MINE, &r) == 1)
+        take(d, path, &r);
+    return records;
+}
+
 void cp_dtls_datagram(struct cp_link *l, const struct cp_path *path,
                       copal_bytes datagram)
 {
     struct cp_dtls *d = cp_dtls_of(l);
-    copal_bytes rest = datagram;
     struct cp_hello hello;
-    struct cp_record r;
 
     if (path->is_multicast)
         return;
@@ -193,9 +225,7 @@ void cp_dtls_datagram(struct cp_link *l, const struct cp_path *path,
         cp_dtls_hello(d, path, datagram, &hello);
         return;
     }
-    while (cp_record_next(&rest, CP_CID_MINE, &r) == 1)
-        take(d, path, &r);
-    if (rest.len > 0)
+    if (cp_dtls_records(d, path, datagram).len > 0)
         d->engine->stats.malformed++;
 }
 
@@ -261,6 +291,9 @@ struct cp_link *cp_dtls_new(struct cp_driver *driver, struct cp_link *below)
     cp_map_init(&d->by_cid, d->mem, &e->random);
     cp_list_init(&d->up);
     cp_list_init(&d->shaking);
+    cp_list_init(&d->waking);
+    cp_list_init(&d->node);
+    cp_list_append(&d->credentials->links, &d->node);
     d->answers = CP_DTLS_ANSWERS;
     d->answers_at = e->now;
     cp_engine_random(e, d->cookie_key, sizeof(d->cookie_key));
@@ -268,17 +301,55 @@ struct cp_link *cp_dtls_new(struct cp_driver *driver, struct cp_link *below)
     return &d->link;
 }
 
+/* By the address where the peer is, or was at first. */
+static bool is_under(const struct cp_dtls_session *s, const char *prefix)
+{
+    struct cp_address at = s->name;
+
+    at.association = 0;
+    return cp_connection_is_under(CP_COAPS, s->host, &s->path.remote, prefix) ||
+           cp_connection_is_under(CP_COAPS, s->host, &at, prefix);
+}
+
+/* What ends with one may not end another: users hear of it later. */
+int cp_dtls_disconnect(struct cp_credentials *all, const char *prefix)
+{
+    int count = 0;
+
+    list_each (node, after, &all->links) {
+        struct cp_dtls *d = cp_container_of(node, struct cp_dtls, node);
+
+        list_each (n, next, &d->up) {
+            struct cp_dtls_session *s =
+                cp_container_of(n, struct cp_dtls_session, node);
+
+            if (!is_under(s, prefix))
+                continue;
+            cp_dtls_session_end(s, COPAL_ECLOSED, true);
+            count++;
+        }
+    }
+    return count;
+}
+
+static void end_one(struct cp_dtls_session *s)
+{
+    cp_dtls_session_end(s, COPAL_ECLOSED, !s->is_saved);
+}
+
 static void end_all(struct cp_list *sessions)
 {
     list_each (node, after, sessions)
-        cp_dtls_session_end(cp_container_of(node, struct cp_dtls_session, node),
-                            COPAL_ECLOSED, true);
+        end_one(cp_container_of(node, struct cp_dtls_session, node));
 }
 
 void cp_dtls_close(struct cp_link *l)
 {
     struct cp_dtls *d = cp_dtls_of(l);
 
+    cp_dtls_wake_end(d);
+    cp_dtls_keep_all(d);
+    cp_list_remove(&d->node);
     end_all(&d->up);
     end_all(&d->shaking);
     cp_map_clear(&d->by_address);

@@ -9,7 +9,10 @@
  *   dtls_shake_gnutls.c  handshakes: GnuTLS, fed record by record
  *   dtls_cid_gnutls.c    Connection IDs, which GnuTLS lacks
  *   dtls_lookup_gnutls.c keys that the user looks up meanwhile
- *   dtls_ask.c           associations of ours, and who waits for them */
+ *   dtls_ask.c           associations of ours, and who waits for them
+ *   dtls_keep.c          what the store has of them
+ *   dtls_wake.c          those that a process before us left there
+ *   dtls_ping.c          is the peer there, and is what comes of today? */
 #ifndef CP_SECURE_DTLS_H
 #define CP_SECURE_DTLS_H
 
@@ -19,14 +22,18 @@
 #include "engine/security.h"
 #include "secure/credentials.h"
 #include "secure/dtls_record.h"
+#include "secure/dtls_state.h"
 
 struct cp_dtls_flight;
+struct cp_dtls_keeping;
+struct cp_dtls_ping;
 struct cp_dtls_shake;
 
 enum {
     CP_DTLS_ANSWERS = 5000,  /* to strangers, a second */
     CP_DTLS_DATAGRAM = 1232, /* bytes of handshake: fits any IPv6 packet */
-    CP_DTLS_MESSAGE = 16384  /* bytes of CoAP in a record, at most */
+    CP_DTLS_MESSAGE = 16384, /* bytes of CoAP in a record, at most */
+    CP_DTLS_PATH = 5 + 2 * (16 + 2 + 8) + 1 /* in the store: "dtls/", hex */
 };
 
 struct cp_dtls {
@@ -43,6 +50,12 @@ struct cp_dtls {
     struct cp_list shaking;       /* not finished: the eldest first */
     size_t up_count, asked_count; /* asked_count: others' of shaking */
     uint32_t last_number;
+
+    struct cp_list node;   /* in credentials->links */
+    struct cp_list waking; /* struct cp_dtls_waking: being got from the store */
+    size_t waking_count;   /* of those, for records of who knows whom */
+    uint64_t wakes_at;     /* ms: when such questions were last counted */
+    uint32_t wakes;        /* that may be asked at once */
 
     uint8_t cookie_key[16];
     uint64_t answers_at; /* ms: when answers to strangers were last counted */
@@ -68,6 +81,16 @@ struct cp_dtls_session {
     uint32_t credit;        /* bytes that may go to an address that nothing but
                              * one record proved */
     bool is_up, is_doubted; /* doubted: credit counts */
+    uint16_t keys;          /* of a kept one: mark of the credentials */
+    bool is_by_psk;
+    bool is_kept;  /* the store has it, or will */
+    bool is_stale; /* it was got from there after a crash: what comes may have
+                    * come before, and no request of the peer's is heard until
+                    * it has shown to be there now */
+    bool is_saved; /* to be gone on with: the peer is not told good-bye */
+    struct cp_dtls_keeping *keeping; /* NULL: the store is not at work on it */
+    struct cp_dtls_ping *ping;       /* NULL: it is not asked for a sign */
+    uint64_t kept_at;                /* ms: when it was put there last */
     struct cp_protect protect;
 };
 
@@ -89,7 +112,12 @@ void cp_dtls_datagram(struct cp_link *l, const struct cp_path *path,
                       copal_bytes datagram);
 void cp_dtls_undelivered(struct cp_link *l, const struct cp_path *path,
                          int status);
+int cp_dtls_disconnect(struct cp_credentials *all, const char *prefix);
 void cp_dtls_close(struct cp_link *l);
+
+/* Records that came, one after another. Gives what of them is no record. */
+copal_bytes cp_dtls_records(struct cp_dtls *d, const struct cp_path *path,
+                            copal_bytes records);
 
 /* Seals and sends, without asking anything. */
 int cp_dtls_send_record(struct cp_dtls_session *s, uint8_t type,
@@ -132,6 +160,8 @@ struct cp_dtls_session *cp_dtls_session_with_cid(const struct cp_dtls *d,
 
 /* Makes the Connection ID that s->protect.cid_in is from now on. */
 void cp_dtls_session_name(struct cp_dtls_session *s);
+/* It has one: it is found by it from now on. */
+void cp_dtls_session_named(struct cp_dtls_session *s);
 
 /* The path as the engine knows it. */
 struct cp_path cp_dtls_session_path(const struct cp_dtls_session *s);
@@ -202,9 +232,77 @@ struct cp_list *cp_dtls_shake_routes(struct cp_dtls_session *s);
 /* As the table's associate(). */
 int cp_dtls_associate(struct cp_driver *driver, struct cp_route *r);
 
+/* A handshake for who waits, whatever the store may have. As the driver's
+ * route(). */
+int cp_dtls_ask_anew(struct cp_dtls *d, struct cp_route *r);
+
+/* One of ours to where r leads, by the name that it asks for; NULL: none. */
+struct cp_dtls_session *cp_dtls_ask_find(const struct cp_dtls *d,
+                                         const struct cp_route *r, bool is_up);
+
+/* r goes by s, which is up. Whoever asked is not told. */
+void cp_dtls_ask_give(struct cp_dtls_session *s, struct cp_route *r);
+
 /* The handshake is complete; or it failed: then s ends, and who waits tries the
  * next of his ways. */
 void cp_dtls_ask_tell(struct cp_dtls_session *s);
 void cp_dtls_ask_failed(struct cp_dtls_session *s, int status, const char *why);
+
+/* ---- dtls_keep.c ---- */
+
+/* s is up: the store, if there is one, keeps it from now on. */
+void cp_dtls_keep(struct cp_dtls_session *s);
+
+/* Of one that was got from there. It has been put there again, with numbers
+ * below s->protect.end_out for us. */
+void cp_dtls_keep_on(struct cp_dtls_session *s);
+
+/* Before a record leaves: sees to it that numbers stay ahead. False: for the
+ * moment there is none. */
+bool cp_dtls_keep_ahead(struct cp_dtls_session *s);
+
+/* s is over: the store forgets it. */
+void cp_dtls_keep_end(struct cp_dtls_session *s);
+
+/* The endpoint ends: what is kept is written down as it is, the newest first, as
+ * far as that goes fast. */
+void cp_dtls_keep_all(struct cp_dtls *d);
+
+/* What the store calls an association: with a Connection ID of ours by that, else
+ * by address, and host. */
+void cp_dtls_keep_path(copal_bytes cid, const struct cp_address *remote,
+                       const char *host, char out[CP_DTLS_PATH]);
+
+/* A mark of the credentials by which an association like that is made today; 0:
+ * by a look-up, or none that could be marked. */
+uint16_t cp_dtls_keep_mark(const struct cp_credentials *all, bool is_by_psk,
+                           const char *identity, const struct cp_asked *asked);
+
+/* ---- dtls_wake.c ---- */
+
+/* Is r of an association that the store may have? Then it is held and comes
+ * again when that is known. */
+bool cp_dtls_wake_holds(struct cp_dtls *d, const struct cp_path *path,
+                        const struct cp_record *r);
+
+/* May the store have one of ours for r? 1: r waits, and is told. 0: no. */
+int cp_dtls_wake_ask(struct cp_dtls *d, struct cp_route *r);
+
+/* Nobody waits any more. */
+void cp_dtls_wake_end(struct cp_dtls *d);
+
+/* ---- dtls_ping.c ---- */
+
+/* What s was asked for before it was stale may have been asked already: the peer
+ * is to show that it is there now. RFC 8613 B.1.2, in the manner of DTLS. */
+void cp_dtls_ping_prove(struct cp_dtls_session *s);
+
+/* An association of ours is up: KEEPALIVE counts from now on. */
+void cp_dtls_ping_watch(struct cp_dtls_session *s);
+
+/* Is it the answer to a ping of ours? Then nobody else is told. */
+bool cp_dtls_ping_takes(struct cp_dtls_session *s, copal_bytes message);
+
+void cp_dtls_ping_free(struct cp_dtls_session *s);
 
 #endif

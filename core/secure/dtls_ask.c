@@ -16,8 +16,8 @@ static bool is_suspect(const struct cp_dtls_session *s)
 }
 
 /* Of ours to that address under that name, as a server may have several. */
-static struct cp_dtls_session *find(const struct cp_dtls *d,
-                                    const struct cp_route *r, bool is_up)
+struct cp_dtls_session *cp_dtls_ask_find(const struct cp_dtls *d,
+                                         const struct cp_route *r, bool is_up)
 {
     const struct cp_address *remote = &r->ways[0].path.remote;
     uint64_t hash = cp_map_hash(&d->by_address, remote, sizeof(*remote));
@@ -35,7 +35,7 @@ static struct cp_dtls_session *find(const struct cp_dtls *d,
     return NULL;
 }
 
-static void give_way(struct cp_dtls_session *s, struct cp_route *r)
+void cp_dtls_ask_give(struct cp_dtls_session *s, struct cp_route *r)
 {
     r->ways[0].path.remote = s->name;
     r->count = 1;
@@ -64,6 +64,16 @@ static void next_way(struct cp_route *r)
     memmove(&r->ways[0], &r->ways[1], r->count * sizeof(r->ways[0]));
 }
 
+int cp_dtls_ask_anew(struct cp_dtls *d, struct cp_route *r)
+{
+    struct cp_dtls_session *s = cp_dtls_ask_find(d, r, false);
+
+    if (s == NULL)
+        return begin(d, r);
+    cp_list_append(cp_dtls_shake_routes(s), &r->node);
+    return 1;
+}
+
 int cp_dtls_associate(struct cp_driver *driver, struct cp_route *r)
 {
     struct cp_dtls *d = cp_dtls_of(r->ways[0].link);
@@ -73,17 +83,15 @@ int cp_dtls_associate(struct cp_driver *driver, struct cp_route *r)
         return cp_why(driver->mem, COPAL_EINVAL,
                       "%s: DTLS is between two, not for a group; use coap://",
                       r->host);
-    s = find(d, r, true);
+    s = cp_dtls_ask_find(d, r, true);
     if (s != NULL && !is_suspect(s)) {
-        give_way(s, r);
+        cp_dtls_ask_give(s, r);
         return 0;
     }
-    s = find(d, r, false);
-    if (s != NULL) {
-        cp_list_append(cp_dtls_shake_routes(s), &r->node);
+    if (s == NULL && cp_dtls_ask_find(d, r, false) == NULL &&
+        cp_dtls_wake_ask(d, r) == 1)
         return 1;
-    }
-    return begin(d, r);
+    return cp_dtls_ask_anew(d, r);
 }
 
 /* Callbacks may begin and end others: each is taken off before it is told. */
@@ -103,7 +111,7 @@ void cp_dtls_ask_tell(struct cp_dtls_session *s)
     struct cp_route *r;
 
     while (waiting != NULL && (r = take(waiting)) != NULL) {
-        give_way(s, r);
+        cp_dtls_ask_give(s, r);
         r->done(r, 0, NULL);
     }
 }

@@ -219,7 +219,7 @@ int cp_protect_seal(struct cp_protect *p, struct cp_aeads *aeads, uint8_t type,
     uint8_t number[8], inner[MAX_PLAIN + 1];
     int len;
 
-    if (p->next_out > LAST_SEQ)
+    if (p->next_out > LAST_SEQ || (p->end_out > 0 && p->next_out >= p->end_out))
         return COPAL_ELIMIT;
     put_number(number, p->epoch, p->next_out);
     if (cid.len > 0) {
@@ -260,6 +260,11 @@ static bool note(struct cp_protect *p, uint64_t seq)
     p->seen |= 1;
     p->next_in = seq + 1;
     return true;
+}
+
+void cp_protect_forget(struct cp_protect *p)
+{
+    p->seen = UINT64_MAX;
 }
 
 static bool is_for(const struct cp_protect *p, const struct cp_record *r)

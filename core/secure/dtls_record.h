@@ -59,6 +59,7 @@ struct cp_protect_way {
 struct cp_protect {
     struct cp_protect_way in, out;
     uint64_t next_out; /* sequence number of the next record */
+    uint64_t end_out;  /* from here on numbers are not ours yet; 0: all are */
     uint64_t next_in;  /* one more than the highest that came; 0: none came */
     uint64_t seen;     /* bit n: next_in - 1 - n came */
     uint32_t failed;   /* records that did not open */
@@ -67,12 +68,15 @@ struct cp_protect {
     uint8_t cid_in[CP_CID_MINE], cid_out[CP_CID_THEIRS];
 };
 
+/* Whatever came until now, seen or not, is as good as seen. */
+void cp_protect_forget(struct cp_protect *p);
+
 /* How many more bytes a record has than what it carries. */
 size_t cp_protect_more(const struct cp_protect *p);
 
 /* Writes a record of content type to out, of cap bytes. Gives its length.
  * COPAL_ELIMIT: it does not fit; or no number is left (2^48 records), then the
- * association is over. COPAL_ENOMEM. */
+ * association is over; or none below end_out. COPAL_ENOMEM. */
 int cp_protect_seal(struct cp_protect *p, struct cp_aeads *aeads, uint8_t type,
                     copal_bytes plain, uint8_t *out, size_t cap);
 

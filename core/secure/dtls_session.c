@@ -76,8 +76,15 @@ void cp_dtls_session_name(struct cp_dtls_session *s)
     p->cid_in[0] = 0;
     cp_engine_random(d->engine, p->cid_in + 1, sizeof(p->cid_in) - 1);
     p->cid_in_len = sizeof(p->cid_in);
-    cp_map_put(&d->by_cid, &s->by_cid,
-               cp_map_hash(&d->by_cid, p->cid_in, p->cid_in_len));
+    cp_dtls_session_named(s);
+}
+
+void cp_dtls_session_named(struct cp_dtls_session *s)
+{
+    struct cp_map *all = &s->dtls->by_cid;
+
+    cp_map_put(all, &s->by_cid,
+               cp_map_hash(all, s->protect.cid_in, s->protect.cid_in_len));
 }
 
 struct cp_path cp_dtls_session_path(const struct cp_dtls_session *s)
@@ -212,6 +219,8 @@ void cp_dtls_session_end(struct cp_dtls_session *s, int status, bool is_told)
     }
     cp_dtls_shake_free(s);
     cp_dtls_flight_free(s->last);
+    cp_dtls_ping_free(s);
+    cp_dtls_keep_end(s);
     cp_map_remove(&d->by_address, &s->by_address);
     cp_map_remove(&d->by_number, &s->by_number);
     if (s->protect.cid_in_len > 0)

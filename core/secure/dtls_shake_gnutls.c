@@ -159,6 +159,7 @@ static void time_out(struct cp_dtls_session *s)
     struct cp_dtls_shake *k = s->shake;
     char why[320];
 
+    s->dtls->engine->counts.handshakes[CP_HANDSHAKE_FAILED]++;
     if (!cp_dtls_is_ours(s)) {
         cp_dtls_session_end(s, COPAL_ETIMEOUT, false);
         return;
@@ -183,6 +184,7 @@ static void fail(struct cp_dtls_session *s, int error)
     char why[600];
     int status;
 
+    s->dtls->engine->counts.handshakes[CP_HANDSHAKE_FAILED]++;
     cp_session_explain(k->proof, error);
     status = k->proof->status;
     (void)gnutls_alert_send_appropriate(k->proof->library, error);
@@ -196,6 +198,13 @@ static void fail(struct cp_dtls_session *s, int error)
         cp_dtls_session_end(s, status, false);
 }
 
+static bool is_psk(gnutls_session_t library)
+{
+    gnutls_kx_algorithm_t kx = gnutls_kx_get(library);
+
+    return kx == GNUTLS_KX_PSK || kx == GNUTLS_KX_ECDHE_PSK;
+}
+
 /* The library has done what it is for. The last flight is a server's: it is kept
  * for a while, as the client may lack it; a client's has been answered. */
 static void establish(struct cp_dtls_session *s)
@@ -207,8 +216,12 @@ static void establish(struct cp_dtls_session *s)
     cp_trace_security(s->dtls->engine, "handshake",
                       s->identity == NULL ? "DTLS1.2 with nobody in particular"
                                           : s->identity);
+    s->dtls->engine->counts.handshakes[CP_HANDSHAKE_DONE]++;
+    s->is_by_psk = is_psk(k->proof->library);
     cp_dtls_session_rise(s);
+    cp_dtls_keep(s);
     if (cp_dtls_is_ours(s)) {
+        cp_dtls_ping_watch(s);
         cp_dtls_ask_tell(s);
     } else {
         cp_dtls_flight_linger(k->flight);

@@ -20,6 +20,7 @@ const struct cp_security *cp_security(void)
         .datagram = cp_dtls_datagram,
         .undelivered = cp_dtls_undelivered,
         .associate = cp_dtls_associate,
+        .disconnect = cp_dtls_disconnect,
         .close = cp_dtls_close,
     };
 

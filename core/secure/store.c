@@ -53,16 +53,17 @@ static int seal(struct cp_store_op *op, copal_bytes value)
     return 0;
 }
 
-static int damaged(const struct cp_store *s, const char *path, const char *what)
+static int damaged(struct cp_mem *mem, const char *name, const char *path,
+                   const char *what)
 {
-    return cp_why(s->mem, COPAL_EFORMAT,
+    return cp_why(mem, COPAL_EFORMAT,
                   "%s/%s: %s; put a sound copy back. Where there is none, the "
                   "keys that it was kept for must not be used any more",
-                  s->name, path, what);
+                  name, path, what);
 }
 
-static int unseal(const struct cp_store *s, const char *path,
-                  copal_bytes sealed, copal_bytes *value)
+int cp_store_unseal(struct cp_mem *mem, const char *name, const char *path,
+                    copal_bytes sealed, copal_bytes *value)
 {
     struct cp_cursor c = cp_cursor_of(sealed);
     copal_bytes head = cp_take(&c, sizeof(magic));
@@ -72,20 +73,21 @@ static int unseal(const struct cp_store *s, const char *path,
     int err;
 
     if (sealed.len == 0)
-        return damaged(s, path, "is empty");
+        return damaged(mem, name, path, "is empty");
     if (memcmp(sealed.data, magic,
                sealed.len < sizeof(magic) ? sealed.len : sizeof(magic)) != 0)
-        return damaged(s, path, "is nothing that copal put there");
+        return damaged(mem, name, path, "is nothing that copal put there");
     if (c.failed || cp_cursor_left(&c) < len || head.len == 0)
-        return damaged(s, path, "is cut short");
+        return damaged(mem, name, path, "is cut short");
     if (cp_cursor_left(&c) > len)
-        return damaged(s, path, "has more bytes than were put there");
+        return damaged(mem, name, path, "has more bytes than were put there");
     whole = cp_take(&c, (size_t)len);
-    err = digest(s->mem, path, whole, &sum);
+    err = digest(mem, path, whole, &sum);
     if (err != 0)
         return err;
     if (sum != said)
-        return damaged(s, path, "was changed, or belongs to another path");
+        return damaged(mem, name, path,
+                       "was changed, or belongs to another path");
     *value = whole;
     return 0;
 }
@@ -114,7 +116,8 @@ static void tell(struct cp_store_op *op)
     cp_list_remove(&op->node); /* nobody else meets it */
     if (op->status == 0 && op->what == CP_STORE_GET)
         op->status =
-            unseal(s, op->path, cp_bytes(op->value, op->value_len), &value);
+            cp_store_unseal(s->mem, s->name, op->path,
+                            cp_bytes(op->value, op->value_len), &value);
     if (op->status != 0 && op->status != COPAL_ENOENT)
         why = op->why != NULL ? op->why : cp_why_text(s->mem);
     op->waiter = NULL;
@@ -293,7 +296,7 @@ int cp_store_read(struct cp_store *s, const char *path, struct cp_buf *out)
     err = s->back->read(s, path, &sealed, &len);
     if (err != 0)
         return err;
-    err = unseal(s, path, cp_bytes(sealed, len), &value);
+    err = cp_store_unseal(s->mem, s->name, path, cp_bytes(sealed, len), &value);
     if (err == 0) {
         cp_put_bytes(out, value);
         err = out->failed ? COPAL_ENOMEM : 0;

@@ -132,4 +132,9 @@ void cp_store_init(struct cp_store *s, const struct cp_store_back *back,
  * mem's sentence where it failed. op may be gone afterwards. */
 void cp_store_over(struct cp_store_op *op, int status, copal_bytes value);
 
+/* What was put, of bytes as a back end has them; it points there. name: of the
+ * store, for the sentence. COPAL_EFORMAT, COPAL_ENOMEM. */
+int cp_store_unseal(struct cp_mem *mem, const char *name, const char *path,
+                    copal_bytes sealed, copal_bytes *value);
+
 #endif

@@ -347,9 +347,8 @@ function Endpoint:leave(group, interface) end
 ---@param parameters table<string, number|boolean>
 ---@return true?, copal.Error?
 function Endpoint:tune(scope, parameters) end
----Closes connections and associations under a URI prefix. Not built in yet:
----closes none.
----@param scope string
+---Closes connections and associations under a URI prefix; none: all.
+---@param scope? string
 ---@return true?, copal.Error?
 function Endpoint:disconnect(scope) end
 ---@param what string of "wire", "state" and "security", with spaces between

@@ -116,4 +116,47 @@ test("a directory for state is one endpoint's alone", function()
   os.remove(dir)
 end)
 
+test("state may be kept by functions, and outlives the endpoint", function()
+  local kept, calls, server = {}, {}, nil
+  local keeper = {
+    get = function(path)
+      calls[#calls + 1] = "get"
+      return kept[path]
+    end,
+    put = function(path, bytes)
+      calls[#calls + 1] = "put"
+      server:sleep(0.01) -- it may wait
+      kept[path] = bytes
+    end,
+    delete = function(path)
+      calls[#calls + 1] = "delete"
+      kept[path] = nil
+    end,
+  }
+  local sim = copal.sim { seed = 5 }
+  local function start()
+    server = sim:endpoint "server"
+    assert(server:use_psk("*", "me", KEY))
+    assert(server:store(keeper))
+    server:serve("/who", function(req) return req.identity end)
+    assert(server:listen "coaps://*")
+  end
+  local client = sim:endpoint "client"
+  assert(client:use_psk("coaps://server", "me", KEY))
+  start()
+  equal(assert(client:get "coaps://server/who").text, "me")
+  sim:run(1)
+  local path = next(kept)
+  assert(path:match "^dtls/%x+$", path)
+  for _ = 1, 2 do
+    server:free()
+    start()
+    equal(assert(client:get "coaps://server/who").text, "me")
+    equal(server:metrics_text():match 'handshakes_total{result="saved"} (%d)', "1")
+    equal(server:metrics_text():match 'handshakes_total{result="done"} (%d)', "0")
+  end
+  equal(table.concat(calls, " "):match "^put get put", "put get put")
+  equal(next(kept), path) equal(next(kept, path), nil)
+end)
+
 check.done()

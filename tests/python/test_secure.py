@@ -130,3 +130,43 @@ def test_a_directory_for_state_is_one_endpoint_s_alone(tmp_path):
         with pytest.raises(TypeError, match="get, put and delete"):
             other.store(7)
         other.store(tmp_path / "state")
+
+
+class Keeper:
+    def __init__(self):
+        self.kept, self.calls = {}, []
+
+    def get(self, path):
+        self.calls.append("get")
+        return self.kept.get(path)
+
+    async def put(self, path, value):
+        self.calls.append("put")
+        await asyncio.sleep(0.01)
+        self.kept[path] = value
+
+    def delete(self, path):
+        self.calls.append("delete")
+        del self.kept[path]
+
+
+def test_state_may_be_kept_by_an_object():
+    keeper = Keeper()
+
+    async def talk():
+        async with copal.Endpoint(psk={"coaps://": ("me", KEY)}) as client:
+            base = "coaps://127.0.0.1:0"
+            for saved in (0, 1, 1):
+                async with copal.Endpoint(psk={"*": ("me", KEY)}, store=keeper) as server:
+                    server.serve("/who", lambda req: req.identity)
+                    server.listen(base)
+                    base = server.addresses[0]
+                    assert (await client.get(base + "/who")).text == "me"
+                    assert f'handshakes_total{{result="saved"}} {saved}' in server.metrics_text()
+                    while not keeper.kept:
+                        await asyncio.sleep(0.01)
+
+    within(talk(), 30)
+    (path,) = keeper.kept
+    assert path.startswith("dtls/")
+    assert keeper.calls[:3] == ["put", "get", "put"]

@@ -555,6 +555,84 @@ static void a_client_that_moves_needs_no_handshake(void **state)
     assert_int_equal(observers(w), 1);
 }
 
+/* ---- Ends, and signs of life ---- */
+
+static void disconnected_both_ends_let_go(void **state)
+{
+    struct world *w = *state;
+    struct record *waits;
+    uint64_t before;
+
+    NEEDS_DTLS(w);
+    serve_text(w, w->server, "/t", COPAL_OBSERVABLE, "x");
+    ask_once(w);
+    observe(w, SERVER "/t");
+    run(w, 1000);
+    assert_int_equal(observers(w), 1);
+    before = memory_of(w->server);
+    copal_sim_lose(w->sim, "server", 1);
+    waits = get(w, SERVER "/t");
+    run(w, 100);
+    assert_int_equal(copal_disconnect(w->client, "coaps://other"), 0);
+    assert_int_equal(copal_disconnect(w->client, "coap://server"), 0);
+    assert_int_equal(copal_disconnect(w->client, SERVER), 1);
+    run(w, 100);
+    assert_ended(waits, COPAL_ECLOSED);
+    assert_int_equal(observers(w), 0);
+    assert_true(memory_of(w->server) < before);
+    assert_int_equal(copal_disconnect(w->client, NULL), 0);
+    assert_int_equal(copal_disconnect(w->server, NULL), 0);
+    assert_int_equal(ask_once(w), OF_CLIENT + OF_SERVER + 2);
+    assert_int_equal(copal_disconnect(w->server, "coaps://client"), 1);
+    run(w, 100);
+    assert_int_equal(copal_disconnect(w->client, NULL), 0);
+}
+
+/* A ping each 20 s of silence, and its answer; behind it a request needs no
+ * handshake, and a server that sleeps is not woken by anybody. */
+static void silence_is_broken_by_a_ping(void **state)
+{
+    struct world *w = *state;
+    unsigned before;
+
+    NEEDS_DTLS(w);
+    serve_text(w, w->server, "/t", 0, "x");
+    tune(w->client, COPAL_P_KEEPALIVE, 20000);
+    tune(w->server, COPAL_P_KEEPALIVE, 1000);
+    get(w, SERVER "/t");
+    run(w, 1000);
+    before = datagrams(w);
+    run(w, 100000);
+    assert_int_equal(datagrams(w) - before, 10);
+    copal_sim_lose(w->sim, "server", 2); /* answers to pings */
+    run(w, 40000);
+    copal_sim_move(w->sim, "client");
+    before = datagrams(w);
+    run(w, 40000);
+    assert_true(datagrams(w) - before >= 4);
+    assert_int_equal(ask_once(w) % 2, 0);
+    assert_int_equal(copal_disconnect(w->client, NULL), 1);
+}
+
+static void who_does_not_answer_pings_is_given_up_after_30_s(void **state)
+{
+    struct world *w = *state;
+    struct record *o;
+
+    NEEDS_DTLS(w);
+    serve_text(w, w->server, "/t", COPAL_OBSERVABLE, "x");
+    tune(w->client, COPAL_P_KEEPALIVE, 20000);
+    o = observe(w, SERVER "/t");
+    run(w, 1000);
+    assert_int_equal(o->responses, 1);
+    copal_sim_lose(w->sim, "server", 1000);
+    run(w, 45000);
+    assert_int_equal(o->ends, 0);
+    run(w, 10000);
+    assert_ended(o, COPAL_ECLOSED);
+    assert_int_equal(copal_disconnect(w->client, NULL), 0);
+}
+
 /* ---- Memory ---- */
 
 static void play_request(struct world *w)
@@ -604,6 +682,9 @@ int main(void)
         WORLD(junk_is_not_answered),
         WORLD(handshakes_that_stop_half_way_are_bounded),
         WORLD(a_client_that_moves_needs_no_handshake),
+        WORLD(disconnected_both_ends_let_go),
+        WORLD(silence_is_broken_by_a_ping),
+        WORLD(who_does_not_answer_pings_is_given_up_after_30_s),
         WORLD(every_allocation_may_fail),
     };
 

@@ -381,7 +381,7 @@ class BlockingEndpoint:
         """Parameters for the peers under a URI prefix, times in seconds."""
         self.aio.tune(scope, **parameters)
 
-    def disconnect(self, scope: str) -> None:
+    def disconnect(self, scope: str | None = None) -> None:
         """Closes connections and associations under a URI prefix."""
         self.aio.disconnect(scope)
 

@@ -457,9 +457,9 @@ class Endpoint(Passenger):
                 raise TypeError(f"no such parameter: {name}")
             _copal.tune(self._alive(), scope, row[0], row[1])
 
-    def disconnect(self, scope: str) -> None:
-        """Closes connections and associations under a URI prefix. Not built in
-        yet: closes none."""
+    def disconnect(self, scope: str | None = None) -> None:
+        """Closes connections and associations under a URI prefix; None: all.
+        What waits for an answer by them ends with Closed."""
         _copal.disconnect(self._alive(), scope)
 
     @property

@@ -65,6 +65,7 @@ local rows = {
   { nil, "record", "FILE", NET .. " serve", "the flight recorder's last --record-memory bytes (4 MiB if not told), written at the end, when it fails or crashes, and at SIGUSR1; copal replay, copal trace" },
   { "v", "verbose", false, "replay", "the trace as lines of JSON on stdout", count = true },
   { nil, "creds", "FILE", NET .. " serve bench creds", "credentials; not given: ~/.config/copal/creds.json, if it is there" },
+  { nil, "store", "DIR", NET .. " serve", "state of coaps that outlives a restart; for one program at a time, workers have DIR.1, DIR.2, ..." },
   { nil, "keylog", "FILE", ALL .. " serve bench creds", "keys of TLS in NSS format; env: to the file that SSLKEYLOGFILE names" },
   { nil, "profile", "NAME", ALL, "device quirks", absent = true },
   { nil, "resume", false, ASK, "go on with a broken transfer", absent = true },

@@ -111,7 +111,7 @@ end
 
 -- What one worker does. Each writes files of its own.
 local function work(flags, worker)
-  for _, name in ipairs { "pcap", "trace" } do
+  for _, name in ipairs { "pcap", "trace", "store" } do
     if flags[name] and flags[name] ~= "-" then
       flags[name] = flags[name] .. "." .. worker.number
     end

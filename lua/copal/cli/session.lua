@@ -55,6 +55,15 @@ local function use_creds(coap, flags)
   exit.fail(failed.name == "EPERM" and exit.SECURITY or exit.USAGE, failed.message)
 end
 
+local function use_store(coap, flags)
+  if not flags.store then return end
+  local ok, failed = coap:store(flags.store)
+  if not ok then
+    exit.fail(failed.name == "EPERM" and exit.SECURITY or exit.USAGE,
+      "--store " .. failed.message)
+  end
+end
+
 local function log_keys(coap, flags)
   local path = flags.keylog
   if not path then return end
@@ -82,6 +91,7 @@ function M.open(flags)
   end
   if flags.record then record(coap, flags.record) end
   use_creds(coap, flags)
+  use_store(coap, flags)
   log_keys(coap, flags)
   if flags.verbose or flags.trace then
     require "copal.cli.wire".attach(coap, flags)
