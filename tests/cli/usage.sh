@@ -56,14 +56,14 @@ err_has 'copal: q_block: 7 is out of range, 0 to 1'
 
 # What is not there yet.
 check 0 help get
-grep -q -e '--profile .*(not built in)' "$work/out" || fail "profile is not marked"
+grep -q -e '--resume .*(not built in)' "$work/out" || fail "resume is not marked"
 grep -q -e '--q-block .*(not built in)' "$work/out" && fail "q-block is marked"
 for command in shell ui top proxy tap record sim \
     fleet check doctor; do
     check 2 $command
     err_has 'not built in'
 done
-for flag in --profile; do
+for flag in --resume; do
     check 2 get $flag x coap://127.0.0.1/
     err_has 'not built in'
 done

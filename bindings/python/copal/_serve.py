@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import io
+import typing
 from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from . import _copal
 from ._ask import Queue
@@ -369,7 +370,7 @@ def look_up(coap: Endpoint, fns: dict[str, Callable[[str], Any]]) -> tuple[Resou
 # ---- State -----------------------------------------------------------------------
 
 
-class Keeper(Protocol):
+class Keeper(typing.Protocol):
     """Keeps security state for an endpoint. Paths are like ``dtls/0a1b``. Each
     method may be async; put and delete return once that is durable, and raise
     if they fail."""
@@ -377,9 +378,11 @@ class Keeper(Protocol):
     def get(self, path: str) -> Any:
         """What was put there; None: nothing."""
 
-    def put(self, path: str, value: bytes) -> Any: ...
+    def put(self, path: str, value: bytes) -> Any:
+        """In place of what was there."""
 
-    def delete(self, path: str) -> Any: ...
+    def delete(self, path: str) -> Any:
+        """Nothing is there any more, as before if nothing was."""
 
 
 def store_by(coap: Endpoint, keeper: Keeper) -> tuple[Resource, Handler]:

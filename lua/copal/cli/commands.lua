@@ -19,7 +19,7 @@ return {
   { "codec", "codec", "FORMAT [--to FORMAT]", "convert stdin: cbor diag json senml link" },
   { "trace", "trace", "FILE", "the exchange in a capture or recording, as a ladder" },
   { "replay", "replay", "FILE", "run a recording again: is the same sent?" },
-  { "creds", "creds", "list | add SCOPE NAME=VALUE... | test URI", "who you are to whom, for coaps" },
+  { "creds", "creds", "list | add SCOPE NAME=VALUE... | test URI | pair URI --profile NAME", "who you are to whom, for coaps" },
   { "completion", "completion", "bash|zsh|fish", "what a shell needs to complete commands and flags" },
   { "help", "help", "[COMMAND]", "this" },
   { "shell" }, { "ui" }, { "top" }, { "proxy" }, { "tap" },

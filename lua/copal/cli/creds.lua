@@ -1,4 +1,5 @@
--- copal creds list | add SCOPE NAME=VALUE... | test URI: the credentials file.
+-- copal creds list | add SCOPE NAME=VALUE... | test URI | pair URI: the
+-- credentials file.
 local exit = require "copal.cli.exit"
 local flags_table = require "copal.cli.flags"
 local host = require "copal.host"
@@ -9,7 +10,7 @@ local M = {}
 
 local SECRETS = { psk = true }
 local NAMES = { ["psk-id"] = true, psk = true, ["psk-file"] = true, ["psk-env"] = true,
-  ["psk-cmd"] = true, cert = true, rpk = true, key = true, ca = true }
+  ["psk-cmd"] = true, cert = true, rpk = true, key = true, ca = true, profile = true }
 
 local function path_of(flags)
   local path = flags.creds or session.usual_creds()
@@ -58,6 +59,7 @@ local function describe(one)
       words[#words + 1] = name .. " " .. (v:find("-----BEGIN", 1, true) and "(here)" or v)
     end
   end
+  if one.profile then words[#words + 1] = "profile " .. one.profile end
   return table.concat(words, " ")
 end
 
@@ -116,10 +118,9 @@ local function put(all, scope, one)
   all[scope] = kept
 end
 
-local function add(flags)
-  local path, scope = path_of(flags), flags[2]
-  if not scope or not flags[3] then exit.usage("copal creds add wants a SCOPE and NAME=VALUE") end
-  local one = parse_entry(flags)
+-- The file with one entry more, if it can be used.
+local function save(flags, scope, one)
+  local path = path_of(flags)
   local all = read(path)
   put(all, scope, one)
   local folder = path:match("^(.*)/[^/]*$")
@@ -141,6 +142,12 @@ local function add(flags)
   error(failed, 0)
 end
 
+local function add(flags)
+  local scope = flags[2]
+  if not scope or not flags[3] then exit.usage("copal creds add wants a SCOPE and NAME=VALUE") end
+  return save(flags, scope, parse_entry(flags))
+end
+
 ---- test ----------------------------------------------------------------------
 
 local function test(flags)
@@ -155,13 +162,42 @@ local function test(flags)
   return exit.OK
 end
 
-local commands = { list = list, add = add, test = test }
+---- pair ----------------------------------------------------------------------
+
+-- A key of one's own, by the code that is printed on the device, which is read
+-- from stdin.
+local function pair(flags)
+  local uri, profile = flags[2], flags.profile
+  local profiles = require "copal.profiles"
+  if not uri or not profile then exit.usage("copal creds pair URI --profile NAME") end
+  local known = profiles.all[profile]
+  if not known or not known.pair then
+    exit.usage("creds pair: --profile " .. profile .. ": no such exchange is known")
+  end
+  local name = flags.name or "copal-" .. os.time()
+  local code = read_secret("the code printed on it")
+  local coap = session.open { params = flags.params, creds = false }
+  local key, err = profiles.pair(coap, profile, uri, code, name)
+  coap:close()
+  if not key then
+    exit.fail(type(err) == "table" and exit.of_error(err) or exit.SECURITY,
+      uri .. ": " .. (type(err) == "table" and err.message or err))
+  end
+  local scope = uri:match "^coaps://[^/?#]+"
+  save(flags, scope, { ["psk-id"] = name, psk = key, profile = profile })
+  print(scope .. "  psk " .. name)
+  return exit.OK
+end
+
+local commands = { list = list, add = add, test = test, pair = pair }
 
 function M.main(command, argv)
   local flags = flags_table.parse(command, argv)
   if flags.help then return require "copal.cli.help".of(command) end
   local run = commands[flags[1]]
-  if not run then exit.usage("copal creds list | add SCOPE NAME=VALUE... | test URI") end
+  if not run then
+    exit.usage("copal creds list | add SCOPE NAME=VALUE... | test URI | pair URI --profile NAME")
+  end
   return run(flags)
 end
 
