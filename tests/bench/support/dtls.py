@@ -1,0 +1,186 @@
+"""See dtls.sh."""
+import json
+import os
+import pathlib
+import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(os.environ["COPAL_ROOT"]).resolve()
+BUILD = pathlib.Path(os.environ["COPAL_BUILD"]).resolve()
+COPAL = str(BUILD / "copal")
+ASK = str(ROOT / "tests/bench/support/dtls_ask.lua")
+KEY = "0123456789abcdef"
+QUICK = "--quick" in sys.argv
+HANDSHAKES = 60 if QUICK else 400
+REQUESTS = 2000 if QUICK else 20000
+IDLE = 60 if QUICK else 600
+
+work = pathlib.Path(tempfile.mkdtemp(prefix="copal-dtls-"))
+started = []
+
+
+def run(*words):
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def make_keys():
+    run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", work / "rpk.key")
+    run("openssl", "ec", "-in", work / "rpk.key", "-pubout", "-out", work / "rpk.pem")
+    (work / "rpk_both.pem").write_text((work / "rpk.key").read_text() + (work / "rpk.pem").read_text())
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+        work / "own.key", "-out", work / "own.pem", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext",
+        "subjectAltName=IP:127.0.0.1")
+    for key in work.glob("*.key"):
+        key.chmod(0o600)
+    kinds = {
+        "psk": ({"psk-id": "me", "psk": KEY}, {"psk-id": "me", "psk": KEY}),
+        "rpk": ({"rpk": "rpk.pem", "key": "rpk.key", "ca": "rpk.pem"},
+                {"rpk": "rpk.pem", "key": "rpk.key", "ca": "rpk.pem"}),
+        "x509": ({"cert": "own.pem", "key": "own.key"}, {"ca": "own.pem"}),
+    }
+    for kind, (server, client) in kinds.items():
+        for name, all in (("server", {"*": server}), ("client", {"coaps://": client})):
+            path = work / f"{name}.{kind}.json"
+            path.write_text(json.dumps(all))
+            path.chmod(0o600)
+
+
+def free_port():
+    """libcoap takes it and the next."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as a, socket.socket(
+                socket.AF_INET, socket.SOCK_DGRAM) as b:
+            a.bind(("127.0.0.1", 0))
+            try:
+                b.bind(("127.0.0.1", a.getsockname()[1] + 1))
+            except OSError:
+                continue
+            return a.getsockname()[1]
+
+
+class Server:
+    def __init__(self, words, plain, secure):
+        self.process = subprocess.Popen([str(w) for w in words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        started.append(self.process)
+        self.plain, self.secure = plain, secure
+        time.sleep(1)
+        if self.process.poll() is not None:
+            raise RuntimeError(f"{words[0]} ended")
+
+    def cpu(self):
+        return int(pathlib.Path(f"/proc/{self.process.pid}/schedstat").read_text().split()[0]) / 1e9
+
+    def resident(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait()
+
+
+def copal_server(kind):
+    port = free_port()
+    script = work / "serve.lua"
+    script.write_text('(...):serve("/", function() return "hello" end)\n')
+    base = f"127.0.0.1:{port}"
+    secure = f"coaps://127.0.0.1:{port + 1}"
+    return Server([COPAL, "serve", script, "--creds", work / f"server.{kind}.json", "--listen", "coap://" + base,
+                   "--listen", secure], f"coap://{base}/", secure + "/")
+
+
+def libcoap_server(kind):
+    program = shutil.which("coap-server-gnutls") or shutil.which("coap-server")
+    if program is None:
+        return None
+    port = free_port()
+    words = {
+        "psk": ["-k", KEY, "-h", "hint"],
+        "rpk": ["-M", work / "rpk_both.pem"],
+        "x509": ["-c", work / "own.pem", "-j", work / "own.key", "-n"],
+    }[kind]
+    return Server([program, "-A", "127.0.0.1", "-p", port, "-v", "0", *words], f"coap://127.0.0.1:{port}/",
+                  f"coaps://127.0.0.1:{port + 1}/")
+
+
+def ask(kind, what, uri, n):
+    begun = time.monotonic()
+    done = subprocess.run([COPAL, "run", ASK, str(work / f"client.{kind}.json"), what, uri, str(n)],
+                          capture_output=True, text=True, timeout=600)
+    if "done" not in done.stdout:
+        raise RuntimeError((done.stderr.strip() or "no answer").splitlines()[0])
+    return time.monotonic() - begun
+
+
+def cost(server, kind, what, uri, n):
+    """CPU seconds of the server for each."""
+    ask(kind, what, uri, max(1, n // 20))
+    before = server.cpu()
+    took = ask(kind, what, uri, n)
+    return (server.cpu() - before) / n, n / took
+
+
+def idle(server, kind):
+    ask(kind, "requests", server.secure, 1)
+    before, clients = server.resident(), []
+    for _ in range(IDLE // 60):
+        c = subprocess.Popen([COPAL, "run", ASK, str(work / f"client.{kind}.json"), "idle", server.secure, "60"],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        started.append(c)
+        clients.append(c)
+        c.stdout.readline()
+    grown = (server.resident() - before) / IDLE
+    for c in clients:
+        c.kill()
+        c.wait()
+    return grown
+
+
+def main():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    make_keys()
+    print(f"{'':24}{'copal':>16}{'libcoap':>16}")
+    makers = {"copal": copal_server, "libcoap": libcoap_server}
+    for kind in ("psk", "rpk", "x509"):
+        row = []
+        for maker in makers.values():
+            try:
+                server = maker(kind)
+                each, _ = cost(server, kind, "handshakes", server.secure, HANDSHAKES)
+                row.append(f"{each * 1e6:.0f} us")
+                server.stop()
+            except (RuntimeError, AttributeError, subprocess.TimeoutExpired) as e:
+                row.append(str(e)[:60])
+        print(f"{'handshake, ' + kind:24}{row[0]:>16}{row[1]:>16}")
+    for what in ("request, plain", "request, coaps", "idle peer, bytes"):
+        row = []
+        for maker in makers.values():
+            try:
+                server = maker("psk")
+                if what.startswith("idle"):
+                    row.append(f"{idle(server, 'psk'):.0f}")
+                else:
+                    uri = server.plain if "plain" in what else server.secure
+                    each, rate = cost(server, "psk", "requests", uri, REQUESTS)
+                    row.append(f"{each * 1e6:.1f} us")
+                server.stop()
+            except (RuntimeError, AttributeError, subprocess.TimeoutExpired) as e:
+                row.append(str(e)[:60])
+        print(f"{what:24}{row[0]:>16}{row[1]:>16}")
+
+
+try:
+    main()
+finally:
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+    shutil.rmtree(work, ignore_errors=True)
