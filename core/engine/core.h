@@ -51,6 +51,7 @@ struct cp_engine {
     struct cp_params params;
     struct cp_heap timers;
     struct cp_events events;
+    struct cp_outside *outside; /* the store's writer; NULL: there is none */
 
     struct cp_list exchanges; /* both roles, also those users still hold */
     size_t exchange_count;    /* live ones */

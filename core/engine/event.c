@@ -270,7 +270,8 @@ int cp_event_from_thread(struct cp_engine *e, copal_cb cb)
 bool cp_event_is_waiting(struct cp_engine *e)
 {
     return !cp_list_empty(&e->events.queue) ||
-           atomic_load(&e->events.posted_count) > 0;
+           atomic_load(&e->events.posted_count) > 0 ||
+           (e->outside != NULL && atomic_load(&e->outside->has_news));
 }
 
 static struct post *take_post(struct cp_engine *e)
@@ -294,6 +295,8 @@ void cp_event_collect(struct cp_engine *e)
 {
     struct post *p;
 
+    if (e->outside != NULL && atomic_load(&e->outside->has_news))
+        e->outside->collect(e->outside);
     while ((p = take_post(e)) != NULL) {
         unsigned was =
             cp_record_call(e, CP_RECORD_AFTER, (uint64_t)e->events.last_id + 1,

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/map.h"
@@ -25,6 +26,13 @@ struct cp_event {
     size_t want;
     const char *text;
     char *own_text; /* freed after delivery */
+};
+
+/* What another thread does for the engine. It sets has_news and wakes the
+ * driver; collect is then called within a turn. */
+struct cp_outside {
+    atomic_bool has_news;
+    void (*collect)(struct cp_outside *outside);
 };
 
 /* Timers of the user and calls from other threads. */

@@ -293,6 +293,8 @@ int cp_store_read(struct cp_store *s, const char *path, struct cp_buf *out)
         return COPAL_ESTATE;
     if (!is_path(path))
         return COPAL_ELIMIT;
+    while (begun(s, path) != NULL && s->back->drain != NULL)
+        s->back->drain(s);
     err = s->back->read(s, path, &sealed, &len);
     if (err != 0)
         return err;
@@ -340,6 +342,8 @@ void cp_store_end(struct cp_store *s)
 {
     if (s->engine == NULL)
         return;
+    if (s->back->end != NULL)
+        s->back->end(s);
     cp_timer_stop(&s->engine->timers, &s->timer);
     s->engine = NULL;
     on_timer(&s->timer); /* what was done was done */

@@ -1,7 +1,7 @@
 /* Where state lives that must survive a crash: a value under a path, a kind and
  * a name, "oscore/0a1b" or "dtls/00c3..". RFC 8613 7.2, B.1.1.
  *   store.c            values sealed against damage; one thing a path at a time
- *   store_directory.c  files of ours
+ *   store_directory.c  files of ours, which store_writer.c writes
  *   store_callback.c   the application's, asked by REQUESTs
  *
  * How to survive kill -9 with numbers that must never be used twice: put a
@@ -97,8 +97,10 @@ struct cp_store_op {
     struct cp_store *store;
     struct cp_store_wait *waiter; /* NULL: nobody waits */
     enum cp_store_what what;
-    int status;     /* once it is over */
-    char *why;      /* NULL: "" */
+    int status; /* once it is over */
+    char *why;  /* NULL: "" */
+    int error;  /* of a file: errno, and what failed then */
+    const char *failed_at;
     uint8_t *value; /* sealed: to be put; or what was got */
     size_t value_len;
     char path[];
@@ -110,6 +112,10 @@ struct cp_store_back {
     /* At once, into *out of mem; or NULL. */
     int (*read)(struct cp_store *s, const char *path, uint8_t **out,
                 size_t *len);
+    /* May be NULL: does what was begun to its end, at once. */
+    void (*drain)(struct cp_store *s);
+    /* May be NULL: drains, before the engine goes. */
+    void (*end)(struct cp_store *s);
     bool outlives_engine;
     void (*free)(struct cp_store *s);
 };

@@ -1,7 +1,8 @@
 /* A store of files: a directory for each kind, a file for each name. What is put
  * is written beside the old file, made durable, and takes its place at once, so
  * that after a crash one of the two is there, whole. */
-#include "secure/store.h"
+#include "secure/store_writer.h"
+#include "engine/core.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,11 +15,10 @@
 struct directory {
     struct cp_store store;
     char *name;
-    int fd;   /* of the directory */
-    int lock; /* of the file in it that is ours alone */
+    struct cp_store_writer *writer; /* NULL: nothing was put yet, or none */
+    int fd;                         /* of the directory */
+    int lock;                       /* of the file in it that is ours alone */
 };
-
-static const char new_name[] = ".new"; /* no name that a path can have */
 
 /* ---- Sentences ---- */
 
@@ -75,21 +75,6 @@ static int of_store(const struct directory *d, const char *path,
 
 /* ---- Files ---- */
 
-static bool write_all(int fd, const uint8_t *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        data += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
 static bool read_all(int fd, uint8_t *data, size_t len)
 {
     while (len > 0) {
@@ -139,87 +124,70 @@ static int get(const struct directory *d, const char *path, uint8_t **out,
     return err;
 }
 
-/* The directory of path's kind, made if need be; kind: storage. -1: errno. */
-static int open_kind(const struct directory *d, const char *path)
-{
-    char kind[CP_STORE_PATH + 1];
-    size_t len = (size_t)(strchr(path, '/') - path);
-    int fd;
-
-    memcpy(kind, path, len);
-    kind[len] = '\0';
-    if (mkdirat(d->fd, kind, 0700) == 0)
-        (void)fsync(d->fd); /* else what is put there would go with it */
-    else if (errno != EEXIST)
-        return -1;
-    fd = openat(d->fd, kind, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    return fd;
-}
-
-static bool write_new(int kind, const uint8_t *data, size_t len)
-{
-    int fd, before;
-    bool is_written;
-
-    (void)unlinkat(kind, new_name, 0); /* a crash left it */
-    fd = openat(kind, new_name,
-                O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return false;
-    is_written = write_all(fd, data, len) && fsync(fd) == 0;
-    before = errno;
-    if (close(fd) != 0 && is_written)
-        return false;
-    errno = before;
-    return is_written;
-}
-
-static int put(const struct directory *d, const char *path, const uint8_t *data,
-               size_t len)
-{
-    int kind = open_kind(d, path), err = 0;
-
-    if (kind < 0)
-        return of_store(d, path, "its directory cannot be made");
-    if (!write_new(kind, data, len) ||
-        renameat(kind, new_name, kind, strchr(path, '/') + 1) != 0 ||
-        fsync(kind) != 0)
-        err = of_store(d, path, "cannot be written");
-    close(kind);
-    return err;
-}
-
-static int take_away(const struct directory *d, const char *path)
-{
-    int kind, err = 0;
-
-    if (unlinkat(d->fd, path, 0) != 0)
-        return errno == ENOENT ? 0 : of_store(d, path, "cannot be removed");
-    kind = open_kind(d, path);
-    if (kind < 0 || fsync(kind) != 0)
-        err = of_store(d, path, "cannot be removed");
-    if (kind >= 0)
-        close(kind);
-    return err;
-}
-
 /* ---- The table ---- */
 
+static void over(struct cp_store_op *op)
+{
+    const struct directory *d =
+        cp_container_of(op->store, struct directory, store);
+    int err = 0;
+
+    errno = op->error;
+    if (op->error != 0)
+        err = of_store(d, op->path, op->failed_at);
+    cp_store_over(op, err, (copal_bytes){0});
+}
+
+static void begin_get(struct directory *d, struct cp_store_op *op)
+{
+    uint8_t *got = NULL;
+    size_t len = 0;
+    int err = get(d, op->path, &got, &len);
+
+    cp_store_over(op, err, cp_bytes(got, len));
+    if (err == 0)
+        cp_free_secret(d->store.mem, got, len);
+}
+
+/* Where time is the world's, a thread writes; where it is simulated, or the
+ * endpoint has ended, who is asked does. */
 static void begin(struct cp_store *s, struct cp_store_op *op)
 {
     struct directory *d = cp_container_of(s, struct directory, store);
-    uint8_t *got = NULL;
-    size_t len = 0;
-    int err;
 
-    switch (op->what) {
-    case CP_STORE_PUT: err = put(d, op->path, op->value, op->value_len); break;
-    case CP_STORE_DELETE: err = take_away(d, op->path); break;
-    default: err = get(d, op->path, &got, &len);
+    if (op->what == CP_STORE_GET) {
+        begin_get(d, op);
+        return;
     }
-    cp_store_over(op, err, cp_bytes(got, len));
-    if (err == 0 && got != NULL)
-        cp_free_secret(s->mem, got, len);
+    if (d->writer == NULL && s->engine != NULL &&
+        !s->engine->driver->ops->is_virtual)
+        d->writer = cp_store_writer_new(s->mem, s->engine, d->fd, over);
+    if (d->writer != NULL) {
+        cp_store_writer_take(d->writer, op);
+        return;
+    }
+    cp_store_writer_do(d->fd, op);
+    over(op);
+}
+
+static void drain(struct cp_store *s)
+{
+    struct directory *d = cp_container_of(s, struct directory, store);
+
+    if (d->writer != NULL)
+        cp_store_writer_drain(d->writer);
+}
+
+static void end(struct cp_store *s)
+{
+    struct directory *d = cp_container_of(s, struct directory, store);
+
+    if (d->writer == NULL)
+        return;
+    while (s->begun.count > 0) /* one of a path lets the next begin */
+        cp_store_writer_drain(d->writer);
+    cp_store_writer_free(d->writer);
+    d->writer = NULL;
 }
 
 static int read_now(struct cp_store *s, const char *path, uint8_t **out,
@@ -244,6 +212,8 @@ static void free_directory(struct cp_store *s)
 static const struct cp_store_back files = {
     .begin = begin,
     .read = read_now,
+    .drain = drain,
+    .end = end,
     .outlives_engine = true,
     .free = free_directory,
 };

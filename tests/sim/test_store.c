@@ -253,10 +253,14 @@ static void a_process_that_is_killed_gives_the_directory_back(void **state)
     assert_true(child >= 0);
     if (child == 0) {
         copal *c = copal_new(NULL);
+        struct cp_buf out = {0};
 
         if (c == NULL || copal_store(c, directory, (copal_cb){0}) != 0 ||
             cp_store_put(store_of(c), NAME, cp_bytes_of_text("kept"), NULL) !=
-                0 ||
+                0)
+            _exit(1);
+        out = cp_buf_new(c->mem);
+        if (cp_store_read(store_of(c), NAME, &out) != 0 || /* waits for it */
             write(ready[1], "x", 1) != 1)
             _exit(1);
         for (;;)
