@@ -1,9 +1,7 @@
-#include "secure/credentials.h"
+#include "secure/credentials_scope.h"
 
-#include <strings.h>
 #include "engine/core.h"
 #include "secure/store.h"
-#include "wire/uri.h"
 
 /* A key of who asks us. */
 struct known {
@@ -183,140 +181,6 @@ void cp_credentials_end(struct cp_credentials *all)
     all->engine = NULL;
 }
 
-/* ---- Scopes ---- */
-
-static bool is_for_askers(const char *scope)
-{
-    return strcmp(scope, "*") == 0;
-}
-
-/* A connection is one for all paths of a host. */
-static int check_scope(struct cp_credentials *all, const char *scope)
-{
-    static const char *const secured[] = {"coaps://", "coaps+tcp://",
-                                          "coaps+ws://"};
-    size_t len = 0;
-
-    if (scope == NULL || *scope == '\0')
-        return cp_why(all->mem, COPAL_EINVAL,
-                      "no scope; write \"*\" for who asks us, or the beginning "
-                      "of a URI, like coaps://host");
-    if (is_for_askers(scope))
-        return 0;
-    for (size_t i = 0; len == 0 && i < 3; i++)
-        if (strncasecmp(scope, secured[i], strlen(secured[i])) == 0)
-            len = strlen(secured[i]);
-    if (len == 0)
-        return cp_why(all->mem, COPAL_EINVAL,
-                      "%s: no scope of TLS or DTLS; it begins with coaps://, "
-                      "coaps+tcp:// or coaps+ws://, or is \"*\"",
-                      scope);
-    len += strcspn(scope + len, "/?#");
-    if (scope[len] != '\0' && strcmp(scope + len, "/") != 0)
-        return cp_why(all->mem, COPAL_EINVAL,
-                      "%s: all paths of a host share a connection; leave the "
-                      "path away",
-                      scope);
-    return 0;
-}
-
-static struct cp_scope_keys *scope_find(const struct cp_credentials *all,
-                                        const char *scope)
-{
-    list_each (node, after, &all->scopes) {
-        struct cp_scope_keys *s =
-            cp_container_of(node, struct cp_scope_keys, node);
-
-        if (strcasecmp(s->scope, scope) == 0)
-            return s;
-    }
-    return NULL;
-}
-
-static struct cp_scope_keys *scope_for(struct cp_credentials *all,
-                                       const char *scope)
-{
-    struct cp_scope_keys *s = scope_find(all, scope);
-
-    if (s != NULL)
-        return s;
-    s = cp_zalloc(all->mem, sizeof(*s));
-    if (s == NULL)
-        return NULL;
-    s->scope = cp_copy_text(all->mem, scope, strlen(scope));
-    if (s->scope == NULL) {
-        cp_free(all->mem, s);
-        return NULL;
-    }
-    for (char *p = s->scope; *p != '\0'; p++)
-        if (*p >= 'A' && *p <= 'Z')
-            *p = (char)(*p - 'A' + 'a');
-    cp_list_append(&all->scopes, &s->node);
-    return s;
-}
-
-/* A scope ends where a part of the URI does: coaps://host is not the beginning
- * of coaps://hostile. "coaps://192.168." is for all of these. */
-static bool is_prefix(const char *scope, const char *uri)
-{
-    size_t n = strlen(scope);
-
-    if (strncmp(scope, uri, n) != 0)
-        return false;
-    return strchr("/.:", scope[n - 1]) != NULL || uri[n] == '\0' ||
-           uri[n] == '/' || uri[n] == ':';
-}
-
-/* "coaps://STAR.lab.example" is for every host of that domain. */
-static bool covers(const char *scope, const char *uri)
-{
-    const char *star = strstr(scope, "://*.");
-    const char *host, *end, *tail;
-    size_t head, n;
-
-    if (star == NULL)
-        return is_prefix(scope, uri);
-    head = (size_t)(star - scope) + 3;
-    if (strncmp(scope, uri, head) != 0)
-        return false;
-    host = uri + head;
-    end = host + strcspn(host, ":/");
-    tail = scope + head + 1; /* ".lab.example", a port and "/" maybe */
-    n = strcspn(tail, ":/");
-    return (size_t)(end - host) > n && strncmp(end - n, tail, n) == 0 &&
-           is_prefix(tail, end - n);
-}
-
-const struct cp_scope_keys *cp_credentials_for(const struct cp_credentials *all,
-                                               const struct cp_asked *asked)
-{
-    const struct cp_scope_keys *best = NULL;
-    char plain[400], with_port[400];
-    struct cp_buf b = cp_buf_fixed(plain, sizeof(plain));
-    bool has_own_port = asked->port == cp_scheme_port(asked->scheme);
-    size_t most = 0;
-
-    cp_uri_put_base(&b, asked->scheme, asked->host, asked->port);
-    if (b.failed || b.len + 8 > sizeof(plain))
-        return NULL;
-    snprintf(with_port, sizeof(with_port), "%.*s:%u/", (int)b.len, plain,
-             asked->port);
-    cp_put_text(&b, "/");
-    plain[b.len] = '\0';
-    list_each (node, after, &all->scopes) {
-        struct cp_scope_keys *s =
-            cp_container_of(node, struct cp_scope_keys, node);
-
-        if (strlen(s->scope) > most &&
-            (covers(s->scope, plain) ||
-             (has_own_port && covers(s->scope, with_port)))) {
-            best = s;
-            most = strlen(s->scope);
-        }
-    }
-    return best;
-}
-
 /* ---- Pre-shared keys ---- */
 
 static struct known *known_find(const struct cp_credentials *all,
@@ -364,9 +228,9 @@ static int put_psk(struct cp_credentials *all, const char *scope,
 {
     struct cp_scope_keys *s;
 
-    if (is_for_askers(scope))
+    if (cp_scope_is_for_askers(scope))
         return put_known(all, psk);
-    s = scope_for(all, scope);
+    s = cp_scope_for(all, scope);
     if (s == NULL)
         return COPAL_ENOMEM;
     psk_clear(all->mem, &s->psk);
@@ -378,7 +242,7 @@ int cp_credentials_use_psk(struct cp_credentials *all, const char *scope,
                            copal_bytes identity, copal_bytes key)
 {
     struct cp_psk psk;
-    int err = check_scope(all, scope);
+    int err = cp_scope_check(all, scope);
 
     if (err != 0)
         return err;
@@ -457,7 +321,7 @@ static int use_for_asked(struct cp_credentials *all, const char *scope,
 
     if (err != 0)
         return err;
-    s = scope_for(all, scope);
+    s = cp_scope_for(all, scope);
     if (s == NULL) {
         cp_certificate_unref(c);
         return COPAL_ENOMEM;
@@ -470,7 +334,7 @@ static int use_for_asked(struct cp_credentials *all, const char *scope,
 int cp_credentials_use_cert(struct cp_credentials *all, const char *scope,
                             const struct cp_pem *pem)
 {
-    int err = check_scope(all, scope);
+    int err = cp_scope_check(all, scope);
 
     if (err != 0)
         return err;
@@ -487,8 +351,8 @@ int cp_credentials_use_cert(struct cp_credentials *all, const char *scope,
         return cp_why(all->mem, COPAL_EINVAL,
                       "%s: neither a certificate to show nor one to trust",
                       scope);
-    err = is_for_askers(scope) ? use_for_askers(all, pem)
-                               : use_for_asked(all, scope, pem);
+    err = cp_scope_is_for_askers(scope) ? use_for_askers(all, pem)
+                                        : use_for_asked(all, scope, pem);
     if (err == 0)
         changed(all);
     return err;
@@ -502,11 +366,11 @@ bool cp_credentials_serve(const struct cp_credentials *all)
 int cp_credentials_forget(struct cp_credentials *all, const char *scope)
 {
     struct cp_scope_keys *s;
-    int err = check_scope(all, scope);
+    int err = cp_scope_check(all, scope);
 
     if (err != 0)
         return err;
-    if (is_for_askers(scope)) {
+    if (cp_scope_is_for_askers(scope)) {
         if (!cp_credentials_serve(all))
             return cp_why(all->mem, COPAL_ENOENT,
                           "*: there are no credentials for who asks us");
@@ -514,7 +378,7 @@ int cp_credentials_forget(struct cp_credentials *all, const char *scope)
         forget_askers(all);
         return 0;
     }
-    s = scope_find(all, scope);
+    s = cp_scope_find(all, scope);
     if (s == NULL)
         return cp_why(all->mem, COPAL_ENOENT,
                       "%s: there are no credentials for this scope", scope);

@@ -39,6 +39,10 @@ int cp_session_new(struct cp_credentials *all, const struct cp_asked *asked,
                    unsigned flags, struct cp_session **out);
 void cp_session_free(struct cp_session *s);
 
+/* It failed so, and that is the sentence. */
+void cp_session_say(struct cp_session *s, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* gnutls_handshake() gave error: puts status and a sentence into s, unless one
  * is there that says more. */
 void cp_session_explain(struct cp_session *s, int error);
