@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -88,14 +89,47 @@ static int l_write_secret(lua_State *L)
     return 2;
 }
 
+/* A crash right after must not bring the old one back. */
+static int sync_folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char folder[4096];
+    int fd, ok;
+
+    if (slash == NULL)
+        snprintf(folder, sizeof(folder), ".");
+    else
+        snprintf(folder, sizeof(folder), "%.*s",
+                 slash == path ? 1 : (int)(slash - path), path);
+    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    ok = fsync(fd) == 0;
+    close(fd);
+    return ok;
+}
+
+/* replace(path, by): the file by is path from now on, durably. true, or nil and
+ * why. */
+static int l_replace(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+
+    if (rename(luaL_checkstring(L, 2), path) == 0 && sync_folder_of(path)) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushstring(L, strerror(errno));
+    return 2;
+}
+
 static int open_host(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"isatty", l_isatty},
-        {"columns", l_columns},
-        {"clock", l_clock},
-        {"modified", l_modified},
-        {"write_secret", l_write_secret},
+        {"isatty", l_isatty},   {"columns", l_columns},
+        {"clock", l_clock},     {"modified", l_modified},
+        {"replace", l_replace}, {"write_secret", l_write_secret},
         {NULL, NULL},
     };
 
@@ -171,11 +205,24 @@ static int start(lua_State *L)
     return 0;
 }
 
+/* A core would hold keys. Only the soft limit: whoever looks for a fault raises
+ * it again, with prlimit or COPAL_CORE=1. */
+static void leave_no_core(void)
+{
+    struct rlimit core;
+
+    if (getenv("COPAL_CORE") != NULL || getrlimit(RLIMIT_CORE, &core) != 0)
+        return;
+    core.rlim_cur = 0;
+    (void)setrlimit(RLIMIT_CORE, &core);
+}
+
 int main(int argc, char **argv)
 {
     struct args a = {argc, argv, 1};
     lua_State *L = luaL_newstate();
 
+    leave_no_core();
     if (L == NULL) {
         fputs("copal: out of memory\n", stderr);
         return 1;

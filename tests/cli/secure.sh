@@ -44,6 +44,9 @@ coaps+tcp://127.0.0.1:[1-9]*) ;;
 esac
 check 0 get "$uri/link1"
 out_is link1
+[ ! -r "/proc/$server/limits" ] ||
+    grep -q '^Max core file size *0 ' "/proc/$server/limits" ||
+    fail "a crash would leave a core, and keys in it"
 check 0 creds test "$uri"
 out_has 'ok'
 check 0 get --keylog "$work/keys" "$uri/link1"

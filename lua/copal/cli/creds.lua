@@ -134,7 +134,7 @@ local function save(flags, scope, one)
   if before then session.open({ params = {}, creds = before }):free() end
   local checked, failed = pcall(function() session.open({ params = {}, creds = trial }):free() end)
   if checked then
-    ok, why = os.rename(trial, path)
+    ok, why = host.replace(path, trial)
     if not ok then exit.fail(exit.INTERNAL, why) end
     return exit.OK
   end
