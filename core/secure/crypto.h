@@ -1,24 +1,31 @@
-/* The primitives that copal's own record layer needs, whichever library gives
- * them. */
+/* Authenticated encryption for what copal seals itself, records of DTLS and
+ * messages of OSCORE, whichever library gives it. */
 #ifndef CP_SECURE_CRYPTO_H
 #define CP_SECURE_CRYPTO_H
 
 #include "base/bytes.h"
 #include "base/mem.h"
 
+/* A CCM takes nonces of 7 to 13 bytes, the others of 12. The first five are
+ * those of TLS. */
 enum cp_aead {
     CP_AES_128_CCM,
     CP_AES_128_CCM_8,
     CP_AES_128_GCM,
     CP_AES_256_GCM,
     CP_CHACHA20_POLY1305,
+    CP_AEAD_OF_TLS,
+    CP_AES_256_CCM = CP_AEAD_OF_TLS,
+    CP_AES_256_CCM_8,
+    CP_AES_192_GCM,
     CP_AEAD_COUNT
 };
 
 enum {
-    CP_AEAD_KEY = 32,  /* bytes at most */
-    CP_AEAD_TAG = 16,  /* likewise */
-    CP_AEAD_NONCE = 12 /* always, in TLS */
+    CP_AEAD_KEY = 32,      /* bytes at most */
+    CP_AEAD_TAG = 16,      /* likewise */
+    CP_AEAD_NONCE = 13,    /* likewise */
+    CP_AEAD_TLS_NONCE = 12 /* always, there */
 };
 
 /* A key at rest. What the library makes of it (4 kB of tables for GCM) is kept
@@ -39,24 +46,31 @@ void cp_aeads_forget(struct cp_aeads *all, const struct cp_aead_key *k);
 
 static inline size_t cp_aead_key_len(enum cp_aead a)
 {
-    return a == CP_AES_256_GCM || a == CP_CHACHA20_POLY1305 ? 32 : 16;
+    switch (a) {
+    case CP_AES_192_GCM: return 24;
+    case CP_AES_256_GCM:
+    case CP_CHACHA20_POLY1305:
+    case CP_AES_256_CCM:
+    case CP_AES_256_CCM_8: return 32;
+    default: return 16;
+    }
 }
 
 static inline size_t cp_aead_tag_len(enum cp_aead a)
 {
-    return a == CP_AES_128_CCM_8 ? 8 : 16;
+    return a == CP_AES_128_CCM_8 || a == CP_AES_256_CCM_8 ? 8 : 16;
 }
 
 /* Writes plain.len bytes and the tag to out, which plain must not overlap.
  * COPAL_ENOMEM; COPAL_ENOTSUP: no library. */
 int cp_aead_seal(struct cp_aeads *all, const struct cp_aead_key *k,
-                 const uint8_t nonce[CP_AEAD_NONCE], copal_bytes aad,
-                 copal_bytes plain, uint8_t *out);
+                 copal_bytes nonce, copal_bytes aad, copal_bytes plain,
+                 uint8_t *out);
 
 /* Writes sealed.len bytes without the tag to out. COPAL_EAUTH: not genuine;
  * COPAL_ENOMEM; COPAL_ENOTSUP. */
 int cp_aead_open(struct cp_aeads *all, const struct cp_aead_key *k,
-                 const uint8_t nonce[CP_AEAD_NONCE], copal_bytes aad,
-                 copal_bytes sealed, uint8_t *out);
+                 copal_bytes nonce, copal_bytes aad, copal_bytes sealed,
+                 uint8_t *out);
 
 #endif

@@ -24,6 +24,9 @@ static gnutls_cipher_algorithm_t library_name(uint8_t algorithm)
     case CP_AES_128_CCM_8: return GNUTLS_CIPHER_AES_128_CCM_8;
     case CP_AES_128_GCM: return GNUTLS_CIPHER_AES_128_GCM;
     case CP_AES_256_GCM: return GNUTLS_CIPHER_AES_256_GCM;
+    case CP_AES_256_CCM: return GNUTLS_CIPHER_AES_256_CCM;
+    case CP_AES_256_CCM_8: return GNUTLS_CIPHER_AES_256_CCM_8;
+    case CP_AES_192_GCM: return GNUTLS_CIPHER_AES_192_GCM;
     default: return GNUTLS_CIPHER_CHACHA20_POLY1305;
     }
 }
@@ -88,31 +91,32 @@ static gnutls_aead_cipher_hd_t handle_of(struct cp_aeads *all,
 }
 
 int cp_aead_seal(struct cp_aeads *all, const struct cp_aead_key *k,
-                 const uint8_t nonce[CP_AEAD_NONCE], copal_bytes aad,
-                 copal_bytes plain, uint8_t *out)
+                 copal_bytes nonce, copal_bytes aad, copal_bytes plain,
+                 uint8_t *out)
 {
     gnutls_aead_cipher_hd_t handle = handle_of(all, k);
     size_t tag = cp_aead_tag_len(k->algorithm), len = plain.len + tag;
 
     if (handle == NULL || gnutls_aead_cipher_encrypt(
-                              handle, nonce, CP_AEAD_NONCE, aad.data, aad.len,
+                              handle, nonce.data, nonce.len, aad.data, aad.len,
                               tag, plain.data, plain.len, out, &len) != 0)
         return COPAL_ENOMEM;
     return 0;
 }
 
 int cp_aead_open(struct cp_aeads *all, const struct cp_aead_key *k,
-                 const uint8_t nonce[CP_AEAD_NONCE], copal_bytes aad,
-                 copal_bytes sealed, uint8_t *out)
+                 copal_bytes nonce, copal_bytes aad, copal_bytes sealed,
+                 uint8_t *out)
 {
     gnutls_aead_cipher_hd_t handle = handle_of(all, k);
     size_t tag = cp_aead_tag_len(k->algorithm), len = sealed.len;
 
     if (handle == NULL)
         return COPAL_ENOMEM;
-    if (sealed.len < tag || gnutls_aead_cipher_decrypt(
-                                handle, nonce, CP_AEAD_NONCE, aad.data, aad.len,
-                                tag, sealed.data, sealed.len, out, &len) != 0)
+    if (sealed.len < tag ||
+        gnutls_aead_cipher_decrypt(handle, nonce.data, nonce.len, aad.data,
+                                   aad.len, tag, sealed.data, sealed.len, out,
+                                   &len) != 0)
         return COPAL_EAUTH;
     return 0;
 }

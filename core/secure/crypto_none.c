@@ -17,16 +17,16 @@ void cp_aeads_forget(struct cp_aeads *all, const struct cp_aead_key *k)
 }
 
 int cp_aead_seal(struct cp_aeads *all, const struct cp_aead_key *k,
-                 const uint8_t nonce[CP_AEAD_NONCE], copal_bytes aad,
-                 copal_bytes plain, uint8_t *out)
+                 copal_bytes nonce, copal_bytes aad, copal_bytes plain,
+                 uint8_t *out)
 {
     (void)all, (void)k, (void)nonce, (void)aad, (void)plain, (void)out;
     return COPAL_ENOTSUP;
 }
 
 int cp_aead_open(struct cp_aeads *all, const struct cp_aead_key *k,
-                 const uint8_t nonce[CP_AEAD_NONCE], copal_bytes aad,
-                 copal_bytes sealed, uint8_t *out)
+                 copal_bytes nonce, copal_bytes aad, copal_bytes sealed,
+                 uint8_t *out)
 {
     (void)all, (void)k, (void)nonce, (void)aad, (void)sealed, (void)out;
     return COPAL_ENOTSUP;

@@ -113,9 +113,9 @@ static void put_number(uint8_t out[8], uint16_t epoch, uint64_t seq)
 
 /* number: epoch and sequence number, or what the record has in its place. */
 static void make_nonce(const struct cp_protect_way *w, const uint8_t number[8],
-                       uint8_t out[CP_AEAD_NONCE])
+                       uint8_t out[CP_AEAD_TLS_NONCE])
 {
-    memcpy(out, w->iv, CP_AEAD_NONCE);
+    memcpy(out, w->iv, CP_AEAD_TLS_NONCE);
     for (int i = 0; i < 8; i++)
         out[4 + i] =
             explicit_len(w) > 0 ? number[i] : (uint8_t)(out[4 + i] ^ number[i]);
@@ -154,7 +154,7 @@ static int seal(const struct cp_protect_way *w, struct cp_aeads *aeads,
 {
     size_t before = explicit_len(w), tag = cp_aead_tag_len(w->key.algorithm);
     size_t body = before + plain.len + tag, head = CP_RECORD_HEAD + cid.len;
-    uint8_t nonce[CP_AEAD_NONCE], aad[AAD];
+    uint8_t nonce[CP_AEAD_TLS_NONCE], aad[AAD];
     size_t aad_len = make_aad(type, number, cid, plain.len, aad);
     struct cp_buf b = cp_buf_fixed(out, cap);
     int err;
@@ -168,8 +168,8 @@ static int seal(const struct cp_protect_way *w, struct cp_aeads *aeads,
     cp_put_u16(&b, (uint16_t)body);
     cp_put_bytes(&b, cp_bytes(number, before));
     make_nonce(w, number, nonce);
-    err = cp_aead_seal(aeads, &w->key, nonce, cp_bytes(aad, aad_len), plain,
-                       out + b.len);
+    err = cp_aead_seal(aeads, &w->key, cp_bytes(nonce, sizeof(nonce)),
+                       cp_bytes(aad, aad_len), plain, out + b.len);
     return err == 0 ? (int)(head + body) : err;
 }
 
@@ -179,7 +179,7 @@ static int open_record(const struct cp_protect_way *w, struct cp_aeads *aeads,
                        uint8_t *type)
 {
     size_t before = explicit_len(w), tag = cp_aead_tag_len(w->key.algorithm);
-    uint8_t number[8], nonce[CP_AEAD_NONCE], aad[AAD];
+    uint8_t number[8], nonce[CP_AEAD_TLS_NONCE], aad[AAD];
     size_t len, aad_len;
     int err;
 
@@ -189,7 +189,8 @@ static int open_record(const struct cp_protect_way *w, struct cp_aeads *aeads,
     put_number(number, r->epoch, r->seq);
     make_nonce(w, before > 0 ? r->body.data : number, nonce);
     aad_len = make_aad(r->type, number, cid, len, aad);
-    err = cp_aead_open(aeads, &w->key, nonce, cp_bytes(aad, aad_len),
+    err = cp_aead_open(aeads, &w->key, cp_bytes(nonce, sizeof(nonce)),
+                       cp_bytes(aad, aad_len),
                        cp_bytes(r->body.data + before, len + tag), out);
     if (err != 0)
         return err;

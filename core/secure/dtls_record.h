@@ -51,7 +51,7 @@ bool cp_record_is_hello(copal_bytes datagram, struct cp_hello *out);
 /* One way of an association. */
 struct cp_protect_way {
     struct cp_aead_key key;
-    uint8_t iv[CP_AEAD_NONCE]; /* of CCM and GCM the first 4 */
+    uint8_t iv[CP_AEAD_TLS_NONCE]; /* of CCM and GCM the first 4 */
 };
 
 /* An association that has keys. No larger than it must be: thousands of them

@@ -76,7 +76,7 @@ static int look(struct cp_dtls_shake *k, const struct cp_record *r,
         return cp_protect_look(p, aeads, r, out, type);
     if (!read_key(k, false, &p->out, &key_len))
         return COPAL_ESTATE;
-    for (int a = 0; a < CP_AEAD_COUNT; a++) {
+    for (int a = 0; a < CP_AEAD_OF_TLS; a++) {
         int len;
 
         if (cp_aead_key_len((enum cp_aead)a) != key_len)

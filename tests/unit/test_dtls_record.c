@@ -190,7 +190,7 @@ static void set_key(struct cp_protect_way *w, uint8_t algorithm, uint8_t first)
     w->key.algorithm = algorithm;
     for (uint8_t i = 0; i < CP_AEAD_KEY; i++)
         w->key.bytes[i] = (uint8_t)(first + i);
-    for (uint8_t i = 0; i < CP_AEAD_NONCE; i++)
+    for (uint8_t i = 0; i < CP_AEAD_TLS_NONCE; i++)
         w->iv[i] = (uint8_t)(first ^ i);
 }
 
@@ -258,7 +258,7 @@ static void what_is_sealed_opens_in_every_suite(void **state)
 
     if (!has_library(p))
         skip();
-    for (uint8_t a = 0; a < CP_AEAD_COUNT; a++)
+    for (uint8_t a = 0; a < CP_AEAD_OF_TLS; a++)
         for (size_t cid = 0; cid <= CP_CID_MINE; cid += CP_CID_MINE) {
             int len;
 
