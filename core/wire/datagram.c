@@ -143,6 +143,32 @@ size_t cp_datagram_size(const copal_msg *m, copal_bytes token)
     return size + (m->payload.len > 0 ? 1 + m->payload.len : 0);
 }
 
+static inline void put_option(struct cp_buf *out, uint32_t delta,
+                              copal_bytes value)
+{
+    uint32_t len = (uint32_t)value.len;
+
+    cp_put_u8(out, (uint8_t)(nibble_of(delta) << 4 | nibble_of(len)));
+    put_extension(out, delta);
+    put_extension(out, len);
+    cp_put_bytes(out, value);
+}
+
+void cp_options_put(struct cp_buf *out, uint32_t *last, unsigned number,
+                    copal_bytes value)
+{
+    put_option(out, number - *last, value);
+    *last = number;
+}
+
+void cp_options_put_payload(struct cp_buf *out, copal_bytes payload)
+{
+    if (payload.len == 0)
+        return;
+    cp_put_u8(out, MARKER);
+    cp_put_bytes(out, payload);
+}
+
 int cp_options_encode(const copal_msg *m, struct cp_buf *out)
 {
     uint32_t last = 0;
@@ -151,12 +177,8 @@ int cp_options_encode(const copal_msg *m, struct cp_buf *out)
 
     for (size_t i = 0; i < m->option_count; i++) {
         const struct cp_option *o = &m->options[i];
-        uint32_t delta = o->number - last;
 
-        cp_put_u8(out, (uint8_t)(nibble_of(delta) << 4 | nibble_of(o->len)));
-        put_extension(out, delta);
-        put_extension(out, o->len);
-        cp_put_bytes(out, cp_msg_option_value(m, o));
+        put_option(out, o->number - last, cp_msg_option_value(m, o));
         last = o->number;
     }
     if (m->payload.len > 0 &&

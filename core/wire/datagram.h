@@ -57,4 +57,11 @@ int cp_datagram_encode(const copal_msg *m, uint8_t type, uint16_t mid,
 int cp_options_encode(const copal_msg *m, struct cp_buf *out);
 int cp_options_decode(copal_msg *m, copal_bytes rest);
 
+/* One option behind one of number *last, which becomes number. */
+void cp_options_put(struct cp_buf *out, uint32_t *last, unsigned number,
+                    copal_bytes value);
+
+/* The marker and a payload, unless it is empty. */
+void cp_options_put_payload(struct cp_buf *out, copal_bytes payload);
+
 #endif

@@ -1,0 +1,237 @@
+#include "secure/oscore_seal.h"
+#include "wire/option.h"
+
+enum {
+    INLINE = 1400 /* bytes of plaintext that need no allocation */
+};
+
+void cp_oscore_bind(struct cp_oscore_bound *b, copal_bytes kid, copal_bytes piv)
+{
+    b->kid_len = (uint8_t)kid.len;
+    b->piv_len = (uint8_t)piv.len;
+    if (kid.len > 0)
+        memcpy(b->kid, kid.data, kid.len);
+    if (piv.len > 0)
+        memcpy(b->piv, piv.data, piv.len);
+}
+
+/* What the table does not know is sealed: RFC 8613 4.1. */
+static unsigned class_of(unsigned number)
+{
+    const struct cp_option_def *def = cp_option_find(number);
+
+    return def == NULL ? CP_CLASS_E : def->oscore;
+}
+
+/* Goes unsealed: what proxies need, and Observe, which they need besides. RFC
+ * 8613 4.1.3. */
+static bool is_outer(unsigned number)
+{
+    return class_of(number) == CP_CLASS_U || number == COPAL_OPT_OBSERVE;
+}
+
+/* A notification's number is for proxies; its order is the Partial IV's. RFC
+ * 8613 4.1.3.5.2. */
+static copal_bytes inner_value(const copal_msg *m, const struct cp_option *o)
+{
+    if (o->number == COPAL_OPT_OBSERVE && !cp_code_is_request(m->code))
+        return (copal_bytes){0};
+    return cp_msg_option_value(m, o);
+}
+
+static void put_plain(struct cp_buf *out, const copal_msg *m)
+{
+    uint32_t last = 0;
+
+    cp_put_u8(out, m->code);
+    for (size_t i = 0; i < m->option_count; i++) {
+        const struct cp_option *o = &m->options[i];
+
+        if (class_of(o->number) & CP_CLASS_E)
+            cp_options_put(out, &last, o->number, inner_value(m, o));
+    }
+    cp_options_put_payload(out, m->payload);
+}
+
+/* RFC 8613 4.2, 4.1.3.5. */
+static int outer_code(const copal_msg *m)
+{
+    bool observes = cp_msg_has(m, COPAL_OPT_OBSERVE);
+
+    if (cp_code_is_request(m->code))
+        return observes ? COPAL_FETCH : COPAL_POST;
+    return observes ? COPAL_CONTENT : COPAL_CHANGED;
+}
+
+static int add_outer(copal_msg *out, const copal_msg *m,
+                     const struct cp_oscore_option *head)
+{
+    uint8_t storage[CP_OSCORE_VALUE + 255];
+    struct cp_buf value = cp_buf_fixed(storage, sizeof(storage));
+    int err;
+
+    cp_oscore_option_put(&value, head);
+    err = cp_msg_add(out, COPAL_OPT_OSCORE, cp_bytes(value.data, value.len));
+    for (size_t i = 0; err == 0 && i < m->option_count; i++) {
+        const struct cp_option *o = &m->options[i];
+
+        if (is_outer(o->number))
+            err = cp_msg_add(out, o->number, cp_msg_option_value(m, o));
+    }
+    return err;
+}
+
+/* Without a Partial IV in it, what is sealed has the request's nonce. */
+static copal_bytes nonce_of(const struct cp_oscore_keys *k, copal_bytes id,
+                            const struct cp_oscore_bound *bound,
+                            const struct cp_oscore_option *head,
+                            uint8_t storage[CP_AEAD_NONCE])
+{
+    return head->piv.len > 0
+               ? cp_oscore_nonce(k, id, head->piv, storage)
+               : cp_oscore_nonce(k, cp_oscore_bound_kid(bound),
+                                 cp_oscore_bound_piv(bound), storage);
+}
+
+static copal_msg *sealed(struct cp_aeads *aeads, const struct cp_oscore_keys *k,
+                         const struct cp_oscore_bound *bound,
+                         const struct cp_oscore_option *head,
+                         const copal_msg *m, copal_bytes plain, int *err)
+{
+    size_t len = plain.len + cp_aead_tag_len((enum cp_aead)k->aead->aead);
+    copal_msg *out = cp_msg_new(m->mem, outer_code(m),
+                                len + CP_OSCORE_VALUE + m->option_count * 4);
+    uint8_t nonce[CP_AEAD_NONCE], aad[CP_OSCORE_AAD];
+
+    *err = out == NULL ? COPAL_ENOMEM : add_outer(out, m, head);
+    if (*err == 0)
+        *err = cp_msg_reserve(out, len);
+    if (*err == 0)
+        *err =
+            cp_aead_seal(aeads, &k->sender,
+                         nonce_of(k, cp_oscore_sender(k), bound, head, nonce),
+                         cp_oscore_aad(k, cp_oscore_bound_kid(bound),
+                                       cp_oscore_bound_piv(bound), aad),
+                         plain, out->data + out->data_len);
+    if (*err != 0) {
+        copal_msg_unref(out);
+        return NULL;
+    }
+    out->payload = cp_bytes(out->data + out->data_len, len);
+    out->data_len += (uint32_t)len;
+    return out;
+}
+
+int cp_oscore_seal(struct cp_aeads *aeads, const struct cp_oscore_keys *k,
+                   const struct cp_oscore_bound *bound,
+                   const struct cp_oscore_option *head, const copal_msg *m,
+                   copal_msg **out)
+{
+    uint8_t storage[INLINE];
+    size_t most = cp_datagram_size(m, (copal_bytes){0});
+    struct cp_buf plain = most <= sizeof(storage)
+                              ? cp_buf_fixed(storage, sizeof(storage))
+                              : cp_buf_new(m->mem);
+    copal_bytes bytes;
+    int err = cp_msg_has(m, COPAL_OPT_OSCORE) ? COPAL_EINVAL : 0;
+
+    if (err == 0) {
+        put_plain(&plain, m);
+        err = cp_buf_finish(&plain, &bytes);
+    }
+    if (err == 0)
+        *out = sealed(aeads, k, bound, head, m, bytes, &err);
+    if (plain.data != storage)
+        cp_buf_free(&plain);
+    return err;
+}
+
+/* ---- Opening ---- */
+
+/* What came outside and may stay. */
+static int add_unprotected(copal_msg *out, const copal_msg *m)
+{
+    int err = 0;
+
+    for (size_t i = 0; err == 0 && i < m->option_count; i++) {
+        const struct cp_option *o = &m->options[i];
+
+        if (o->number != COPAL_OPT_OSCORE && class_of(o->number) == CP_CLASS_U)
+            err = cp_msg_add(out, o->number, cp_msg_option_value(m, o));
+    }
+    return err;
+}
+
+/* An option of class U has no place inside; it would speak for what is outside,
+ * and twice. */
+static bool is_sound(const copal_msg *inner, bool is_request)
+{
+    if (is_request ? !cp_code_is_request(inner->code)
+                   : !cp_code_is_response(inner->code))
+        return false;
+    for (size_t i = 0; i < inner->option_count; i++)
+        if (class_of(inner->options[i].number) == CP_CLASS_U)
+            return false;
+    return true;
+}
+
+/* plain: code, options, payload. */
+static int read_plain(const copal_msg *m, copal_bytes plain, copal_msg **out)
+{
+    copal_msg *inner;
+    int err;
+
+    if (plain.len == 0)
+        return COPAL_EFORMAT;
+    inner = cp_msg_new(m->mem, plain.data[0], m->token.len + plain.len + 32);
+    if (inner == NULL)
+        return COPAL_ENOMEM;
+    inner->type = m->type;
+    inner->mid = m->mid;
+    inner->scheme = m->scheme;
+    inner->received = m->received;
+    inner->path = m->path;
+    if (m->token.len > 0)
+        memcpy(inner->data, m->token.data, m->token.len);
+    inner->token = cp_bytes(inner->data, m->token.len);
+    inner->data_len = (uint32_t)m->token.len;
+    err = cp_options_decode(inner, cp_bytes(plain.data + 1, plain.len - 1));
+    if (err == 0 && !is_sound(inner, cp_code_is_request(m->code)))
+        err = COPAL_EFORMAT;
+    if (err == 0)
+        err = add_unprotected(inner, m);
+    if (err != 0) {
+        copal_msg_unref(inner);
+        return err;
+    }
+    *out = inner;
+    return 0;
+}
+
+int cp_oscore_open(struct cp_aeads *aeads, const struct cp_oscore_keys *k,
+                   const struct cp_oscore_bound *bound,
+                   const struct cp_oscore_option *head, const copal_msg *m,
+                   copal_msg **out)
+{
+    uint8_t storage[INLINE], nonce[CP_AEAD_NONCE], aad[CP_OSCORE_AAD];
+    size_t tag = cp_aead_tag_len((enum cp_aead)k->aead->aead);
+    uint8_t *plain = storage;
+    int err;
+
+    if (m->payload.len < tag + 1)
+        return COPAL_EAUTH;
+    if (m->payload.len - tag > sizeof(storage))
+        plain = cp_alloc(m->mem, m->payload.len - tag);
+    if (plain == NULL)
+        return COPAL_ENOMEM;
+    err = cp_aead_open(aeads, &k->recipient,
+                       nonce_of(k, cp_oscore_recipient(k), bound, head, nonce),
+                       cp_oscore_aad(k, cp_oscore_bound_kid(bound),
+                                     cp_oscore_bound_piv(bound), aad),
+                       m->payload, plain);
+    if (err == 0)
+        err = read_plain(m, cp_bytes(plain, m->payload.len - tag), out);
+    if (plain != storage)
+        cp_free(m->mem, plain);
+    return err;
+}
