@@ -14,6 +14,7 @@ struct copal {
     struct cp_engine *engine;
     struct cp_site *site;
     struct cp_credentials *credentials;
+    struct cp_oscore *oscore; /* NULL: never used */
     struct cp_timer close_timer;    /* copal_close(): until when */
     struct cp_capture *capture;     /* copal_log_to(); NULL: none */
     struct cp_log_kinds *log_kinds; /* copal_log_due(); NULL: none yet */
@@ -50,6 +51,9 @@ int cp_endpoint_file_error(copal *c, const char *path);
 
 /* Closes the capture, if there is one. */
 void cp_endpoint_end_capture(copal *c);
+
+/* The contexts of OSCORE, made when first needed. NULL: out of memory. */
+struct cp_oscore *cp_endpoint_oscore(copal *c);
 
 /* Before a call that comes from outside a turn does anything: tells the engine
  * the time. */

@@ -178,6 +178,29 @@ void cp_answer_at_once(struct cp_engine *e, struct cp_link *link,
         cp_dedup_forget(&e->dedup, seen); /* a repeat may have better luck */
 }
 
+void cp_answer_with(struct cp_engine *e, struct cp_link *link,
+                    const copal_msg *request, struct cp_seen *seen,
+                    copal_msg *m)
+{
+    struct cp_answer *a = answer_new(e, (copal_msg *)request);
+    copal_exchange *x;
+
+    if (a == NULL) {
+        cp_dedup_forget(&e->dedup, seen);
+        return;
+    }
+    x = &a->x;
+    a->link = link;
+    a->answered = true;
+    cp_answer_wire_set(a, (copal_msg *)request, seen);
+    cp_exchange_hold(x);
+    if (cp_answer_send(x, m) != 0)
+        cp_dedup_forget(&e->dedup, seen);
+    if (x->is_live && a->flight.state == CP_IDLE)
+        cp_answer_finish(x);
+    cp_exchange_let_go(x);
+}
+
 void cp_answer_full(struct cp_engine *e, struct cp_link *link,
                     const struct cp_path *path, const struct cp_header *h)
 {

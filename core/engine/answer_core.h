@@ -77,6 +77,11 @@ void cp_answer_at_once(struct cp_engine *e, struct cp_link *link,
                        const copal_msg *request, struct cp_seen *seen, int code,
                        const char *diagnostic);
 
+/* The same with m, and sealed where request is. */
+void cp_answer_with(struct cp_engine *e, struct cp_link *link,
+                    const copal_msg *request, struct cp_seen *seen,
+                    copal_msg *m);
+
 /* A request that may not be acted upon, as a repeat could not be told from it:
  * 5.03, kept by nobody. */
 void cp_answer_full(struct cp_engine *e, struct cp_link *link,

@@ -8,8 +8,9 @@ enum {
     RETRY_AFTER = 1 /* s: by then others may have ended. RFC 8516 3 */
 };
 
-int cp_answer_send_now(struct cp_answer *a, const copal_msg *m, uint8_t type,
-                       uint16_t mid)
+/* plain: what m was before it was sealed. */
+static int send_now(struct cp_answer *a, const copal_msg *m,
+                    const copal_msg *plain, uint8_t type, uint16_t mid)
 {
     struct cp_engine *e = a->x.engine;
     uint8_t storage[INLINE_DATAGRAM];
@@ -23,7 +24,7 @@ int cp_answer_send_now(struct cp_answer *a, const copal_msg *m, uint8_t type,
     int err;
 
     if (a->link->connection != NULL) {
-        cp_counts_response(&e->counts, m->code);
+        cp_counts_response(&e->counts, plain->code);
         return cp_connection_send(a->link, m, a->wire->token);
     }
     if ((size > CP_FRESH_FREE || a->reserve > 0) && !cp_fresh_allows(a, size))
@@ -34,15 +35,31 @@ int cp_answer_send_now(struct cp_answer *a, const copal_msg *m, uint8_t type,
     if (path.is_multicast) /* a group is no one's source address */
         path.local = (struct cp_address){0};
     path.is_multicast = 0;
-    path.hops = (uint8_t)cp_params_get(&e->params, m, uri, COPAL_P_HOPS);
+    path.hops = (uint8_t)cp_params_get(&e->params, plain, uri, COPAL_P_HOPS);
     if (err == 0)
         err = cp_engine_send(e, a->link, &path, datagram, false);
     if (err == 0)
-        cp_counts_response(&e->counts, m->code);
+        cp_counts_response(&e->counts, plain->code);
     if (err == 0 && a->seen != NULL && type == CP_ACK)
         cp_dedup_keep(&e->dedup, a->seen, datagram);
     if (out.data != storage)
         cp_buf_free(&out);
+    return err;
+}
+
+int cp_answer_send_now(struct cp_answer *a, const copal_msg *m, uint8_t type,
+                       uint16_t mid)
+{
+    copal_msg *sealed;
+    int err;
+
+    if (a->wire->guard == NULL)
+        return send_now(a, m, m, type, mid);
+    err = cp_guard_answer(a->x.engine, a->wire, m, &sealed);
+    if (err == 0) {
+        err = send_now(a, sealed, m, type, mid);
+        copal_msg_unref(sealed);
+    }
     return err;
 }
 
@@ -52,14 +69,21 @@ static int send_separately(struct cp_answer *a, const copal_msg *m, bool is_con)
     const char *uri = cp_params_uri_back(&e->params, a->wire);
     struct cp_flight_plan plan = cp_flight_plan_for(e, m, uri);
     struct cp_path path = a->wire->path;
+    copal_msg *going;
+    int err = cp_guard_answer(e, a->wire, m, &going);
 
+    if (err != 0)
+        return err;
     path.hops = (uint8_t)cp_params_get(&e->params, m, uri, COPAL_P_HOPS);
     plan.link = a->link;
     plan.path = &path;
     plan.token = a->wire->token;
     plan.is_con = is_con;
     plan.is_part = !is_con;
-    return cp_flight_start(&a->flight, &plan, m);
+    plan.code = m->code;
+    err = cp_flight_start(&a->flight, &plan, going);
+    copal_msg_unref(going);
+    return err;
 }
 
 static int send_by_type(struct cp_answer *a, const copal_msg *m)

@@ -11,6 +11,7 @@
 
 static void on_flight_over(struct cp_flight *f, int status);
 static void go(struct cp_ask *a);
+static void fail_as_forged(struct cp_ask *a);
 static void hope_no_limit(struct cp_ask *a);
 
 static const char *uri_of(const copal_exchange *x)
@@ -44,6 +45,7 @@ void cp_ask_stop(struct cp_ask *a)
     cp_connection_part(&a->x);
     cp_token_off(e, &a->main);
     cp_token_off(e, &a->sub);
+    cp_guard_ask_stop(a);
     cp_pass_end(e->stages, &a->x);
 }
 
@@ -89,6 +91,7 @@ void cp_ask_free(copal_exchange *x)
     struct cp_ask *a = cp_ask_of(x);
 
     copal_msg_unref(x->request);
+    cp_guard_unref(a->protection);
     cp_free(x->mem, a);
 }
 
@@ -125,6 +128,8 @@ static void on_deadline(struct cp_timer *t)
         cp_ask_finish(&a->x, 0, "");
     else if (a->group != NULL)
         cp_ask_group_waited(a);
+    else if (a->was_forged)
+        fail_as_forged(a);
     else if (a->user_limit)
         cp_exchange_fail(&a->x, COPAL_ETIMEOUT,
                          "%s: not done within %lld ms; allow more with timeout",
@@ -219,7 +224,7 @@ static struct cp_flight_plan plan_of(struct cp_ask *a, struct cp_token *t)
 
 /* Nothing is lost by a connection: an answer comes, or the connection ends. */
 static int send_by_connection(struct cp_ask *a, struct cp_token *t,
-                              const copal_msg *m)
+                              const copal_msg *m, const copal_msg *going)
 {
     struct cp_engine *e = a->x.engine;
     copal_bytes token = cp_bytes(t->bytes, CP_TOKEN_LEN);
@@ -231,7 +236,7 @@ static int send_by_connection(struct cp_ask *a, struct cp_token *t,
         cp_ask_hope(a, cp_reliable_max_wait(e));
         return cp_signal_ping(a->way.link->connection, token);
     }
-    err = cp_connection_send(a->way.link, m, token);
+    err = cp_connection_send(a->way.link, going, token);
     a->heard = true;
     if (err == 0 && cp_ask_wants_nothing(m))
         cp_ask_finish(&a->x, 0, "");
@@ -240,19 +245,17 @@ static int send_by_connection(struct cp_ask *a, struct cp_token *t,
     return err;
 }
 
-int cp_ask_send(copal_exchange *x, copal_msg *m)
+/* going: m as it leaves. */
+static int send_as(struct cp_ask *a, copal_msg *m, const copal_msg *going)
 {
-    struct cp_ask *a = cp_ask_of(x);
-    struct cp_engine *e = x->engine;
+    struct cp_engine *e = a->x.engine;
     struct cp_token *t = a->slot;
     struct cp_flight_plan plan;
     int err;
 
-    if (a->way.link == NULL)
-        return COPAL_ECLOSED;
-    cp_engine_tell_time(e);
     if (!a->keeps_token) {
-        cp_token_off(e, t);
+        if (a->protection == NULL) /* else send_sealed() did */
+            cp_token_off(e, t);
         if (t->family != NULL)
             cp_token_renew(t);
         else
@@ -263,7 +266,7 @@ int cp_ask_send(copal_exchange *x, copal_msg *m)
     if (!t->is_on && (!a->is_ping || a->way.link->connection != NULL))
         cp_token_on(e, t);
     if (a->way.link->connection != NULL)
-        return send_by_connection(a, t, m);
+        return send_by_connection(a, t, m, going);
     plan = plan_of(a, t);
     if (plan.is_con)
         hope_no_limit(a);
@@ -273,12 +276,45 @@ int cp_ask_send(copal_exchange *x, copal_msg *m)
     cp_engine_wake(e);
     a->is_silent = !a->is_ping && cp_ask_wants_nothing(m);
     t->flight.notes = NULL;
-    err = cp_flight_start(&t->flight, &plan, m);
+    err = cp_flight_start(&t->flight, &plan, going);
     if (err == 0 && cp_ask_has_left_silently(a))
         cp_ask_wait(a, 0);
     else
         t->flight.notes = cp_ask_silent_notes(a);
     return err;
+}
+
+static int send_sealed(struct cp_ask *a, copal_msg *m)
+{
+    struct cp_token *t = a->slot;
+    struct cp_guard *guard = NULL;
+    copal_msg *going = NULL;
+    int err = cp_guard_ask(a, m, &guard, &going);
+
+    if (err != 0)
+        return err < 0 ? err : 0;
+    if (a->keeps_token) { /* answers to what went before may be on their way */
+        cp_guard_unref(t->before);
+        t->before = t->guard;
+        t->guard = NULL;
+    } else {
+        cp_token_off(a->x.engine, t);
+    }
+    cp_guard_unref(t->guard);
+    t->guard = guard;
+    err = send_as(a, m, going);
+    copal_msg_unref(going);
+    return err;
+}
+
+int cp_ask_send(copal_exchange *x, copal_msg *m)
+{
+    struct cp_ask *a = cp_ask_of(x);
+
+    if (a->way.link == NULL)
+        return COPAL_ECLOSED;
+    cp_engine_tell_time(x->engine);
+    return a->protection == NULL ? send_as(a, m, m) : send_sealed(a, m);
 }
 
 void cp_ask_restart(copal_exchange *x)
@@ -320,7 +356,13 @@ static void go(struct cp_ask *a)
     a->way.path.hops = (uint8_t)cp_exchange_param(&a->x, COPAL_P_HOPS);
     if (!cp_address_is_multicast(&a->way.path.remote))
         cp_ask_group_end(a);
-    else if (!cp_ask_group_begin(a))
+    else if (a->protection != NULL) {
+        cp_exchange_fail(&a->x, COPAL_ENOTSUP,
+                         "%s: a group cannot be asked by OSCORE, which has two "
+                         "ends",
+                         uri_of(&a->x));
+        return;
+    } else if (!cp_ask_group_begin(a))
         return;
     cp_ask_restart(&a->x);
 }
@@ -335,6 +377,15 @@ static bool try_next_way(struct cp_ask *a)
     return true;
 }
 
+/* Answers came, but none that could be believed. */
+static void fail_as_forged(struct cp_ask *a)
+{
+    cp_exchange_fail(&a->x, COPAL_EAUTH,
+                     "%s: no answer came that is genuine; are both ends given "
+                     "the same OSCORE context?",
+                     uri_of(&a->x));
+}
+
 static void fail_by_network(struct cp_ask *a, int status, unsigned sent)
 {
     char where[CP_ADDRESS_TEXT];
@@ -342,6 +393,10 @@ static void fail_by_network(struct cp_ask *a, int status, unsigned sent)
     cp_address_print(&a->way.path.remote, 0, where);
     switch (status) {
     case COPAL_ETIMEOUT:
+        if (a->was_forged) {
+            fail_as_forged(a);
+            break;
+        }
         cp_exchange_fail(&a->x, status,
                          "%s: no answer from %s after %u transmission%s; is it "
                          "on, and the address right?",
@@ -473,6 +528,7 @@ copal_exchange *cp_ask_open(struct cp_engine *e, copal_msg *m, copal_cb cb)
     cp_list_init(&a->end.node);
     cp_observe_share_init(&a->share);
     a->is_ping = m->code == COPAL_EMPTY;
+    cp_guard_ask_begin(a);
     return &a->x;
 }
 

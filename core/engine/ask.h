@@ -24,6 +24,14 @@ struct cp_ask_source {
     void *user;
 };
 
+/* What is to be sent once it can be sealed: engine/guard.h. */
+struct cp_sealing {
+    struct cp_list node; /* in protection.waiting */
+    struct cp_token *slot;
+    copal_msg *m; /* ref'd; NULL: nothing waits */
+    bool keeps_token;
+};
+
 struct cp_ask {
     copal_exchange x;
     copal_cb cb;
@@ -51,8 +59,11 @@ struct cp_ask {
     uint64_t observe_at;
     struct cp_observe_share share; /* of one observation with others like it */
     struct cp_cache_use cache;
-    copal_msg *held;              /* the newest notification while paused */
-    struct cp_ask_source source;  /* of what comes from elsewhere */
+    copal_msg *held;             /* the newest notification while paused */
+    struct cp_ask_source source; /* of what comes from elsewhere */
+    struct cp_guard *protection; /* ref'd; NULL: what it sends is plain */
+    struct cp_sealing sealing;
+    bool was_forged;              /* an answer came that was not genuine */
     struct cp_qblock_ask *qblock; /* the qblock stage's; NULL: not offered */
     struct cp_group *group;       /* it asks one, its members answer */
     struct cp_group *member_of; /* it is one's, and what it hears the asker's */

@@ -188,9 +188,13 @@ void cp_ask_hear(struct cp_engine *e, struct cp_link *link, copal_msg **m,
                  struct cp_seen *seen)
 {
     struct cp_token *t = match(e, link, *m);
-    unsigned bad = cp_engine_check_options(e, *m);
     copal_exchange *x;
+    unsigned bad;
 
+    if (t != NULL && t->guard != NULL &&
+        cp_guard_hear(e, link, t, m, seen) != 0)
+        return;
+    bad = cp_engine_check_options(e, *m);
     if (bad == 0)
         bad = cp_qblock_unasked(t == NULL ? NULL : cp_ask_of(t->x), *m);
     if (t == NULL && bad == 0) {

@@ -45,6 +45,9 @@ static void put_key(struct cp_buf *key, const struct cp_link *link,
 {
     cp_put_bytes(key, cp_bytes(&link, sizeof(link)));
     cp_put_bytes(key, cp_bytes(remote, sizeof(*remote)));
+    if (request->guard != NULL) /* nobody else goes on with it */
+        cp_put_bytes(key, cp_bytes(&request->guard->whose,
+                                   sizeof(request->guard->whose)));
     if (cp_msg_has(request,
                    COPAL_OPT_IF_NONE_MATCH)) { /* block 0 alone has it */
         copal_msg *m = cp_msg_derive(request);

@@ -17,6 +17,7 @@
 #include "engine/fresh.h"
 #include "engine/observe.h"
 #include "engine/params.h"
+#include "engine/guard.h"
 #include "engine/qblock.h"
 #include "engine/rate.h"
 #include "engine/reliable.h"
@@ -74,6 +75,7 @@ struct cp_engine {
     struct cp_caching caching;
     struct cp_freshness freshness;
     struct cp_qblocks qblocks;
+    struct cp_protection protection;
 
     uint16_t understood[16]; /* options outside the table: copal_understand */
     size_t understood_count;

@@ -58,6 +58,7 @@ struct cp_engine *cp_engine_new(struct cp_driver *driver, uint64_t seed,
     cp_places_init(e);
     cp_cache_init(e);
     cp_fresh_init(e);
+    cp_list_init(&e->protection.waiting);
     cp_qblocks_init(e);
     if (seed == 0)
         leave_birth(e);
@@ -352,10 +353,15 @@ static bool has_bad_hop_limit(const copal_msg *m)
 void cp_engine_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
                        struct cp_seen *seen)
 {
-    bool bad_hop_limit = has_bad_hop_limit(*m); /* which the check takes out */
-    unsigned bad = cp_engine_check_options(e, *m);
+    bool bad_hop_limit;
+    unsigned bad;
     char why[64];
 
+    if (cp_msg_has(*m, COPAL_OPT_OSCORE) && e->protection.ops != NULL &&
+        !cp_guard_open(e, link, m, seen))
+        return;
+    bad_hop_limit = has_bad_hop_limit(*m); /* which the check takes out */
+    bad = cp_engine_check_options(e, *m);
     cp_counts_request(&e->counts, (*m)->code);
     if (bad == 0)
         bad = cp_qblock_refused(e, *m);

@@ -81,6 +81,8 @@ int cp_fresh_ask_in(copal_exchange *x, const copal_msg *m)
     value = cp_msg_option_value(m, o);
     if (!was_echoed && (m->code == COPAL_UNAUTHORIZED || is_cut(x, m)))
         return send_again(x, value);
+    if (a->protection != NULL) /* what came sealed goes back sealed only */
+        return CP_PASS;
     cp_known_put(&e->freshness.heard, a->way.link, &m->path.remote, value);
     return CP_PASS;
 }
@@ -92,7 +94,8 @@ int cp_fresh_ask_out(copal_exchange *x, copal_msg **m)
     struct cp_known_entry *known;
     copal_msg *copy;
 
-    if (heard->map.count == 0 || is_users(x))
+    if (heard->map.count == 0 || is_users(x) ||
+        cp_ask_of(x)->protection != NULL)
         return CP_PASS;
     known = cp_known_find(heard, way->link, &way->path.remote);
     if (known == NULL)

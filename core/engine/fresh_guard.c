@@ -105,6 +105,12 @@ static size_t room_for(const struct cp_engine *e, size_t size)
     return room < CP_FRESH_FREE ? CP_FRESH_FREE : room;
 }
 
+/* What is sealed grows by this. */
+static size_t sealing(const struct cp_answer *a)
+{
+    return a->wire->guard == NULL ? 0 : CP_GUARD_MORE;
+}
+
 /* What may be sent now. The empty ACK before it counts, too, and what is to be
  * told later. */
 static size_t room_of(const struct cp_answer *a)
@@ -181,7 +187,7 @@ void cp_fresh_limit_blocks(struct cp_answer *a, const copal_msg *m)
     if ((m->payload.len <= LEAST_BLOCK && !is_pulled && !is_first) ||
         a->link == NULL || !cp_fresh_guards(e, a->link, &a->wire->path.remote))
         return;
-    size = cp_datagram_size(m, a->wire->token);
+    size = cp_datagram_size(m, a->wire->token) + sealing(a);
     if (!is_pulled && !is_first && size + added_to(a) <= CP_FRESH_FREE)
         return;
     proof = cp_known_find(&e->freshness.proven, NULL, &a->wire->path.remote);
@@ -266,7 +272,8 @@ void cp_fresh_begin_observer(struct cp_answer *a, struct cp_observer *o)
 
 void cp_fresh_registered(struct cp_answer *a, const copal_msg *m)
 {
-    size_t size = cp_datagram_size(m, a->wire->token), room = room_of(a);
+    size_t size = cp_datagram_size(m, a->wire->token) + sealing(a),
+           room = room_of(a);
     struct cp_observer *o = cp_observer_find(a->x.engine, a->link, a->wire);
 
     if (o != NULL && o->delivery != NULL && size < room)

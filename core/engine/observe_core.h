@@ -112,6 +112,13 @@ static inline copal_bytes cp_observer_token(const struct cp_observer *o)
     return o->keeps_all ? o->request->token : cp_bytes(o->token, o->token_len);
 }
 
+/* What protects it; NULL: nothing. */
+static inline const struct cp_guard *cp_observer_guard(
+    const struct cp_observer *o)
+{
+    return o->keeps_all ? o->request->guard : NULL;
+}
+
 static inline struct cp_link *cp_observer_link(const struct cp_observer *o)
 {
     return o->home->link;

@@ -50,6 +50,7 @@ struct cp_observer *cp_observer_find(struct cp_engine *e, struct cp_link *link,
         struct cp_observer *o = observer_at(e, n);
 
         if (o->home->link == link &&
+            cp_guard_same(cp_observer_guard(o), request->guard) &&
             cp_bytes_equal(cp_observer_token(o), request->token))
             return o;
     }

@@ -39,7 +39,8 @@ const copal_msg *cp_observer_form(const struct cp_observer *o)
  * same for all of its interest. */
 static bool is_plain(struct cp_engine *e, const copal_msg *m)
 {
-    return m->token.len <= CP_OBSERVER_TOKEN && m->path.remote.scope == 0 &&
+    return m->guard == NULL && m->token.len <= CP_OBSERVER_TOKEN &&
+           m->path.remote.scope == 0 &&
            m->path.remote.association == 0 && !cp_msg_has(m, COPAL_OPT_ETAG) &&
            !cp_msg_has(m, COPAL_OPT_BLOCK2) &&
            !cp_msg_has(m, COPAL_OPT_Q_BLOCK1) &&

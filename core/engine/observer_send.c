@@ -17,12 +17,29 @@ static uint64_t max_age_of(const copal_msg *m)
     return cp_msg_uint_or(m, COPAL_OPT_MAX_AGE, STANDARD_MAX_AGE);
 }
 
-/* What may still be sent before it shows to be there. */
+/* What may still be sent before it shows to be there, of what is yet to be
+ * sealed. */
 static uint32_t room_of(const struct cp_observer *o)
 {
     const struct cp_delivery *d = o->delivery;
+    uint32_t room = d->flight.state == CP_IDLE ? d->room : d->flight.allowance;
+    uint32_t more = cp_observer_guard(o) == NULL ? 0 : CP_GUARD_MORE;
 
-    return d->flight.state == CP_IDLE ? d->room : d->flight.allowance;
+    return room < more ? 0 : room - more;
+}
+
+/* m, which is let go of, as it is on the wire; NULL stays. NULL: it cannot be
+ * sealed. */
+static copal_msg *sealed(struct cp_observer *o, copal_msg *m)
+{
+    copal_msg *out = NULL;
+
+    if (m == NULL || cp_observer_guard(o) == NULL)
+        return m;
+    if (cp_guard_answer(o->interest->engine, o->request, m, &out) != 0)
+        out = NULL;
+    copal_msg_unref(m);
+    return out;
 }
 
 uint16_t cp_observer_block_size(struct cp_observer *o, const copal_msg *whole)
@@ -138,8 +155,9 @@ static void send_next(struct cp_observer *o, bool confirms)
     struct cp_flight_plan plan =
         cp_flight_plan_for(e, d->next, cp_observer_uri(o));
     struct cp_path path = cp_observer_path(o);
-    copal_msg *m = as_of_now(o, d->next, d->next_at);
+    copal_msg *m = sealed(o, as_of_now(o, d->next, d->next_at));
 
+    plan.code = d->next->code;
     plan.link = cp_observer_link(o);
     plan.path = &path;
     plan.token = cp_observer_token(o);
@@ -173,7 +191,7 @@ static void send_by_connection(struct cp_observer *o)
     if (d == NULL || d->next == NULL ||
         cp_record_is_blocked(link->engine, link))
         return; /* of those that come meanwhile the newest waits */
-    m = as_of_now(o, d->next, d->next_at);
+    m = sealed(o, as_of_now(o, d->next, d->next_at));
     take_next(o);
     if (m != NULL)
         err = cp_connection_send(link, m, cp_observer_token(o));
@@ -240,7 +258,7 @@ static void on_leaving(struct cp_flight *f)
         f->is_limited = false;
     if (!may_change(d))
         return;
-    m = as_of_now(o, state, is_new ? d->next_at : d->state_at);
+    m = sealed(o, as_of_now(o, state, is_new ? d->next_at : d->state_at));
     if (f->sent == 0)
         f->is_con = must_confirm(o, state) || must_measure(o);
     if (m == NULL || cp_flight_renew(f, m, cp_observer_token(o), is_new) != 0)

@@ -384,7 +384,7 @@ int cp_flight_start(struct cp_flight *f, const struct cp_flight_plan *plan,
     if (err != 0)
         cp_flight_stop(f);
     else if (!plan->is_request)
-        cp_counts_response(&e->counts, m->code);
+        cp_counts_response(&e->counts, plan->code != 0 ? plan->code : m->code);
     return err;
 }
 

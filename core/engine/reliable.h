@@ -67,6 +67,7 @@ struct cp_flight_plan {
     struct cp_link *link;
     const struct cp_path *path;
     copal_bytes token;
+    uint8_t code; /* of an answer, before it was sealed; 0: the message's */
     bool is_con, is_request, ignores_icmp;
     bool estimates, measures;
     bool is_part; /* NON: leaves at once and takes no place, for the body that

@@ -17,6 +17,9 @@ void cp_token_off(struct cp_engine *e, struct cp_token *t)
     t->is_on = false;
     copal_msg_unref(t->sent);
     t->sent = NULL;
+    cp_guard_unref(t->guard);
+    cp_guard_unref(t->before);
+    t->guard = t->before = NULL;
 }
 
 void cp_token_on(struct cp_engine *e, struct cp_token *t)

@@ -17,6 +17,8 @@ struct cp_token {
     copal_exchange *x;
     copal_msg *sent; /* ref'd: what it carried; NULL: x->request as it is */
     struct cp_token_family *family; /* NULL: like no other */
+    struct cp_guard *guard;  /* ref'd: what binds its answers; NULL: plain */
+    struct cp_guard *before; /* the same under this token before */
     uint8_t bytes[CP_TOKEN_LEN];
     bool is_on;
     bool confirms; /* carried by CON messages, whatever the request is */

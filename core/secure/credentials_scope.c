@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <strings.h>
+#include "secure/scope.h"
 #include "wire/uri.h"
 
 bool cp_scope_is_for_askers(const char *scope)
@@ -73,38 +74,6 @@ struct cp_scope_keys *cp_scope_for(struct cp_credentials *all,
     return s;
 }
 
-/* A scope ends where a part of the URI does: coaps://host is not the beginning
- * of coaps://hostile. "coaps://192.168." is for all of these. */
-static bool is_prefix(const char *scope, const char *uri)
-{
-    size_t n = strlen(scope);
-
-    if (strncmp(scope, uri, n) != 0)
-        return false;
-    return strchr("/.:", scope[n - 1]) != NULL || uri[n] == '\0' ||
-           uri[n] == '/' || uri[n] == ':';
-}
-
-/* "coaps://STAR.lab.example" is for every host of that domain. */
-static bool covers(const char *scope, const char *uri)
-{
-    const char *star = strstr(scope, "://*.");
-    const char *host, *end, *tail;
-    size_t head, n;
-
-    if (star == NULL)
-        return is_prefix(scope, uri);
-    head = (size_t)(star - scope) + 3;
-    if (strncmp(scope, uri, head) != 0)
-        return false;
-    host = uri + head;
-    end = host + strcspn(host, ":/");
-    tail = scope + head + 1; /* ".lab.example", a port and "/" maybe */
-    n = strcspn(tail, ":/");
-    return (size_t)(end - host) > n && strncmp(end - n, tail, n) == 0 &&
-           is_prefix(tail, end - n);
-}
-
 const struct cp_scope_keys *cp_credentials_for(const struct cp_credentials *all,
                                                const struct cp_asked *asked)
 {
@@ -126,8 +95,8 @@ const struct cp_scope_keys *cp_credentials_for(const struct cp_credentials *all,
             cp_container_of(node, struct cp_scope_keys, node);
 
         if (strlen(s->scope) > most &&
-            (covers(s->scope, plain) ||
-             (has_own_port && covers(s->scope, with_port)))) {
+            (cp_scope_covers(s->scope, plain) ||
+             (has_own_port && cp_scope_covers(s->scope, with_port)))) {
             best = s;
             most = strlen(s->scope);
         }

@@ -17,6 +17,7 @@ static void msg_reap(struct cp_dead *dead)
         cp_wipe((void *)m->payload.data, m->payload.len);
     copal_msg_unref(m->payload_of);
     copal_msg_unref(m->request);
+    cp_guard_unref(m->guard);
     cp_free(mem, m->own_payload);
     cp_target_unref(mem, m->target);
     cp_kept_text_free(mem, m->kept);
@@ -352,6 +353,7 @@ copal_msg *cp_msg_derive(const copal_msg *m)
     copy->path = m->path;
     copy->from = m->from;
     copy->request = copal_msg_ref(m->request);
+    copy->guard = cp_guard_ref(m->guard);
     if (m->token.len > 0) {
         memcpy(copy->data, m->token.data, m->token.len);
         copy->token = cp_bytes(copy->data, m->token.len);
@@ -375,6 +377,8 @@ copal_msg *copal_msg_copy(const copal_msg *m)
     if (copy == NULL)
         return NULL;
     copy->received = false;
+    cp_guard_unref(copy->guard);
+    copy->guard = NULL;
     copy->resumed = m->resumed;
     copy->resume_at = m->resume_at;
     copy->resume_etag_len = m->resume_etag_len;

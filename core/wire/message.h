@@ -32,6 +32,33 @@ struct cp_tuned {
 /* A request's URI and where it leads: made by copal_msg_set_uri(). */
 struct cp_target;
 
+/* What protects a message end to end, counted: secure/ makes it, the engine keeps
+ * it with a request and hands it back for the answers (engine/guard.h). */
+struct cp_guard {
+    uint32_t refs;
+    void (*free)(struct cp_guard *g);
+    const void *whose; /* the context; two with the same are the same peer's */
+};
+
+static inline struct cp_guard *cp_guard_ref(struct cp_guard *g)
+{
+    if (g != NULL)
+        g->refs++;
+    return g;
+}
+
+static inline void cp_guard_unref(struct cp_guard *g)
+{
+    if (g != NULL && --g->refs == 0)
+        g->free(g);
+}
+
+static inline bool cp_guard_same(const struct cp_guard *a,
+                                 const struct cp_guard *b)
+{
+    return a == b || (a != NULL && b != NULL && a->whose == b->whose);
+}
+
 /* A text made on demand and kept as long as the message. */
 struct cp_kept_text;
 
@@ -65,6 +92,7 @@ struct copal_msg {
     struct cp_path path; /* of a received one */
     struct cp_target *target;
     const copal_msg *request; /* ref'd, of a response: what it answers */
+    struct cp_guard *guard;   /* ref'd, of a request that came sealed */
     struct cp_kept_text *kept;
     struct cp_tuned *tuned; /* CP_MAX_TUNED of them, param 0: unused */
     uint64_t resume_at;     /* copal_msg_resume() */
