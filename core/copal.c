@@ -36,7 +36,7 @@ static void end(void *endpoint)
     struct cp_site *site = c->site;
 
     cp_timer_stop(&c->engine->timers, &c->close_timer);
-    cp_engine_end(c->engine); /* callbacks may still look at the endpoint */
+    cp_engine_end(c->engine);  /* callbacks may still look at the endpoint */
     cp_oscore_free(c->oscore); /* before the store goes */
     cp_credentials_end(c->credentials);
     cp_endpoint_end_capture(c);

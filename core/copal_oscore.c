@@ -39,6 +39,7 @@ static int use(copal *c, const char *scope, const copal_oscore *k)
                .aead = k->aead == 0 ? CP_OSCORE_AEAD : k->aead,
                .hkdf = k->hkdf == 0 ? CP_OSCORE_HKDF : k->hkdf},
         .window = k->replay_window,
+        .rederives = k->rederives != 0,
     };
     struct cp_oscore *all;
 

@@ -8,7 +8,7 @@
 /* ---- Server ---- */
 
 bool cp_guard_open(struct cp_engine *e, struct cp_link *link, copal_msg **m,
-                     struct cp_seen *seen)
+                   struct cp_seen *seen)
 {
     copal_msg *answer = NULL;
     int verdict;
@@ -27,7 +27,7 @@ bool cp_guard_open(struct cp_engine *e, struct cp_link *link, copal_msg **m,
 }
 
 int cp_guard_answer(struct cp_engine *e, const copal_msg *request,
-                      const copal_msg *m, copal_msg **out)
+                    const copal_msg *m, copal_msg **out)
 {
     if (request->guard != NULL && e->protection.ops == NULL)
         return COPAL_ECLOSED; /* it ends */
@@ -79,7 +79,7 @@ static void wait_for_it(struct cp_ask *a, copal_msg *m)
 }
 
 int cp_guard_ask(struct cp_ask *a, copal_msg *m, struct cp_guard **guard,
-                   copal_msg **out)
+                 copal_msg **out)
 {
     struct cp_protection *p = &a->x.engine->protection;
     const struct cp_guard *before = a->keeps_token ? a->slot->guard : NULL;
@@ -125,8 +125,8 @@ static void try_again(struct cp_ask *a, int status, const char *why)
     cp_exchange_let_go(x);
 }
 
-void cp_guard_ready(struct cp_engine *e, const struct cp_guard *way,
-                      int status, const char *why)
+void cp_guard_ready(struct cp_engine *e, const struct cp_guard *way, int status,
+                    const char *why)
 {
     struct cp_list now;
     struct cp_list *first;
@@ -196,8 +196,8 @@ static void send_again(struct cp_ask *a, struct cp_token *t)
                          copal_msg_uri(a->x.request), copal_strerror(err));
 }
 
-int cp_guard_hear(struct cp_engine *e, struct cp_link *link,
-                    struct cp_token *t, copal_msg **m, struct cp_seen *seen)
+int cp_guard_hear(struct cp_engine *e, struct cp_link *link, struct cp_token *t,
+                  copal_msg **m, struct cp_seen *seen)
 {
     struct cp_ask *a = cp_ask_of(t->x);
     bool is_sealed = cp_msg_has(*m, COPAL_OPT_OSCORE);

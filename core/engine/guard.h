@@ -66,12 +66,12 @@ enum {
 
 /* False: *m was answered, or is nobody's. */
 bool cp_guard_open(struct cp_engine *e, struct cp_link *link, copal_msg **m,
-                     struct cp_seen *seen);
+                   struct cp_seen *seen);
 
 /* m as it answers request on the wire, ref'd: itself where nothing protects
  * that. COPAL_E*. */
 int cp_guard_answer(struct cp_engine *e, const copal_msg *request,
-                      const copal_msg *m, copal_msg **out);
+                    const copal_msg *m, copal_msg **out);
 
 /* Observations under a context that is gone end. */
 void cp_guard_gone(struct cp_engine *e, const void *whose);
@@ -84,19 +84,19 @@ void cp_guard_ask_begin(struct cp_ask *a);
 /* m as it leaves under the token t, and what binds its answers. 0 or COPAL_E*;
  * LATER: it will be sent by itself. */
 int cp_guard_ask(struct cp_ask *a, copal_msg *m, struct cp_guard **guard,
-                   copal_msg **out);
+                 copal_msg **out);
 
 /* An answer came to what t carried, which was protected. 0: *m is what was
  * sealed in it; else it was dealt with. */
-int cp_guard_hear(struct cp_engine *e, struct cp_link *link,
-                    struct cp_token *t, copal_msg **m, struct cp_seen *seen);
+int cp_guard_hear(struct cp_engine *e, struct cp_link *link, struct cp_token *t,
+                  copal_msg **m, struct cp_seen *seen);
 
 /* a does not wait to be sealed any more. */
 void cp_guard_ask_stop(struct cp_ask *a);
 
 /* What waited for CP_GUARD_LATER is tried again. status: 0, or why it cannot
  * be, with its sentence. From within a turn. */
-void cp_guard_ready(struct cp_engine *e, const struct cp_guard *way,
-                      int status, const char *why);
+void cp_guard_ready(struct cp_engine *e, const struct cp_guard *way, int status,
+                    const char *why);
 
 #endif

@@ -34,7 +34,7 @@
  * outlives its endpoint can still be read, and gives ESTATE where it would act.
  * Times are milliseconds; sizes and offsets are bytes; text is UTF-8.
  *
- * Not built in yet, and then ENOTSUP: OSCORE and EDHOC, what the comments say
+ * Not built in yet, and then ENOTSUP: EDHOC, what the comments say
  * under "Credentials and state", some parameters. Built without GnuTLS: nothing
  * there, and no scheme but coap and coap+tcp.
  */
@@ -236,7 +236,7 @@ enum {
     COPAL_OPT_OBSERVE = 6,         /* number, 0 to 3; RFC 7641 2             */
     COPAL_OPT_URI_PORT = 7,        /* number, 0 to 2; RFC 7252 5.10.1        */
     COPAL_OPT_LOCATION_PATH = 8,   /* a segment, 0 to 255; RFC 7252 5.10.7   */
-    COPAL_OPT_OSCORE = 9,          /* RFC 8613 2; not built in yet           */
+    COPAL_OPT_OSCORE = 9,          /* copal's own business; RFC 8613 2       */
     COPAL_OPT_URI_PATH = 11,       /* a segment, 0 to 255; RFC 7252 5.10.1   */
     COPAL_OPT_CONTENT_FORMAT = 12, /* number, 0 to 2; RFC 7252 5.10.3        */
     COPAL_OPT_MAX_AGE = 14,        /* seconds, 0 to 4; RFC 7252 5.10.5       */
@@ -1019,7 +1019,7 @@ COPAL_API int copal_resume(copal_exchange *x);
 /* ---- Credentials and state --------------------------------------------- */
 
 /* Who we are, and whom we believe. What is not built in yet gives ENOTSUP, lets
- * go of its callback and reads none of its arguments: OSCORE, EDHOC and
+ * go of its callback and reads none of its arguments: EDHOC and
  * proxies. The comments say what they are to do.
  *
  * scope says where a credential applies: a URI prefix for peers we ask, with a
@@ -1045,13 +1045,37 @@ COPAL_API int copal_use_psk(copal *c, const char *scope, copal_bytes identity,
 COPAL_API int copal_use_cert(copal *c, const char *scope, const char *cert_pem,
                              const char *key_pem, const char *trusted_pem);
 
-/* size: sizeof(copal_oscore). aead and hkdf are COSE algorithms, the window
- * is a number of messages. */
+/* Messages protected from end to end (OSCORE), whatever they go by: requests to
+ * what is under scope, "coap://host/" or any other scheme and path, and with "*"
+ * those of a peer that asks us. There each peer has a context of its own; a
+ * message names it by copal_msg_identity(), "oscore:" with its recipient_id in
+ * hexadecimal digits, behind its id_context if there is one. Resources that are
+ * to be had so only are served with COPAL_SECURE. An answer that is not genuine
+ * is as good as lost; one without protection ends its request with EAUTH.
+ *
+ * What the two ends share but for the IDs, which are the other way round there.
+ * size: sizeof(copal_oscore). secret: 16 random bytes are a good one; sender_id
+ * and recipient_id: 0 to 7 bytes with most algorithms, and not the same;
+ * id_context: 0 to 64 bytes, data NULL: none. aead: of COSE, 10
+ * (AES-CCM-16-64-128, the default), 1 to 3, 11 to 13, 24 or 30 to 33; hkdf: -10
+ * (SHA-256, the default) or -11, or HMAC 5 to 7. replay_window: messages, 32; at
+ * most 1024.
+ *
+ * A sequence number used twice gives the keys' messages away. So the store has
+ * one ahead of those in use: a copy of it must not be used beside it, nor one from
+ * before, and without any the keys must be new. What comes while the store is yet
+ * to answer is as good as lost; what is to go waits. After a restart each peer is
+ * asked for an Echo first (RFC 8613 B.1).
+ * rederives 1: both ends make new keys of these whenever one of them began anew
+ * (RFC 8613 B.2), and no store is needed; id_context is not, either.
+ * EINVAL; EEXIST: "*" has another peer of these IDs; ESTATE: no store; of the
+ * store: EPERM, EIO, EFORMAT. In END: ELIMIT, all 2^40 numbers were used. */
 typedef struct copal_oscore { /* RFC 8613 3.2; zero algorithm: the default */
     size_t size;
     copal_bytes secret, salt, sender_id, recipient_id, id_context;
     int aead, hkdf;
     uint32_t replay_window;
+    int rederives;
 } copal_oscore;
 COPAL_API int copal_use_oscore(copal *c, const char *scope,
                                const copal_oscore *context);

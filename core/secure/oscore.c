@@ -31,6 +31,7 @@ static void context_free(struct cp_guard *g)
     struct cp_mem *mem = c->mem;
 
     cp_oscore_state_end(c);
+    cp_oscore_rederive_end(c);
     if (c->all != NULL) {
         cp_aeads_forget(c->all->aeads, &c->keys.sender);
         cp_aeads_forget(c->all->aeads, &c->keys.recipient);
@@ -60,10 +61,9 @@ static char *name_of(struct cp_mem *mem, const struct cp_oscore_spec *spec)
     return copy;
 }
 
-/* With the keys in k, whose copy is wiped by the caller. NULL: out of memory. */
-static struct cp_oscore_context *context_new(struct cp_oscore *all,
-                                             const struct cp_oscore_spec *spec,
-                                             const struct cp_oscore_keys *k)
+struct cp_oscore_context *cp_oscore_context_new(
+    struct cp_oscore *all, const struct cp_oscore_spec *spec,
+    const struct cp_oscore_keys *k)
 {
     struct cp_oscore_context *c = cp_zalloc(all->mem, sizeof(*c));
     copal_bytes id = spec->in.id_context;
@@ -82,7 +82,8 @@ static struct cp_oscore_context *context_new(struct cp_oscore *all,
     if (id.len > 0)
         memcpy(c->id_context, id.data, id.len);
     c->window.size = spec->window == 0 ? CP_OSCORE_WINDOW : spec->window;
-    c->is_kept = !spec->is_new;
+    c->is_kept = !spec->is_new && !spec->rederives;
+    cp_list_init(&c->of_root);
     c->identity = name_of(all->mem, spec);
     if (c->identity == NULL) {
         cp_guard_unref(&c->guard);
@@ -93,13 +94,15 @@ static struct cp_oscore_context *context_new(struct cp_oscore *all,
 
 /* The same keys are one context: numbers of two would meet. */
 static struct cp_oscore_context *context_like(struct cp_oscore *all,
-                                              const struct cp_oscore_keys *k)
+                                              const struct cp_oscore_keys *k,
+                                              bool rederives)
 {
     list_each (node, after, &all->contexts) {
         struct cp_oscore_context *c =
             cp_container_of(node, struct cp_oscore_context, node);
 
-        if (c->keys.aead == k->aead &&
+        if (c->root == NULL && (c->derives != NULL) == rederives &&
+            c->keys.aead == k->aead &&
             cp_bytes_equal(cp_oscore_sender(&c->keys), cp_oscore_sender(k)) &&
             memcmp(c->keys.sender.bytes, k->sender.bytes, CP_AEAD_KEY) == 0)
             return c;
@@ -318,10 +321,16 @@ static int check_input(struct cp_oscore *all, const char *scope,
         return cp_why(all->mem, COPAL_EINVAL,
                       "%s: a replay_window has at most %d messages", scope,
                       CP_OSCORE_WINDOW_MOST);
-    if (!spec->is_new && all->store == NULL)
+    if (spec->rederives && in->id_context.data != NULL)
+        return cp_why(all->mem, COPAL_EINVAL,
+                      "%s: an id_context is made anew where rederives is 1; "
+                      "give none",
+                      scope);
+    if (!spec->is_new && !spec->rederives && all->store == NULL)
         return cp_why(all->mem, COPAL_ESTATE,
                       "%s: OSCORE with fixed keys needs a store, for a number "
-                      "used twice gives them away; call copal_store() before",
+                      "used twice gives them away; call copal_store() before, "
+                      "or set rederives at both ends",
                       scope);
     return 0;
 }
@@ -330,13 +339,15 @@ static int install(struct cp_oscore *all, const char *scope,
                    const struct cp_oscore_spec *spec,
                    const struct cp_oscore_keys *k)
 {
-    struct cp_oscore_context *c = context_like(all, k);
+    struct cp_oscore_context *c = context_like(all, k, spec->rederives);
     bool is_first = c == NULL;
     int err = 0;
 
     if (is_first) {
-        c = context_new(all, spec, k);
-        err = c == NULL ? COPAL_ENOMEM : cp_oscore_state_begin(c);
+        c = cp_oscore_context_new(all, spec, k);
+        err = c == NULL         ? COPAL_ENOMEM
+              : spec->rederives ? cp_oscore_rederive_begin(c, &spec->in)
+                                : cp_oscore_state_begin(c);
     } else {
         cp_guard_ref(&c->guard);
     }

@@ -4,6 +4,7 @@
  *                     pure: bytes in, bytes out
  *   oscore.c          contexts, by scope and by kid
  *   oscore_state.c    sequence numbers that survive a restart, appendix B.1
+ *   oscore_rederive.c keys made anew after one, appendix B.2
  *   oscore_in.c       requests and answers that come
  *   oscore_out.c      requests and answers that go */
 #ifndef CP_SECURE_OSCORE_H
@@ -35,6 +36,7 @@ struct cp_oscore_spec {
     uint32_t window;      /* messages; 0: the default */
     const char *identity; /* of the peer; NULL: "oscore:" and its kid */
     bool is_new;          /* fresh keys, as from EDHOC: nothing is kept */
+    bool rederives;       /* new ones of these at each beginning: B.2 */
 };
 
 /* A context for requests to what scope covers, or with "*" for those that come.

@@ -9,8 +9,10 @@
 #include "secure/store.h"
 
 enum {
-    CP_OSCORE_ECHO = 8,     /* bytes of an Echo value */
-    CP_OSCORE_PATH = 7 + 33 /* "oscore/" and 16 bytes in hex */
+    CP_OSCORE_ECHO = 8,      /* bytes of an Echo value */
+    CP_OSCORE_PATH = 7 + 33, /* "oscore/" and 16 bytes in hex */
+    CP_OSCORE_R = 8,         /* bytes of R1, R3, and of each half of R2 */
+    CP_OSCORE_R2 = 16
 };
 
 struct cp_oscore {
@@ -22,6 +24,17 @@ struct cp_oscore {
     struct cp_list scopes;   /* of requests of ours */
     struct cp_map by_kid;    /* for requests that come */
     uint8_t echo_key[32];    /* of Echo values; as old as this */
+};
+
+/* What contexts are derived from anew: of a context that is a root, and under
+ * whose keys nothing goes. RFC 8613 B.2. */
+struct cp_oscore_root {
+    copal_bytes secret, salt; /* own copies */
+    int aead, hkdf;
+    struct cp_oscore_context *current; /* ref'd; NULL: none yet */
+    struct cp_list children;           /* contexts, while somebody has them */
+    uint8_t hmac_key[32];              /* of R2s given and not used yet */
+    bool has_hmac_key;
 };
 
 struct cp_oscore_context {
@@ -38,6 +51,11 @@ struct cp_oscore_context {
     bool has_id_context;
     char *identity; /* of the peer */
     struct cp_oscore_window window;
+
+    /* ---- oscore_rederive.c ---- */
+    struct cp_oscore_root *derives; /* NULL: it is no root */
+    struct cp_oscore_context *root; /* whose child it is; NULL: nobody's */
+    struct cp_list of_root;         /* in its children */
 
     /* ---- oscore_state.c ---- */
     uint64_t next;    /* the number to be used next */
@@ -58,7 +76,9 @@ struct cp_oscore_guard {
     struct cp_guard guard;
     struct cp_oscore_context *context; /* ref'd */
     struct cp_oscore_bound bound;
-    bool nonce_used; /* the request's, by an answer */
+    bool nonce_used;            /* the request's, by an answer */
+    uint8_t says[CP_OSCORE_R2]; /* what the answer has for a kid context */
+    uint8_t says_len;
     /* Client: of an observation. RFC 8613 4.1.3.5.2. */
     bool observes, has_number;
     uint64_t number; /* the Notification Number */
@@ -95,6 +115,48 @@ struct cp_oscore_context *cp_oscore_by_kid(struct cp_oscore *all,
                                            copal_bytes kid);
 struct cp_oscore_context *cp_oscore_next(struct cp_oscore_context *c,
                                          copal_bytes kid);
+
+/* A context with the keys in k, of whom spec tells otherwise. NULL: out of
+ * memory. */
+struct cp_oscore_context *cp_oscore_context_new(
+    struct cp_oscore *all, const struct cp_oscore_spec *spec,
+    const struct cp_oscore_keys *k);
+
+/* ---- oscore_rederive.c ---- */
+
+/* Makes c a root of what in says. COPAL_ENOMEM. */
+int cp_oscore_rederive_begin(struct cp_oscore_context *c,
+                             const struct cp_oscore_input *in);
+void cp_oscore_rederive_end(struct cp_oscore_context *c);
+
+/* What requests of ours go under, made if need be. COPAL_ENOMEM. */
+int cp_oscore_rederive_current(struct cp_oscore_context *root,
+                               struct cp_oscore_context **out);
+
+/* A request for root came; as cp_oscore_in_by(). COPAL_ENOENT: not under any
+ * context of it. */
+int cp_oscore_rederive_request(struct cp_oscore *all,
+                               struct cp_oscore_context *root,
+                               const struct cp_oscore_option *head,
+                               copal_msg **m, copal_msg **answer);
+
+/* An answer with a kid context to a request under a child: CP_GUARD_AGAIN, or
+ * COPAL_EAUTH. */
+int cp_oscore_rederive_answer(struct cp_oscore *all, struct cp_oscore_guard *g,
+                              const struct cp_oscore_option *head,
+                              const copal_msg *m);
+
+/* The kid context that stands for an ID Context of this kind: it is wrapped in a
+ * byte string of CBOR. storage: 2 bytes more than id. RFC 8613 B.2. */
+copal_bytes cp_oscore_rederive_wrap(copal_bytes id, uint8_t *storage);
+
+/* ---- oscore_in.c ---- */
+
+/* A request by one context. As cp_guard_ops.open; COPAL_EAUTH, COPAL_EEXIST: it
+ * came before; COPAL_EFORMAT. */
+int cp_oscore_in_by(struct cp_oscore *all, struct cp_oscore_context *c,
+                    const struct cp_oscore_option *head, copal_msg **m,
+                    copal_msg **answer);
 
 /* ---- oscore_state.c ---- */
 

@@ -92,10 +92,9 @@ static int take(struct cp_oscore_context *c, copal_msg *inner, uint64_t seq,
     return CP_GUARD_DONE;
 }
 
-/* By one context; as cp_oscore_open(), COPAL_EEXIST: it came before. */
-static int open_by(struct cp_oscore *all, struct cp_oscore_context *c,
-                   const struct cp_oscore_option *head, copal_msg **m,
-                   copal_msg **answer)
+int cp_oscore_in_by(struct cp_oscore *all, struct cp_oscore_context *c,
+                    const struct cp_oscore_option *head, copal_msg **m,
+                    copal_msg **answer)
 {
     uint64_t seq = cp_bytes_uint(head->piv);
     struct cp_oscore_bound bound;
@@ -138,10 +137,12 @@ int cp_oscore_in_request(void *user, copal_msg **m, copal_msg **answer)
     /* Where the context is not said there may be several: RFC 8613 5.1. */
     for (struct cp_oscore_context *c = cp_oscore_by_kid(all, head.kid);
          c != NULL; c = cp_oscore_next(c, head.kid)) {
-        if (!is_meant(c, &head))
+        if (c->derives == NULL && !is_meant(c, &head))
             continue;
-        err = open_by(all, c, &head, m, answer);
-        if (err != COPAL_EAUTH && err != COPAL_EEXIST)
+        err = c->derives != NULL
+                  ? cp_oscore_rederive_request(all, c, &head, m, answer)
+                  : cp_oscore_in_by(all, c, &head, m, answer);
+        if (err != COPAL_EAUTH && err != COPAL_EEXIST && err != COPAL_ENOENT)
             break;
     }
     switch (err) {
@@ -201,6 +202,8 @@ int cp_oscore_in_answer(void *user, struct cp_guard *guard, copal_msg **m)
         (head.has_kid &&
          !cp_bytes_equal(head.kid, cp_oscore_recipient(&c->keys))))
         return COPAL_EAUTH;
+    if (head.has_context && c->root != NULL)
+        return cp_oscore_rederive_answer(all, g, &head, *m);
     err = cp_oscore_open(all->aeads, &c->keys, &g->bound, &head, *m, &inner);
     if (err != 0)
         return err == COPAL_EFORMAT ? COPAL_EAUTH : err;

@@ -36,7 +36,7 @@ int cp_oscore_out_answer(void *user, const copal_msg *request,
     struct cp_oscore_context *c = g->context;
     struct cp_oscore *all = user;
     struct cp_oscore_option head = {0};
-    uint8_t storage[8];
+    uint8_t storage[8], wrapped[CP_OSCORE_R2 + 2];
     uint64_t seq;
     int err;
 
@@ -47,6 +47,11 @@ int cp_oscore_out_answer(void *user, const copal_msg *request,
         head.piv = cp_oscore_piv(seq, storage);
     }
     g->nonce_used = true; /* whatever comes of it */
+    if (g->says_len > 0) {
+        head.has_context = true;
+        head.context =
+            cp_oscore_rederive_wrap(cp_bytes(g->says, g->says_len), wrapped);
+    }
     return cp_oscore_seal(all->aeads, &c->keys, &g->bound, &head, m, out);
 }
 
@@ -56,24 +61,27 @@ int cp_oscore_out_request(void *user, struct cp_guard *way, const copal_msg *m,
 {
     struct cp_oscore *all = user;
     struct cp_oscore_context *c = cp_oscore_context_of(way);
-    struct cp_oscore_option head = {
-        .kid = cp_oscore_sender(&c->keys),
-        .has_kid = true,
-        .context = cp_oscore_id_context(c),
-        .has_context = c->has_id_context,
-    };
+    struct cp_oscore_option head = {.has_kid = true};
     struct cp_oscore_bound bound;
     struct cp_oscore_guard *g;
-    uint8_t storage[8];
+    uint8_t storage[8], wrapped[CP_OSCORE_ID_CONTEXT + 2];
     uint64_t seq;
     int err;
 
     if (cp_msg_has(m, COPAL_OPT_OSCORE))
         return cp_why(c->mem, COPAL_EINVAL,
                       "it has an OSCORE option already; leave that to copal");
-    err = cp_oscore_state_take(c, &seq);
+    err = c->derives == NULL ? 0 : cp_oscore_rederive_current(c, &c);
+    if (err == 0)
+        err = cp_oscore_state_take(c, &seq);
     if (err != 0)
         return err;
+    head.kid = cp_oscore_sender(&c->keys);
+    head.has_context = c->has_id_context;
+    head.context =
+        c->root == NULL
+            ? cp_oscore_id_context(c)
+            : cp_oscore_rederive_wrap(cp_oscore_id_context(c), wrapped);
     head.piv = cp_oscore_piv(seq, storage);
     cp_oscore_bind(&bound, head.kid, head.piv);
     g = cp_oscore_guard_new(c, &bound);
