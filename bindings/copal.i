@@ -25,6 +25,34 @@ static copal_rc msg_check_problem(const copal_msg *m)
 
     return copal_msg_problem(m, &p);
 }
+
+/* The fields of copal_oscore one by one; an id_context of none and an empty one
+ * are two. */
+static copal_rc use_oscore(copal *c, const char *scope, copal_bytes secret,
+                           copal_bytes salt, copal_bytes sender_id,
+                           copal_bytes recipient_id, copal_bytes id_context,
+                           int has_id_context, int aead, int hkdf,
+                           uint32_t replay_window, int rederives)
+{
+    static const uint8_t nothing[1];
+    copal_oscore k = {
+        .size = sizeof(k),
+        .secret = secret,
+        .salt = salt,
+        .sender_id = sender_id,
+        .recipient_id = recipient_id,
+        .aead = aead,
+        .hkdf = hkdf,
+        .replay_window = replay_window,
+        .rederives = rederives,
+    };
+
+    if (has_id_context)
+        k.id_context = id_context.data != NULL
+                           ? id_context
+                           : (copal_bytes){nothing, 0};
+    return copal_use_oscore(c, scope, &k);
+}
 %}
 
 #if defined(SWIGLUA)
@@ -147,6 +175,11 @@ copal_rc copal_use_psk(copal *c, const char *scope, copal_bytes identity,
                        copal_bytes key);
 copal_rc copal_use_cert(copal *c, const char *scope, const char *optional,
                         const char *optional, const char *optional);
+copal_rc use_oscore(copal *c, const char *scope, copal_bytes secret,
+                    copal_bytes salt, copal_bytes sender_id,
+                    copal_bytes recipient_id, copal_bytes id_context,
+                    int has_id_context, int aead, int hkdf,
+                    uint32_t replay_window, int rederives);
 copal_rc copal_use_file(copal *c, const char *path);
 copal_rc copal_forget(copal *c, const char *scope);
 copal_rc copal_use_lookup(copal *c, const char *scope, copal_cb cb);

@@ -57,11 +57,18 @@ int copal_use_lookup(copal *c, const char *scope, copal_cb cb)
     return cp_credentials_use_lookup(c->credentials, scope, cb);
 }
 
+static struct cp_oscore *oscore_of(void *endpoint)
+{
+    return cp_endpoint_oscore(endpoint);
+}
+
 int copal_use_file(copal *c, const char *path)
 {
+    struct cp_credentials_more more = {.oscore = oscore_of, .user = c};
+
     if (!has_library(c))
         return without_library(c, "credentials files");
     if (path == NULL)
         return cp_why(c->mem, COPAL_EINVAL, "no credentials file given");
-    return cp_credentials_read_file(c->credentials, path);
+    return cp_credentials_read_file(c->credentials, &more, path);
 }

@@ -641,7 +641,8 @@ COPAL_API const char *copal_msg_uri(const copal_msg *m);
  * not the scheme's own: "coap://[fe80::1%eth0]"; the peer's proven name, or
  * NULL: nothing proves one. The name is a key's identity (what is no text in it
  * percent-encoded), the first DNS name or URI of a certificate, else its common
- * name, or that of a raw public key, "ni:///sha-256;..." (RFC 6920). "" for a message of our own,
+ * name, or that of a raw public key, "ni:///sha-256;..." (RFC 6920); of OSCORE
+ * see copal_oscore. "" for a message of our own,
  * and for remote where a notification is made for many. */
 COPAL_API const char *copal_msg_remote(const copal_msg *m);
 COPAL_API const char *copal_msg_local(const copal_msg *m);
@@ -1093,9 +1094,12 @@ COPAL_API int copal_use_edhoc(copal *c, const char *scope,
 /* Everything in a credentials file: JSON, scopes as keys; all of it, or
  * nothing.
  *   {"coaps+tcp://host": {"psk-id": "me", "psk-file": "key"},
+ *    "coap://host/": {"oscore": {"secret-file": "o", "sender_id": "0x01",
+ *                                "recipient_id": "0x02"}},
  *    "*": [{"cert": "own.pem", "key": "own.key", "ca": "all.pem"}]}
  * psk, psk-file, psk-env or psk-cmd: the key, after "0x" in hexadecimal digits;
- * cert or rpk, key, ca: PEM, or files beside this one. ENOENT, EIO: it, or what
+ * cert or rpk, key, ca: PEM, or files beside this one; oscore: fields of
+ * copal_oscore, secret in any of the four ways. ENOENT, EIO: it, or what
  * it names; EPERM: others can read it, or a key's file, or it is not ours;
  * EFORMAT, EINVAL: what is wrong where. */
 COPAL_API int copal_use_file(copal *c, const char *path);

@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 #include <stdlib.h>
+#include "secure/oscore_entry.h"
 #include "secure/secret_file.h"
 
 /* What one scope, or one of the identities for who asks us, comes to. */
@@ -12,10 +13,12 @@ struct row {
     char *key; /* of psk; NULL: none */
     size_t key_len;
     char *cert, *private_key, *trusted; /* PEM, or NULL */
+    struct cp_oscore_entry *oscore;     /* NULL: none */
 };
 
 struct file {
     struct cp_credentials *all;
+    const struct cp_credentials_more *more;
     struct cp_mem *mem;
     const char *path;
     struct cp_list rows;
@@ -46,6 +49,7 @@ static void row_free(struct file *f, struct row *r)
     secret_free(f->mem, r->private_key,
                 r->private_key == NULL ? 0 : strlen(r->private_key));
     cp_free(f->mem, r->trusted);
+    cp_oscore_entry_free(f->mem, r->oscore);
     cp_free(f->mem, r);
 }
 
@@ -63,25 +67,25 @@ static struct row *row_new(struct file *f, const char *scope)
 
 /* ---- Values ---- */
 
-/* A name of a file, beside this one unless it says where. */
-static int beside(const struct file *f, const char *name, struct cp_buf *out)
+/* A name of a file, beside that one unless it says where. */
+static int beside(const char *file, const char *name, struct cp_buf *out)
 {
-    const char *slash = strrchr(f->path, '/');
+    const char *slash = strrchr(file, '/');
 
     if (name[0] != '/' && slash != NULL)
-        cp_put_bytes(out, cp_bytes(f->path, (size_t)(slash - f->path) + 1));
+        cp_put_bytes(out, cp_bytes(file, (size_t)(slash - file) + 1));
     cp_put_text(out, name);
     return cp_buf_text(out) == NULL ? COPAL_ENOMEM : 0;
 }
 
-static int read_beside(const struct file *f, const char *name, bool is_secret,
-                       char **out, size_t *len)
+static int read_beside(struct cp_mem *mem, const char *file, const char *name,
+                       bool is_secret, char **out, size_t *len)
 {
-    struct cp_buf path = cp_buf_new(f->mem);
-    int err = beside(f, name, &path);
+    struct cp_buf path = cp_buf_new(mem);
+    int err = beside(file, name, &path);
 
     if (err == 0)
-        err = cp_secret_read(f->mem, cp_buf_text(&path), is_secret, out, len);
+        err = cp_secret_read(mem, cp_buf_text(&path), is_secret, out, len);
     cp_buf_free(&path);
     return err;
 }
@@ -94,57 +98,69 @@ static int digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* "0x0a" is one byte; a line's end behind a key is none of it. In place. */
-static int decode_key(const struct file *f, struct row *r, const char *name)
+/* "0x0a" is one byte; a line's end behind a key is none of it. In place. False:
+ * no hexadecimal digits, or not two for each byte. */
+static bool decode_key(char *key, size_t *len)
 {
-    size_t n = r->key_len;
+    size_t n = *len;
 
-    while (n > 0 && (r->key[n - 1] == '\n' || r->key[n - 1] == '\r'))
+    while (n > 0 && (key[n - 1] == '\n' || key[n - 1] == '\r'))
         n--;
-    if (n >= 2 && memcmp(r->key, "0x", 2) == 0) {
+    if (n >= 2 && memcmp(key, "0x", 2) == 0) {
         for (size_t i = 2; i < n; i++)
-            if (digit(r->key[i]) < 0 || n % 2 != 0)
-                return wrong(f, r->scope, name,
-                             "after 0x comes an even number of hexadecimal "
-                             "digits");
+            if (digit(key[i]) < 0 || n % 2 != 0)
+                return false;
         for (size_t i = 0; i < (n - 2) / 2; i++)
-            r->key[i] = (char)(digit(r->key[2 * i + 2]) << 4 |
-                               digit(r->key[2 * i + 3]));
+            key[i] = (char)(digit(key[2 * i + 2]) << 4 | digit(key[2 * i + 3]));
         n = (n - 2) / 2;
     }
-    cp_wipe(r->key + n, r->key_len - n);
-    r->key_len = n;
-    return 0;
+    cp_wipe(key + n, *len - n);
+    *len = n;
+    return true;
 }
 
-static int copy_key(const struct file *f, struct row *r, const char *text)
+static bool ends_in(const char *name, const char *end)
 {
-    r->key = cp_copy_text(f->mem, text, strlen(text));
-    r->key_len = r->key == NULL ? 0 : strlen(text);
-    return r->key == NULL ? COPAL_ENOMEM : 0;
+    size_t n = strlen(name), m = strlen(end);
+
+    return n > m && strcmp(name + n - m, end) == 0;
+}
+
+int cp_credentials_take_secret(struct cp_mem *mem, const char *file,
+                               const char *scope, const char *name,
+                               const char *text, char **out, size_t *len)
+{
+    const struct file f = {.mem = mem, .path = file};
+    const char *value = text;
+    int err = 0;
+
+    if (ends_in(name, "-file")) {
+        err = read_beside(mem, file, text, true, out, len);
+    } else if (ends_in(name, "-cmd")) {
+        err = cp_secret_run(mem, text, out, len);
+    } else {
+        if (ends_in(name, "-env"))
+            value = getenv(text);
+        if (value == NULL)
+            return wrong(&f, scope, name, "there is no such variable");
+        *out = cp_copy_text(mem, value, strlen(value));
+        *len = *out == NULL ? 0 : strlen(value);
+        err = *out == NULL ? COPAL_ENOMEM : 0;
+    }
+    if (err == 0 && !decode_key(*out, len))
+        err = wrong(&f, scope, name,
+                    "after 0x comes an even number of hexadecimal digits");
+    return err;
 }
 
 static int take_key(const struct file *f, struct row *r, const char *name,
                     const char *text)
 {
-    const char *value = text;
-    int err;
-
     if (r->key != NULL)
         return wrong(f, r->scope, name,
                      "only one of psk, psk-file, psk-env and psk-cmd");
-    if (strcmp(name, "psk-file") == 0) {
-        err = read_beside(f, text, true, &r->key, &r->key_len);
-    } else if (strcmp(name, "psk-cmd") == 0) {
-        err = cp_secret_run(f->mem, text, &r->key, &r->key_len);
-    } else {
-        if (strcmp(name, "psk-env") == 0)
-            value = getenv(text);
-        if (value == NULL)
-            return wrong(f, r->scope, name, "there is no such variable");
-        err = copy_key(f, r, value);
-    }
-    return err == 0 ? decode_key(f, r, name) : err;
+    return cp_credentials_take_secret(f->mem, f->path, r->scope, name, text,
+                                      &r->key, &r->key_len);
 }
 
 static int take_pem(const struct file *f, const char *text, bool is_secret,
@@ -153,7 +169,7 @@ static int take_pem(const struct file *f, const char *text, bool is_secret,
     size_t len;
 
     if (strstr(text, "-----BEGIN ") == NULL)
-        return read_beside(f, text, is_secret, out, &len);
+        return read_beside(f->mem, f->path, text, is_secret, out, &len);
     *out = cp_copy_text(f->mem, text, strlen(text));
     return *out == NULL ? COPAL_ENOMEM : 0;
 }
@@ -180,7 +196,7 @@ static int take(const struct file *f, struct row *r, const char *name,
         return 0;
     return wrong(f, r->scope, name,
                  "not known; psk-id with psk, psk-file, psk-env or psk-cmd; "
-                 "cert or rpk with key; ca");
+                 "cert or rpk with key; ca; oscore");
 }
 
 static int take_object(struct file *f, const char *scope, json_t *object)
@@ -196,6 +212,11 @@ static int take_object(struct file *f, const char *scope, json_t *object)
 
         if (err != 0)
             break;
+        if (strcmp(name, "oscore") == 0) {
+            err =
+                cp_oscore_entry_read(f->mem, f->path, scope, value, &r->oscore);
+            continue;
+        }
         err = text == NULL ? wrong(f, scope, name, "a string is wanted")
                            : take(f, r, name, text);
     }
@@ -205,7 +226,8 @@ static int take_object(struct file *f, const char *scope, json_t *object)
         return wrong(f, scope, r->key != NULL ? "psk" : "psk-id",
                      "identity and key come together: psk-id with psk, "
                      "psk-file, psk-env or psk-cmd");
-    if (r->key == NULL && r->cert == NULL && r->trusted == NULL)
+    if (r->key == NULL && r->cert == NULL && r->trusted == NULL &&
+        r->oscore == NULL)
         return wrong(f, scope, "{}", "neither a key nor a certificate");
     return 0;
 }
@@ -233,6 +255,29 @@ static int take_scope(struct file *f, const char *scope, json_t *value)
 
 /* ---- All ---- */
 
+static int apply_oscore(const struct file *f, const struct row *r,
+                        bool is_trial)
+{
+    struct cp_oscore *all =
+        f->more == NULL ? NULL : f->more->oscore(f->more->user);
+    int err = all == NULL ? COPAL_ENOMEM : 0;
+
+    if (!is_trial)
+        return err != 0 ? err : cp_oscore_use(all, r->scope, &r->oscore->spec);
+    /* One at a time: two that could be taken for each other are an error. */
+    list_each (node, after, &f->rows) {
+        const struct row *o = cp_container_of(node, struct row, node);
+
+        if (err == 0 && o != r && o->oscore != NULL &&
+            strcmp(o->scope, r->scope) == 0 &&
+            cp_oscore_entry_clashes(o->oscore, r->oscore))
+            err = cp_why(f->mem, COPAL_EEXIST,
+                         "two OSCORE contexts with the same recipient_id and "
+                         "id_context");
+    }
+    return err != 0 ? err : cp_oscore_try(all, r->scope, &r->oscore->spec);
+}
+
 static int apply(const struct file *f, const struct row *r,
                  struct cp_credentials *to)
 {
@@ -247,6 +292,8 @@ static int apply(const struct file *f, const struct row *r,
     if (err == 0 &&
         (r->cert != NULL || r->trusted != NULL || r->private_key != NULL))
         err = cp_credentials_use_cert(to, r->scope, &pem);
+    if (err == 0 && r->oscore != NULL)
+        err = apply_oscore(f, r, to != f->all);
     if (err != 0 && err != COPAL_ENOMEM) {
         char copy[512];
 
@@ -312,9 +359,11 @@ static int take_json(struct file *f, const char *text, size_t len)
     return err;
 }
 
-int cp_credentials_read_file(struct cp_credentials *all, const char *path)
+int cp_credentials_read_file(struct cp_credentials *all,
+                             const struct cp_credentials_more *more,
+                             const char *path)
 {
-    struct file f = {.all = all, .mem = all->mem, .path = path};
+    struct file f = {.all = all, .more = more, .mem = all->mem, .path = path};
     char *text;
     size_t len;
     int err = cp_secret_read(all->mem, path, true, &text, &len);

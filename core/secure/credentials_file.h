@@ -15,9 +15,28 @@
 
 #include "secure/credentials.h"
 
+struct cp_oscore;
+
+/* Where entries go that are no business of TLS. */
+struct cp_credentials_more {
+    struct cp_oscore *(*oscore)(void *user); /* NULL: out of memory */
+    void *user;
+};
+
 /* All of it, or nothing. ENOENT, EIO: it, or a file it names; EPERM: others can
  * read such a file, or it is somebody else's; EFORMAT: what is wrong where, and
  * errors of cp_credentials_use_psk() and _cert(). */
-int cp_credentials_read_file(struct cp_credentials *all, const char *path);
+int cp_credentials_read_file(struct cp_credentials *all,
+                             const struct cp_credentials_more *more,
+                             const char *path);
+
+/* ---- For entries of other kinds ---- */
+
+/* A value that is secret: by itself, or from where the end of name says, -file,
+ * -env or -cmd; after "0x" in hexadecimal digits. *out is NULL or to be freed with
+ * cp_free_secret(). All errors above. */
+int cp_credentials_take_secret(struct cp_mem *mem, const char *file,
+                               const char *scope, const char *name,
+                               const char *text, char **out, size_t *len);
 
 #endif

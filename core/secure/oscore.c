@@ -140,28 +140,35 @@ struct cp_oscore_context *cp_oscore_next(struct cp_oscore_context *c,
 }
 
 /* Who could be taken for c by what a request says. */
-static bool is_taken(struct cp_oscore *all, const struct cp_oscore_context *c)
+static bool is_taken(struct cp_oscore *all, const struct cp_oscore_input *in,
+                     const struct cp_oscore_context *c)
 {
-    copal_bytes kid = cp_oscore_recipient(&c->keys);
-
-    for (struct cp_oscore_context *o = cp_oscore_by_kid(all, kid); o != NULL;
-         o = cp_oscore_next(o, kid))
-        if (o != c && o->has_id_context == c->has_id_context &&
-            cp_bytes_equal(cp_oscore_id_context(o), cp_oscore_id_context(c)))
+    for (struct cp_oscore_context *o = cp_oscore_by_kid(all, in->recipient_id);
+         o != NULL; o = cp_oscore_next(o, in->recipient_id))
+        if (o != c && o->has_id_context == (in->id_context.data != NULL) &&
+            cp_bytes_equal(cp_oscore_id_context(o), in->id_context))
             return true;
     return false;
 }
 
-static int serve(struct cp_oscore *all, struct cp_oscore_context *c)
+static int refuse_taken(struct cp_oscore *all, const struct cp_oscore_input *in,
+                        const struct cp_oscore_context *c)
+{
+    return is_taken(all, in, c)
+               ? cp_why(all->mem, COPAL_EEXIST,
+                        "*: another OSCORE context has the same recipient_id "
+                        "and id_context; each peer needs its own")
+               : 0;
+}
+
+static int serve(struct cp_oscore *all, const struct cp_oscore_input *in,
+                 struct cp_oscore_context *c)
 {
     copal_bytes kid = cp_oscore_recipient(&c->keys);
+    int err = c->serves ? 0 : refuse_taken(all, in, c);
 
-    if (c->serves)
-        return 0;
-    if (is_taken(all, c))
-        return cp_why(all->mem, COPAL_EEXIST,
-                      "*: another OSCORE context has the same recipient_id and "
-                      "id_context; each peer needs its own");
+    if (err != 0 || c->serves)
+        return err;
     c->serves = true;
     cp_guard_ref(&c->guard);
     cp_map_put(&all->by_kid, &c->by_kid,
@@ -352,8 +359,8 @@ static int install(struct cp_oscore *all, const char *scope,
         cp_guard_ref(&c->guard);
     }
     if (err == 0)
-        err =
-            strcmp(scope, "*") == 0 ? serve(all, c) : ask_under(all, scope, c);
+        err = strcmp(scope, "*") == 0 ? serve(all, &spec->in, c)
+                                      : ask_under(all, scope, c);
     if (c != NULL)
         cp_guard_unref(&c->guard); /* scope has it, or nobody */
     return err;
@@ -378,6 +385,23 @@ int cp_oscore_use(struct cp_oscore *all, const char *scope,
         err = install(all, text, spec, &k);
     cp_wipe(&k, sizeof(k));
     cp_free(all->mem, text);
+    return err;
+}
+
+int cp_oscore_try(struct cp_oscore *all, const char *scope,
+                  const struct cp_oscore_spec *spec)
+{
+    struct cp_oscore_keys k;
+    int err = check_scope(all, scope);
+
+    if (err == 0)
+        err = check_input(all, scope, spec);
+    if (err == 0)
+        err = cp_oscore_derive(&spec->in, &k);
+    if (err == 0 && strcmp(scope, "*") == 0)
+        err = refuse_taken(all, &spec->in,
+                           context_like(all, &k, spec->rederives));
+    cp_wipe(&k, sizeof(k));
     return err;
 }
 

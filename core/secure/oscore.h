@@ -48,6 +48,10 @@ struct cp_oscore_spec {
 int cp_oscore_use(struct cp_oscore *all, const char *scope,
                   const struct cp_oscore_spec *spec);
 
+/* What that would give, without doing it. */
+int cp_oscore_try(struct cp_oscore *all, const char *scope,
+                  const struct cp_oscore_spec *spec);
+
 /* Takes every context of scope away, and ends the observations under them.
  * COPAL_ENOENT. */
 int cp_oscore_forget(struct cp_oscore *all, const char *scope);

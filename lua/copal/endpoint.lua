@@ -25,6 +25,9 @@ end
 
 local config = {}
 
+local OSCORE = { secret = true, salt = true, sender_id = true, recipient_id = true,
+  id_context = true, aead = true, hkdf = true, replay_window = true, rederives = true }
+
 -- { [scope] = { identity, key } }; of "*" also { [identity] = key }. Or a
 -- function that is asked for the key of an identity when it is needed.
 function config.psk(h, v, self)
@@ -52,6 +55,24 @@ function config.cert(h, v)
   for scope, pem in pairs(v) do
     local ok, text, name = core.use_cert(h, scope, pem.cert, pem.key, pem.trusted)
     if not ok then return nil, text, name end
+  end
+  return true
+end
+
+-- nil, or text and name of what is wrong with it.
+local function use_oscore(h, scope, k)
+  return core.use_oscore(h, scope, k.secret or "", k.salt or "", k.sender_id or "",
+    k.recipient_id or "", k.id_context or "", k.id_context and 1 or 0, k.aead or 0, k.hkdf or 0,
+    k.replay_window or 0, k.rederives and 1 or 0)
+end
+
+-- { [scope] = context }; of "*" also a list of contexts, one for each peer.
+function config.oscore(h, v)
+  for scope, k in pairs(v) do
+    for _, one in ipairs(k[1] and k or { k }) do
+      local ok, text, name = use_oscore(h, scope, one)
+      if not ok then return nil, text, name end
+    end
   end
   return true
 end
@@ -94,7 +115,7 @@ local function configure(self, key, v)
 end
 
 -- parameters: names of COPAL_PARAMS, times in seconds; also listen, psk, rpk,
--- cert, via, store, credentials.
+-- cert, oscore, via, store, credentials.
 function M.new(parameters)
   local luv = loop.luv()
   local handle, text, name = core.endpoint(luv ~= nil)
@@ -106,8 +127,14 @@ end
 
 -- The endpoint with its parameters, or nil and an error.
 function M.configured(self, parameters)
-  for key, v in pairs(parameters or {}) do
-    local ok, why, kind = configure(self, key, v)
+  local all = { "store" } -- before what is kept there
+  for key in pairs(parameters or {}) do
+    if key ~= "store" then all[#all + 1] = key end
+  end
+  for _, key in ipairs(all) do
+    local v = parameters and parameters[key]
+    local ok, why, kind = true
+    if v ~= nil then ok, why, kind = configure(self, key, v) end
     if not ok then
       self:free()
       return nil, errors.new(kind, build.about(key, why))
@@ -536,6 +563,18 @@ end
 -- pem: { cert =, key =, trusted = }, texts, not names of files
 function Endpoint:use_cert(scope, pem)
   return checked(core.use_cert(handle_of(self), scope, pem.cert, pem.key, pem.trusted))
+end
+
+-- context: { secret =, salt =, sender_id =, recipient_id =, id_context =, aead =,
+-- hkdf =, replay_window =, rederives = }, bytes, numbers of COSE, a boolean; what
+-- is left out is empty, or the default. Needs a store, unless rederives.
+function Endpoint:use_oscore(scope, context)
+  local h = handle_of(self)
+  if type(context) ~= "table" then error("copal: use_oscore: a table of fields expected", 2) end
+  for name in pairs(context) do
+    if not OSCORE[name] then error("copal: use_oscore: no field " .. tostring(name), 2) end
+  end
+  return checked(use_oscore(h, scope, context))
 end
 
 function Endpoint:use_file(path)

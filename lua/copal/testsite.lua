@@ -1,5 +1,5 @@
 -- The resources of copal serve --test: those of the tour, and those that the
--- ETSI plugtests ask for.
+-- ETSI plugtests and those of OSCORE ask for.
 local copal = require "copal"
 
 local M = {}
@@ -266,6 +266,58 @@ local function links(coap)
   end })
 end
 
+---- Plugtest: OSCORE ----------------------------------------------------------
+
+-- To be had by OSCORE only, but for the first. Which contexts there are is said by
+-- the credentials file.
+local function protected(coap)
+  local function hello(path, more)
+    local secure = path ~= "/oscore/hello/coap"
+    coap:serve(path, { secure = secure, osc = secure, get = function(req)
+      if more and more.query and req.query[1] ~= more.query then return copal.BAD_REQUEST end
+      return { payload = "Hello World!", format = copal.TEXT, etag = more and more.etag,
+        max_age = more and more.max_age }
+    end })
+  end
+  hello "/oscore/hello/coap"
+  hello "/oscore/hello/1"
+  hello("/oscore/hello/2", { query = "first=1", etag = "\x2b" })
+  hello("/oscore/hello/3", { max_age = 5 })
+  coap:serve("/oscore/hello/6", { secure = true, osc = true, post = function(req)
+    return { code = copal.CHANGED, payload = req.payload, format = copal.TEXT }
+  end })
+  -- If-Match "{" passes and If-None-Match does not, as the core sees by GET.
+  coap:serve("/oscore/hello/7", { secure = true, osc = true,
+    get = function() return { payload = "z", format = copal.TEXT, etag = "{" } end,
+    put = function() return copal.CHANGED end })
+  coap:serve("/oscore/test", { secure = true, osc = true, delete = function() return copal.DELETED end })
+  coap:serve("/oscore/block/inner", { secure = true, osc = true, get = function()
+    return "This is a large resource\n" .. ("0123456789"):rep(101)
+  end })
+end
+
+-- Two seconds of each state, from when somebody begins to observe.
+local function protected_observable(coap, path)
+  local states, now = { "one", "two", false }, 1
+  local function go_on()
+    now = now % #states + 1
+    coap:notify(path)
+    if now > 1 then coap:after(2, go_on) end
+  end
+  coap:serve(path, { secure = true, osc = true, observable = true, get = function(req)
+    if now == 1 and req:uint "Observe" == 0 then
+      now = 0
+      coap:after(2, function()
+        now = 1
+        go_on()
+      end)
+    end
+    local state = states[math.max(now, 1)]
+    if not state then return copal.INTERNAL_ERROR, "Terminate Observe", copal.TEXT end
+    return copal.CONTENT, state, copal.TEXT
+  end })
+end
+
 function M.mount(coap)
   tour(coap)
   plain(coap)
@@ -273,6 +325,9 @@ function M.mount(coap)
   large(coap)
   observable(coap)
   links(coap)
+  protected(coap)
+  protected_observable(coap, "/oscore/observe1")
+  protected_observable(coap, "/oscore/observe2")
 end
 
 return M

@@ -367,6 +367,24 @@ function Endpoint:use_psk(scope, identity, key) end
 ---@param pem { cert: string?, key: string?, trusted: string? }
 ---@return true?, copal.Error?
 function Endpoint:use_cert(scope, pem) end
+---An OSCORE context (RFC 8613), with which messages are protected end to end:
+---for requests to what is under scope, or with "*" those of one peer. Needs a
+---store, see Endpoint:store(), unless rederives is true at both ends. What the two
+---ends share, but for the IDs, which are the other way round there.
+---@class copal.Oscore
+---@field secret string 16 random bytes are a good one
+---@field salt string?
+---@field sender_id string? 0 to 7 bytes with most algorithms
+---@field recipient_id string? another one
+---@field id_context string? at most 64 bytes
+---@field aead integer? of COSE; 10, AES-CCM-16-64-128
+---@field hkdf integer? of COSE; -10, HKDF with SHA-256
+---@field replay_window integer? messages; 32
+---@field rederives boolean? new keys whenever one end began anew, RFC 8613 B.2
+---@param scope string
+---@param context copal.Oscore
+---@return true?, copal.Error?
+function Endpoint:use_oscore(scope, context) end
 ---All of a credentials file, which nobody else may read.
 ---@param path string
 ---@return true?, copal.Error?

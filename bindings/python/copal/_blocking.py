@@ -398,6 +398,34 @@ class BlockingEndpoint:
         """Gives it by HTTP, as Endpoint.metrics(), while something waits."""
         return self.aio.metrics(where)
 
+    def use_oscore(
+        self,
+        scope: str,
+        *,
+        secret: str | bytes,
+        salt: str | bytes = b"",
+        sender_id: str | bytes = b"",
+        recipient_id: str | bytes = b"",
+        id_context: str | bytes | None = None,
+        aead: int = 0,
+        hkdf: int = 0,
+        replay_window: int = 0,
+        rederives: bool = False,
+    ) -> None:
+        """As Endpoint.use_oscore()."""
+        self.aio.use_oscore(
+            scope,
+            secret=secret,
+            salt=salt,
+            sender_id=sender_id,
+            recipient_id=recipient_id,
+            id_context=id_context,
+            aead=aead,
+            hkdf=hkdf,
+            replay_window=replay_window,
+            rederives=rederives,
+        )
+
     def use_psk(self, scope: str, identity: str | bytes, key: str | bytes) -> None:
         """As Endpoint.use_psk()."""
         self.aio.use_psk(scope, identity, key)

@@ -53,7 +53,8 @@ class Endpoint(Passenger):
     ``ack_timeout=2``, ``max_retransmit=4``, ``timeout=60``, ``interface="eth0"``.
     psk: a dict of (identity, key) by scope, of "*" also a dict of keys by
     identity, or a function, see use_lookup(); rpk: such a function; cert, via:
-    dicts by scope; store: see store(); credentials: a file.
+    dicts by scope; oscore: the same of fields of use_oscore(), of "*" also a
+    list; store: see store(); credentials: a file.
 
     An endpoint belongs to one loop and its thread; nothing here may be called
     from another. TypeError: no such parameter. Invalid: a value out of range.
@@ -67,6 +68,7 @@ class Endpoint(Passenger):
         psk: Any = None,
         rpk: Callable[[str], Any] | None = None,
         cert: Mapping[str, Mapping[str, str]] | None = None,
+        oscore: Mapping[str, Any] | None = None,
         via: Mapping[str, str] | None = None,
         store: str | os.PathLike[str] | Keeper | None = None,
         credentials: str | None = None,
@@ -76,7 +78,7 @@ class Endpoint(Passenger):
         if asyncio._get_running_loop() is not None:
             self._attached()  # else: at first use
         try:
-            self._configure(psk, rpk, cert, via, store, credentials, parameters)
+            self._configure(psk, rpk, cert, oscore, via, store, credentials, parameters)
             for uri in [listen] if isinstance(listen, str) else listen or ():
                 self.listen(uri)
         except BaseException:
@@ -90,7 +92,7 @@ class Endpoint(Passenger):
         self = cls.__new__(cls)
         self._set_up(handle, loop)
         self._simulated = True
-        self._configure(None, None, None, None, None, None, parameters)
+        self._configure(None, None, None, None, None, None, None, parameters)
         return self
 
     def _configure(
@@ -98,6 +100,7 @@ class Endpoint(Passenger):
         psk: Any,
         rpk: Callable[[str], Any] | None,
         cert: Mapping[str, Mapping[str, str]] | None,
+        oscore: Mapping[str, Any] | None,
         via: Mapping[str, str] | None,
         store: str | os.PathLike[str] | Keeper | None,
         credentials: str | None,
@@ -116,8 +119,11 @@ class Endpoint(Passenger):
             self.use_cert(scope, **pem)
         for scope, proxy in (via or {}).items():
             _copal.via(h, scope, proxy)
-        if store is not None:
+        if store is not None:  # before what is kept there
             self.store(store)
+        for scope, contexts in (oscore or {}).items():
+            for context in [contexts] if isinstance(contexts, Mapping) else contexts:
+                self.use_oscore(scope, **context)
         if credentials is not None:
             _copal.use_file(h, credentials)
         self.tune(None, **parameters)
@@ -493,6 +499,42 @@ class Endpoint(Passenger):
         """A certificate (or a bare public key) with its private key, and whom
         to trust: PEM texts, not names of files."""
         _copal.use_cert(self._alive(), scope, cert, key, trusted)
+
+    def use_oscore(
+        self,
+        scope: str,
+        *,
+        secret: str | bytes,
+        salt: str | bytes = b"",
+        sender_id: str | bytes = b"",
+        recipient_id: str | bytes = b"",
+        id_context: str | bytes | None = None,
+        aead: int = 0,
+        hkdf: int = 0,
+        replay_window: int = 0,
+        rederives: bool = False,
+    ) -> None:
+        """An OSCORE context (RFC 8613), with which messages are protected end
+        to end: for requests to what is under scope, or with ``"*"`` those of
+        one peer. Needs a store, see store(), unless rederives is true at both
+        ends. What the two ends share, but for the IDs, which are the other way
+        round there. aead and hkdf are numbers of COSE, 0 the default: 10
+        (AES-CCM-16-64-128) and -10 (SHA-256); replay_window is in messages, 0:
+        32; rederives: new keys whenever one end began anew (RFC 8613 B.2)."""
+        _copal.use_oscore(
+            self._alive(),
+            scope,
+            _as_bytes(secret),
+            _as_bytes(salt),
+            _as_bytes(sender_id),
+            _as_bytes(recipient_id),
+            _as_bytes(id_context or b""),
+            int(id_context is not None),
+            aead,
+            hkdf,
+            replay_window,
+            int(rederives),
+        )
 
     def use_file(self, path: str | os.PathLike[str]) -> None:
         """All of a credentials file, which nobody else may read."""

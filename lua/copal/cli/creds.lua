@@ -8,9 +8,15 @@ local session = require "copal.cli.session"
 
 local M = {}
 
-local SECRETS = { psk = true }
+local SECRETS = { psk = true, secret = true }
 local NAMES = { ["psk-id"] = true, psk = true, ["psk-file"] = true, ["psk-env"] = true,
   ["psk-cmd"] = true, cert = true, rpk = true, key = true, ca = true, profile = true }
+
+-- Fields of an OSCORE context, and what their values are.
+local OSCORE = { secret = "text", ["secret-file"] = "text", ["secret-env"] = "text",
+  ["secret-cmd"] = "text", salt = "text", sender_id = "text", recipient_id = "text",
+  id_context = "text", aead = "number", hkdf = "number", replay_window = "number",
+  rederives = "boolean" }
 
 local function path_of(flags)
   local path = flags.creds or session.usual_creds()
@@ -53,6 +59,14 @@ local function describe(one)
       if one[name] then words[#words + 1] = "(" .. name:sub(5) .. " " .. one[name] .. ")" end
     end
   end
+  local k = one.oscore
+  if k then
+    words[#words + 1] = "oscore " .. (k.sender_id or "''") .. " > " .. (k.recipient_id or "''")
+      .. (k.id_context and " in " .. k.id_context or "")
+    for _, name in ipairs { "secret-file", "secret-env", "secret-cmd" } do
+      if k[name] then words[#words + 1] = "(" .. name:sub(8) .. " " .. k[name] .. ")" end
+    end
+  end
   for _, name in ipairs { "cert", "rpk", "ca" } do
     local v = one[name]
     if v then
@@ -68,7 +82,7 @@ local function list(flags)
   if not host.modified(path) then
     exit.fail(exit.NO_ROUTE, path .. ": not there; copal creds add SCOPE NAME=VALUE makes it")
   end
-  session.open({ params = {}, creds = path }):free() -- says what is wrong with it
+  session.open({ params = {}, creds = path, is_trial = true }):free() -- says what is wrong with it
   local all, scopes = read(path), {}
   for scope in pairs(all) do scopes[#scopes + 1] = scope end
   table.sort(scopes)
@@ -87,21 +101,49 @@ local function read_secret(name)
   return line
 end
 
+-- 16 bytes that nobody knows.
+local function random_secret()
+  local f = assert(io.open("/dev/urandom", "rb"))
+  local bytes = f:read(16)
+  f:close()
+  return "0x" .. bytes:gsub(".", function(c) return string.format("%02x", c:byte()) end)
+end
+
+local function field(name, v)
+  if OSCORE[name] == "number" then return math.tointeger(tonumber(v)) or v end
+  if OSCORE[name] == "boolean" then return v == "true" or v == "1" end
+  if name == "secret" and v == "random" then return random_secret() end
+  return v == "-" and read_secret(name) or v
+end
+
 local function parse_entry(flags)
   local one = {}
   for i = 3, #flags do
-    local name, v = flags[i]:match("^([%w-]+)=(.*)$")
-    if not NAMES[name] then
+    local name, v = flags[i]:match("^([%w_-]+)=(.*)$")
+    if not NAMES[name] and not OSCORE[name] then
       exit.usage("creds add: '" .. flags[i] .. "': psk-id=ID with psk-file=, psk-env=, psk-cmd= "
-        .. "or psk=-; cert= or rpk= with key=; ca=")
+        .. "or psk=-; cert= or rpk= with key=; ca=; for OSCORE secret=-, secret=random or "
+        .. "secret-file= and so on, salt=, sender_id=, recipient_id=, id_context=, aead=, hkdf=, "
+        .. "replay_window=, rederives=")
     end
-    if SECRETS[name] and v ~= "-" then
+    if SECRETS[name] and v ~= "-" and not (name == "secret" and v == "random") then
       exit.usage("creds add: a key on the command line is seen by everybody on this host; "
         .. name .. "=- reads it from stdin")
     end
-    one[name] = v == "-" and read_secret(name) or v
+    if OSCORE[name] then
+      one.oscore = one.oscore or {}
+      one.oscore[name] = field(name, v)
+    else
+      one[name] = field(name, v)
+    end
   end
   return one
+end
+
+-- Who of "*" it is: one identity, or one peer of OSCORE.
+local function name_of(one)
+  local k = one.oscore
+  return k and (k.id_context or "") .. "\0" .. (k.recipient_id or "") or one["psk-id"]
 end
 
 -- A scope has one entry; "*" has one for each identity.
@@ -112,7 +154,7 @@ local function put(all, scope, one)
   end
   local kept = {}
   each(all[scope], function(old)
-    if not one["psk-id"] or old["psk-id"] ~= one["psk-id"] then kept[#kept + 1] = old end
+    if not name_of(one) or name_of(old) ~= name_of(one) then kept[#kept + 1] = old end
   end)
   kept[#kept + 1] = one
   all[scope] = kept
@@ -131,8 +173,8 @@ local function save(flags, scope, one)
   local trial = path .. ".new"
   local ok, why = host.write_secret(trial, json.encode(all, true) .. "\n")
   if not ok then exit.fail(exit.INTERNAL, trial .. ": " .. why) end
-  if before then session.open({ params = {}, creds = before }):free() end
-  local checked, failed = pcall(function() session.open({ params = {}, creds = trial }):free() end)
+  if before then session.open({ params = {}, creds = before, is_trial = true }):free() end
+  local checked, failed = pcall(function() session.open({ params = {}, creds = trial, is_trial = true }):free() end)
   if checked then
     ok, why = host.replace(path, trial)
     if not ok then exit.fail(exit.INTERNAL, why) end

@@ -50,10 +50,28 @@ function M.creds_of(flags)
   return flags.creds or M.usual_creds()
 end
 
+-- Of who only looks whether a file is right.
+local NOWHERE = {
+  get = function() return nil end,
+  put = function() return true end,
+  delete = function() return true end,
+}
+
+-- Numbers of OSCORE are kept beside the file: creds.json has creds.state,
+-- unless there is --store.
+local function keep_state(coap, flags, path)
+  local ok, failed = coap:store(flags.is_trial and NOWHERE or path:gsub("%.json$", "") .. ".state")
+  if not ok then exit.fail(exit.of_error(failed), failed.message) end
+end
+
 local function use_creds(coap, flags)
   local path = M.creds_of(flags)
   if not path or not flags.creds and not host.modified(path) then return end
   local ok, failed = coap:use_file(path)
+  if not ok and failed.name == "ESTATE" then
+    keep_state(coap, flags, path)
+    ok, failed = coap:use_file(path)
+  end
   if ok or failed.name == "ENOTSUP" and not flags.creds then return end
   exit.fail(failed.name == "EPERM" and exit.SECURITY or exit.USAGE, failed.message)
 end

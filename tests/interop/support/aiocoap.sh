@@ -3,7 +3,7 @@
 build=${COPAL_BUILD:-$(dirname "$0")/../../build}
 python=${COPAL_PYTHON:-/usr/bin/python3}
 venv=$build/interop-venv
-wanted="aiocoap[prettyprint,linkheader,ws]==0.4.17"
+wanted="aiocoap[oscore,prettyprint,linkheader,ws]==0.4.17"
 
 # install_aiocoap FUNCTION: which is called with the reason if it cannot be had.
 install_aiocoap() {
