@@ -45,7 +45,8 @@ void cp_ask_stop(struct cp_ask *a)
     cp_connection_part(&a->x);
     cp_token_off(e, &a->main);
     cp_token_off(e, &a->sub);
-    cp_guard_ask_stop(a);
+    if (a->protection != NULL)
+        cp_guard_ask_stop(a);
     cp_pass_end(e->stages, &a->x);
 }
 
@@ -528,7 +529,8 @@ copal_exchange *cp_ask_open(struct cp_engine *e, copal_msg *m, copal_cb cb)
     cp_list_init(&a->end.node);
     cp_observe_share_init(&a->share);
     a->is_ping = m->code == COPAL_EMPTY;
-    cp_guard_ask_begin(a);
+    if (e->protection.asks)
+        cp_guard_ask_begin(a);
     return &a->x;
 }
 

@@ -62,8 +62,7 @@ void cp_guard_ask_begin(struct cp_ask *a)
     struct cp_protection *p = &a->x.engine->protection;
     const copal_msg *m = a->x.request;
 
-    cp_list_init(&a->sealing.node);
-    if (p->asks && !a->is_ping && m->target != NULL && m->target->error == 0)
+    if (!a->is_ping && m->target != NULL && m->target->error == 0)
         a->protection = p->ops->way(p->user, m->target);
     if (a->protection != NULL)
         a->qblock_off = true; /* answers by tokens that nobody remembers */
@@ -75,6 +74,7 @@ static void wait_for_it(struct cp_ask *a, copal_msg *m)
     a->sealing.m = copal_msg_ref(m);
     a->sealing.slot = a->slot;
     a->sealing.keeps_token = a->keeps_token;
+    cp_list_init(&a->sealing.node);
     cp_list_append(&a->x.engine->protection.waiting, &a->sealing.node);
 }
 
@@ -98,6 +98,8 @@ int cp_guard_ask(struct cp_ask *a, copal_msg *m, struct cp_guard **guard,
 
 void cp_guard_ask_stop(struct cp_ask *a)
 {
+    if (a->sealing.m == NULL)
+        return;
     cp_list_remove(&a->sealing.node);
     copal_msg_unref(a->sealing.m);
     a->sealing.m = NULL;

@@ -72,13 +72,13 @@ static int take(struct cp_oscore_context *c, copal_msg *inner, uint64_t seq,
 {
     struct cp_oscore_guard *g = cp_oscore_guard_new(c, bound);
 
-    inner->identity = cp_copy_text(c->mem, c->identity, strlen(c->identity));
-    if (g != NULL)
-        inner->guard = &g->guard;
-    if (g == NULL || inner->identity == NULL) {
+    if (g == NULL) {
         copal_msg_unref(inner);
         return COPAL_ENOMEM;
     }
+    inner->guard = &g->guard;
+    inner->identity = c->identity;
+    inner->names_guard = true;
     copal_msg_unref(*m);
     *m = inner;
     if (c->is_synced) {
@@ -207,10 +207,10 @@ int cp_oscore_in_answer(void *user, struct cp_guard *guard, copal_msg **m)
     err = cp_oscore_open(all->aeads, &c->keys, &g->bound, &head, *m, &inner);
     if (err != 0)
         return err == COPAL_EFORMAT ? COPAL_EAUTH : err;
-    inner->identity = cp_copy_text(c->mem, c->identity, strlen(c->identity));
-    if (inner->identity == NULL)
-        err = COPAL_ENOMEM;
-    else if (cp_msg_has(inner, COPAL_OPT_OBSERVE))
+    inner->guard = cp_guard_ref(guard);
+    inner->identity = c->identity;
+    inner->names_guard = true;
+    if (cp_msg_has(inner, COPAL_OPT_OBSERVE))
         err = number(g, &head, inner);
     if (err != 0) {
         copal_msg_unref(inner);

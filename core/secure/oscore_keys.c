@@ -93,6 +93,19 @@ static uint8_t copy_id(uint8_t to[CP_OSCORE_ID], copal_bytes id)
     return (uint8_t)id.len;
 }
 
+/* The Common IV with an ID and its length in it: what a Partial IV is missing
+ * to be a nonce. */
+static void begin_nonce(const struct cp_oscore_keys *k, copal_bytes id,
+                        uint8_t out[CP_AEAD_NONCE])
+{
+    size_t at = k->aead->nonce_len - (size_t)CP_OSCORE_PIV - id.len;
+
+    memcpy(out, k->common_iv, CP_AEAD_NONCE);
+    out[0] ^= (uint8_t)id.len;
+    for (size_t i = 0; i < id.len; i++)
+        out[at + i] ^= id.data[i];
+}
+
 int cp_oscore_derive(const struct cp_oscore_input *in,
                      struct cp_oscore_keys *out)
 {
@@ -119,44 +132,55 @@ int cp_oscore_derive(const struct cp_oscore_input *in,
         err = expand(in, h, prk, (copal_bytes){0}, "IV", out->common_iv,
                      out->aead->nonce_len);
     cp_wipe(prk, sizeof(prk));
-    if (err != 0)
+    if (err != 0) {
         cp_wipe(out, sizeof(*out));
-    return err;
+        return err;
+    }
+    begin_nonce(out, in->sender_id, out->sender_iv);
+    begin_nonce(out, in->recipient_id, out->recipient_iv);
+    return 0;
 }
 
-copal_bytes cp_oscore_nonce(const struct cp_oscore_keys *k, copal_bytes id,
+copal_bytes cp_oscore_nonce(const struct cp_oscore_keys *k, bool is_senders,
                             copal_bytes piv, uint8_t storage[CP_AEAD_NONCE])
 {
     size_t len = k->aead->nonce_len;
+    uint8_t *at = storage + len - piv.len;
 
-    memset(storage, 0, CP_AEAD_NONCE);
-    storage[0] = (uint8_t)id.len;
-    if (id.len > 0)
-        memcpy(storage + len - CP_OSCORE_PIV - id.len, id.data, id.len);
-    if (piv.len > 0)
-        memcpy(storage + len - piv.len, piv.data, piv.len);
-    for (size_t i = 0; i < len; i++)
-        storage[i] ^= k->common_iv[i];
+    memcpy(storage, is_senders ? k->sender_iv : k->recipient_iv, CP_AEAD_NONCE);
+    for (size_t i = 0; i < piv.len; i++)
+        at[i] ^= piv.data[i];
     return cp_bytes(storage, len);
 }
 
+static uint8_t *put_short(uint8_t *at, copal_bytes bytes)
+{
+    *at++ = (uint8_t)(0x40 | bytes.len);
+    for (size_t i = 0; i < bytes.len; i++)
+        *at++ = bytes.data[i];
+    return at;
+}
+
+/* By hand, for it is made twice a request: [ "Encrypt0", h'', external_aad ],
+ * which is [ 1, [ alg_aead ], request_kid, request_piv, h'' ] in a byte string;
+ * there is no option of class I. All of it is shorter than 24 bytes. */
 copal_bytes cp_oscore_aad(const struct cp_oscore_keys *k, copal_bytes kid,
                           copal_bytes piv, uint8_t storage[CP_OSCORE_AAD])
 {
-    uint8_t inner[CP_OSCORE_AAD];
-    struct cp_buf array = cp_buf_fixed(inner, sizeof(inner));
-    struct cp_buf out = cp_buf_fixed(storage, CP_OSCORE_AAD);
+    static const uint8_t head[] = "\x83\x68"
+                                  "Encrypt0\x40";
+    uint8_t *at = storage + sizeof(head), *inner = at;
 
-    cp_cbor_put_array(&array, 5);
-    cp_cbor_put_unsigned(&array, 1); /* oscore_version */
-    cp_cbor_put_array(&array, 1);
-    cp_cbor_put_int(&array, k->aead->cose);
-    cp_cbor_put_bytes(&array, kid);
-    cp_cbor_put_bytes(&array, piv);
-    cp_cbor_put_bytes(&array, (copal_bytes){0}); /* class I: there is none */
-    cp_cbor_put_array(&out, 3);
-    cp_cbor_put_text(&out, cp_bytes_of_text("Encrypt0"));
-    cp_cbor_put_bytes(&out, (copal_bytes){0});
-    cp_cbor_put_bytes(&out, cp_bytes(array.data, array.len));
-    return cp_bytes(out.data, out.len);
+    memcpy(storage, head, sizeof(head) - 1);
+    *at++ = 0x85;
+    *at++ = 1;
+    *at++ = 0x81;
+    if (k->aead->cose >= 24)
+        *at++ = 0x18;
+    *at++ = k->aead->cose;
+    at = put_short(at, kid);
+    at = put_short(at, piv);
+    *at++ = 0x40;
+    inner[-1] = (uint8_t)(0x40 | (at - inner));
+    return cp_bytes(storage, (size_t)(at - storage));
 }

@@ -40,6 +40,8 @@ struct cp_oscore_keys {
     const struct cp_oscore_aead *aead;
     struct cp_aead_key sender, recipient;
     uint8_t common_iv[CP_AEAD_NONCE];
+    uint8_t sender_iv[CP_AEAD_NONCE],
+        recipient_iv[CP_AEAD_NONCE]; /* with IDs */
     uint8_t sender_id[CP_OSCORE_ID], recipient_id[CP_OSCORE_ID];
     uint8_t sender_id_len, recipient_id_len;
 };
@@ -65,8 +67,8 @@ void cp_oscore_put_info(struct cp_buf *out, copal_bytes id,
                         copal_bytes id_context, int aead, const char *type,
                         size_t len);
 
-/* The nonce of k->aead->nonce_len bytes; id: of who made the Partial IV. */
-copal_bytes cp_oscore_nonce(const struct cp_oscore_keys *k, copal_bytes id,
+/* The nonce of k->aead->nonce_len bytes; is_senders: who made the Partial IV. */
+copal_bytes cp_oscore_nonce(const struct cp_oscore_keys *k, bool is_senders,
                             copal_bytes piv, uint8_t storage[CP_AEAD_NONCE]);
 
 /* kid and piv are the request's. RFC 8613 5.4. */

@@ -81,16 +81,17 @@ static int add_outer(copal_msg *out, const copal_msg *m,
     return err;
 }
 
-/* Without a Partial IV in it, what is sealed has the request's nonce. */
-static copal_bytes nonce_of(const struct cp_oscore_keys *k, copal_bytes id,
+/* Without a Partial IV in it, what is sealed has the request's nonce, and that is
+ * of the end that does not answer. */
+static copal_bytes nonce_of(const struct cp_oscore_keys *k, bool is_senders,
                             const struct cp_oscore_bound *bound,
                             const struct cp_oscore_option *head,
                             uint8_t storage[CP_AEAD_NONCE])
 {
     return head->piv.len > 0
-               ? cp_oscore_nonce(k, id, head->piv, storage)
-               : cp_oscore_nonce(k, cp_oscore_bound_kid(bound),
-                                 cp_oscore_bound_piv(bound), storage);
+               ? cp_oscore_nonce(k, is_senders, head->piv, storage)
+               : cp_oscore_nonce(k, !is_senders, cp_oscore_bound_piv(bound),
+                                 storage);
 }
 
 static copal_msg *sealed(struct cp_aeads *aeads, const struct cp_oscore_keys *k,
@@ -107,12 +108,11 @@ static copal_msg *sealed(struct cp_aeads *aeads, const struct cp_oscore_keys *k,
     if (*err == 0)
         *err = cp_msg_reserve(out, len);
     if (*err == 0)
-        *err =
-            cp_aead_seal(aeads, &k->sender,
-                         nonce_of(k, cp_oscore_sender(k), bound, head, nonce),
-                         cp_oscore_aad(k, cp_oscore_bound_kid(bound),
-                                       cp_oscore_bound_piv(bound), aad),
-                         plain, out->data + out->data_len);
+        *err = cp_aead_seal(aeads, &k->sender,
+                            nonce_of(k, true, bound, head, nonce),
+                            cp_oscore_aad(k, cp_oscore_bound_kid(bound),
+                                          cp_oscore_bound_piv(bound), aad),
+                            plain, out->data + out->data_len);
     if (*err != 0) {
         copal_msg_unref(out);
         return NULL;
@@ -225,7 +225,7 @@ int cp_oscore_open(struct cp_aeads *aeads, const struct cp_oscore_keys *k,
     if (plain == NULL)
         return COPAL_ENOMEM;
     err = cp_aead_open(aeads, &k->recipient,
-                       nonce_of(k, cp_oscore_recipient(k), bound, head, nonce),
+                       nonce_of(k, false, bound, head, nonce),
                        cp_oscore_aad(k, cp_oscore_bound_kid(bound),
                                      cp_oscore_bound_piv(bound), aad),
                        m->payload, plain);

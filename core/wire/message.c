@@ -22,7 +22,8 @@ static void msg_reap(struct cp_dead *dead)
     cp_target_unref(mem, m->target);
     cp_kept_text_free(mem, m->kept);
     cp_free(mem, m->tuned);
-    cp_free(mem, m->identity);
+    if (!m->names_guard)
+        cp_free(mem, m->identity);
     if (m->options != m->inline_options)
         cp_free(mem, m->options);
     if (m->data != (uint8_t *)(m + 1))
@@ -334,6 +335,17 @@ static int share_payload(copal_msg *copy, const copal_msg *m)
     return 0;
 }
 
+static bool copy_identity(copal_msg *to, const copal_msg *from)
+{
+    if (from->identity == NULL)
+        return true;
+    to->names_guard = from->names_guard;
+    to->identity = from->names_guard ? from->identity
+                                     : cp_copy_text(to->mem, from->identity,
+                                                    strlen(from->identity));
+    return to->identity != NULL;
+}
+
 copal_msg *cp_msg_derive(const copal_msg *m)
 {
     size_t room = m->token.len;
@@ -360,10 +372,7 @@ copal_msg *cp_msg_derive(const copal_msg *m)
         copy->data_len = (uint32_t)m->token.len;
     }
     if (copy_options(copy, m) != 0 || copy_tuned(copy, m) != 0 ||
-        share_payload(copy, m) != 0 ||
-        (m->identity != NULL &&
-         (copy->identity = cp_copy_text(m->mem, m->identity,
-                                        strlen(m->identity))) == NULL)) {
+        share_payload(copy, m) != 0 || !copy_identity(copy, m)) {
         copal_msg_unref(copy);
         return NULL;
     }
@@ -377,6 +386,8 @@ copal_msg *copal_msg_copy(const copal_msg *m)
     if (copy == NULL)
         return NULL;
     copy->received = false;
+    if (copy->names_guard)
+        copy->identity = NULL;
     cp_guard_unref(copy->guard);
     copy->guard = NULL;
     copy->resumed = m->resumed;

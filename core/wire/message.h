@@ -92,7 +92,7 @@ struct copal_msg {
     struct cp_path path; /* of a received one */
     struct cp_target *target;
     const copal_msg *request; /* ref'd, of a response: what it answers */
-    struct cp_guard *guard;   /* ref'd, of a request that came sealed */
+    struct cp_guard *guard;   /* ref'd, of what came sealed */
     struct cp_kept_text *kept;
     struct cp_tuned *tuned; /* CP_MAX_TUNED of them, param 0: unused */
     uint64_t resume_at;     /* copal_msg_resume() */
@@ -100,6 +100,7 @@ struct copal_msg {
     uint8_t resume_etag_len; /* 0: an upload goes on */
     bool resumed;
     char *identity;         /* proven name of the sender; NULL: none */
+    bool names_guard;       /* identity is the guard's, and lives as long */
     struct cp_address from; /* copal_msg_set_from(); family 0: any */
 
     struct cp_option inline_options[CP_INLINE_OPTIONS];

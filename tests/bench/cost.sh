@@ -72,6 +72,12 @@ cost c-get-recorded '' 4096 "$c" recorded-get
 cost c-put-recorded '' 4096 "$c" recorded-put
 cost c-notify-non-recorded '' 5000 "$c" recorded-non
 cost c-client-recorded '' 4096 "$c" recorded-ask
+if grep -q '^COPAL_TLS:STRING=none' "$build/CMakeCache.txt"; then
+    echo "built without GnuTLS: OSCORE is not counted"
+else
+    cost c-oscore '' 4096 "$c" oscore
+    cost c-aead '' 4096 "$c" aead
+fi
 if [ -x "$copal" ]; then
     for what in serve ask; do
         case $what in ask) option= ;; *) option=$handler ;; esac

@@ -40,6 +40,14 @@ def datagrams(seeds):
             seeds.add("datagram message", head + block)
 
 
+def oscore(seeds):
+    for group in ("messages", "rejections"):
+        for case in load("oscore_rfc8613")[group]:
+            seeds.add("oscore datagram", bytes.fromhex(case["protected_message"]))
+    for case in load("oscore_rfc8613")["messages"]:
+        seeds.add("oscore", bytes.fromhex(case["oscore_option"]))
+
+
 def uris(seeds):
     for case in load("uri")["cases"]:
         seeds.add("uri text", case["uri"])
@@ -80,7 +88,7 @@ def names(seeds):
 
 def main():
     seeds = Seeds(sys.argv[1])
-    for make in (datagrams, uris, links, items, names):
+    for make in (datagrams, oscore, uris, links, items, names):
         make(seeds)
 
 

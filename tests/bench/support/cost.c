@@ -8,6 +8,8 @@
  *   non, con     one notification, to each of 1,000 observers in turn; of the
  *                confirmable ones with its acknowledgement
  *   ask          a request of ours with its response
+ *   oscore       get, sealed and answered sealed
+ *   aead         what of that is the cipher's: one opened, one sealed
  *
  * "recorded-get" and so on do the same with a flight recorder of 1 MiB. */
 #include <stdio.h>
@@ -17,6 +19,7 @@
 #include "endpoint.h"
 #include "engine/core.h"
 #include "mark.h"
+#include "secure/oscore_seal.h"
 
 enum {
     CLIENTS = 256,
@@ -360,6 +363,132 @@ static const char *begin_recording(copal *c, const char *what)
     return what + sizeof(word) - 1;
 }
 
+/* ---- OSCORE ---- */
+
+static const uint8_t secret[] = "sixteen bytes of";
+
+/* What a client would have. */
+static struct cp_oscore_keys client_keys(void)
+{
+    struct cp_oscore_input in = {.secret = cp_bytes(secret, 16),
+                                 .sender_id = cp_bytes("c", 1),
+                                 .recipient_id = cp_bytes("s", 1),
+                                 .aead = CP_OSCORE_AEAD,
+                                 .hkdf = CP_OSCORE_HKDF};
+    struct cp_oscore_keys k;
+
+    if (cp_oscore_derive(&in, &k) != 0)
+        exit(1);
+    return k;
+}
+
+static void keep(const copal_event *ev, void *user)
+{
+    (void)user;
+    if (ev->kind == COPAL_REQUEST)
+        copal_reply(ev->exchange,
+                    copal_msg_code(ev->msg) == COPAL_PUT ? COPAL_CHANGED
+                                                         : COPAL_NOT_FOUND,
+                    COPAL_NO_FORMAT, (copal_bytes){0});
+}
+
+/* All of them before anything is counted. */
+static void seal_requests(struct world *w, uint8_t (*out)[64], size_t *lens,
+                          size_t count)
+{
+    struct cp_aeads *aeads = cp_aeads_new(w->c->mem);
+    struct cp_oscore_keys k = client_keys();
+    copal_msg *plain = copal_msg_new(w->c, COPAL_GET);
+
+    copal_msg_add(plain, COPAL_OPT_URI_PATH, cp_bytes_of_text("hello"));
+    for (size_t i = 0; i < count; i++) {
+        uint8_t piv[8], rest[64];
+        struct cp_oscore_option head = {.piv = cp_oscore_piv(i, piv),
+                                        .kid = cp_oscore_sender(&k),
+                                        .has_kid = true};
+        struct cp_oscore_bound bound;
+        struct cp_buf b = cp_buf_fixed(rest, sizeof(rest));
+        copal_msg *m;
+
+        cp_oscore_bind(&bound, head.kid, head.piv);
+        if (cp_oscore_seal(aeads, &k, &bound, &head, plain, &m) != 0 ||
+            cp_options_encode(m, &b) != 0)
+            exit(1);
+        lens[i] = request(out[i], COPAL_POST, i, rest, b.len);
+        copal_msg_unref(m);
+    }
+    copal_msg_unref(plain);
+    cp_aeads_free(aeads);
+}
+
+static void send_sealed(struct world *w, uint8_t (*data)[64],
+                        const size_t *lens, size_t first, size_t count)
+{
+    for (size_t i = first; i < first + count; i++) {
+        struct cp_path path = path_of((unsigned)i % CLIENTS);
+
+        hand_in(w, &path, cp_bytes(data[i], lens[i]));
+        if (i % AT_A_TIME < AT_A_TIME - 1)
+            continue;
+        turn(w);
+        w->now += TURN;
+        cp_engine_enter(w->engine, w->now);
+    }
+    turn(w);
+}
+
+static int be_asked_sealed(struct world *w, size_t count)
+{
+    copal_oscore k = {.size = sizeof(k),
+                      .secret = cp_bytes(secret, 16),
+                      .sender_id = cp_bytes("s", 1),
+                      .recipient_id = cp_bytes("c", 1)};
+    uint8_t(*data)[64] = malloc((WARM_UP + count) * sizeof(*data));
+    size_t *lens = malloc((WARM_UP + count) * sizeof(*lens));
+
+    serve(w->c, 0);
+    if (data == NULL || lens == NULL ||
+        copal_store(w->c, NULL, COPAL_CB(keep, NULL)) != 0 ||
+        copal_use_oscore(w->c, "*", &k) != 0)
+        return 0;
+    for (int i = 0; i < 4; i++)
+        turn(w); /* the store answers */
+    seal_requests(w, data, lens, WARM_UP + count);
+    send_sealed(w, data, lens, 0, WARM_UP);
+    cost_begin(NULL);
+    send_sealed(w, data, lens, WARM_UP, count);
+    cost_end(NULL);
+    free(data);
+    free(lens);
+    return w->came == WARM_UP + count;
+}
+
+/* As many bytes as in the requests and answers above. */
+static int encrypt(struct world *w, size_t count)
+{
+    struct cp_aeads *aeads = cp_aeads_new(w->c->mem);
+    struct cp_oscore_keys k = client_keys();
+    uint8_t nonce[CP_AEAD_NONCE] = {1}, sealed[64], plain[64] = {0};
+    copal_bytes n = cp_bytes(nonce, k.aead->nonce_len),
+                aad = cp_bytes(secret, 16);
+
+    if (cp_aead_seal(aeads, &k.sender, n, aad, cp_bytes(secret, 7), sealed) !=
+            0 ||
+        cp_aead_seal(aeads, &k.recipient, n, aad, cp_bytes(secret, 7), plain) !=
+            0)
+        return 0;
+    cost_begin(NULL);
+    for (size_t i = 0; i < count; i++)
+        if (cp_aead_open(aeads, &k.sender, n, aad, cp_bytes(sealed, 15),
+                         plain) != 0 ||
+            cp_aead_seal(aeads, &k.recipient, n, aad, cp_bytes(secret, 14),
+                         plain) != 0)
+            return 0;
+    cost_end(NULL);
+    cp_aeads_free(aeads);
+    return 1;
+}
+
 int main(int argc, char **argv)
 {
     static struct world w;
@@ -375,14 +504,19 @@ int main(int argc, char **argv)
     what = begin_recording(w.c, what);
     if (strcmp(what, "ask") == 0) {
         went_well = ask_twice(&w, count);
+    } else if (strcmp(what, "oscore") == 0) {
+        went_well = be_asked_sealed(&w, count);
+    } else if (strcmp(what, "aead") == 0) {
+        went_well = encrypt(&w, count);
     } else if (strcmp(what, "con") == 0 || strcmp(what, "non") == 0) {
         went_well = notify(&w, strcmp(what, "con") == 0, count);
     } else if (strcmp(what, "get") == 0 || strcmp(what, "put") == 0 ||
                strcmp(what, "block") == 0) {
         went_well = be_asked(&w, what, count);
     } else {
-        fprintf(stderr,
-                "usage: cost [recorded-]get|put|block|non|con|ask COUNT\n");
+        fprintf(stderr, "usage: cost "
+                        "[recorded-]get|put|block|non|con|ask|oscore|aead "
+                        "COUNT\n");
         return 2;
     }
     if (!went_well)
