@@ -7,7 +7,8 @@ needed="build-essential cmake pkg-config libuv1-dev liblua5.4-dev lua5.4 swig
     liblua5.3-dev lua5.3 libluajit-5.1-dev luajit liblua5.1-0-dev lua5.1
     lua-luv lua-cqueues libedit-dev
     python3-dev python3-pytest python3-uvloop python3-pip python3-venv mypy
-    libgnutls28-dev libwslay-dev libcmocka-dev libjansson-dev clang-format-14
+    libgnutls28-dev nettle-dev libgmp-dev libwslay-dev
+    libcmocka-dev libjansson-dev clang-format-14
     libcoap3-bin valgrind"
 if [ "${1:-}" = fuzz ]; then
     needed="$needed clang-14 libclang-rt-14-dev"

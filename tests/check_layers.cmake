@@ -1,8 +1,8 @@
 # The layering rule: base <- wire <- engine <- {secure, serve, net} <- core/*.c.
 # A file includes its own folder, those to its left, and <copal.h>. In serve/ only
 # the parts of the site include engine/; the services, which are programs on
-# copal.h, include neither engine/ nor the site. libuv belongs to net/, GnuTLS
-# and nettle to secure/*_gnutls.[ch].
+# copal.h, include neither engine/ nor the site. libuv belongs to net/, GnuTLS,
+# nettle and GMP to secure/*_gnutls.[ch].
 # Run by hand: cmake -P tests/check_layers.cmake
 cmake_minimum_required(VERSION 3.20)
 set(base base)
@@ -33,7 +33,7 @@ foreach(file IN LISTS files)
            OR (name MATCHES "^\"[^/]*$" AND NOT layer STREQUAL "top")
            OR (name MATCHES "^.${site}" AND layer STREQUAL "service")
            OR (name MATCHES "^.uv[./]" AND NOT layer STREQUAL "net")
-           OR (name MATCHES "^.(gnutls|nettle)/" AND NOT file MATCHES "^secure/.*_gnutls\\.[ch]$")
+           OR (name MATCHES "^.((gnutls|nettle)/|gmp\\.h)" AND NOT file MATCHES "^secure/.*_gnutls\\.[ch]$")
            OR (name MATCHES "^.copal_sim\\.h" AND NOT layer MATCHES "^(net|top)$"))
             message(SEND_ERROR "core/${file} may not include ${name}")
         endif()
