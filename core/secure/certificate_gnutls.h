@@ -3,6 +3,7 @@
 #define CP_SECURE_CERTIFICATE_GNUTLS_H
 
 #include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
 #include "base/bytes.h"
 #include "secure/certificate.h"
 
@@ -29,6 +30,11 @@ struct cp_certificate {
  * hashed. */
 bool cp_certificate_name_key(copal_bytes spki, struct cp_key_hash *hash,
                              char out[CP_KEY_NAME]);
+
+/* The first name or URI that it is for, else its common name, else all of its
+ * subject (RFC 7252 9.1.3.3), as copal_msg_identity() has it. cap: with the
+ * NUL. false: it has none, or one too long. */
+bool cp_certificate_name(gnutls_x509_crt_t cert, char *out, size_t cap);
 
 bool cp_certificate_trusts(const struct cp_certificate *c,
                            const struct cp_key_hash *hash);

@@ -267,6 +267,17 @@ static int put_name(struct cp_session *s, const gnutls_datum_t *shown,
     return error;
 }
 
+bool cp_certificate_name(gnutls_x509_crt_t cert, char *out, size_t cap)
+{
+    struct cp_buf b = cp_buf_fixed(out, cap);
+    char text[512];
+    size_t len = sizeof(text);
+
+    if (name_cert(cert, text, &len))
+        cp_credentials_put_identity(&b, cp_bytes(text, len));
+    return b.len > 0 && cp_buf_text(&b) != NULL;
+}
+
 char *cp_verify_name(struct cp_session *s, int *err)
 {
     const gnutls_datum_t *list = gnutls_certificate_get_peers(s->library, NULL);

@@ -177,6 +177,18 @@ static void place(struct cp_cbor_reader *r, struct cp_cbor_item *item)
         frame->left--;
 }
 
+/* Could the head be shorter? */
+static bool is_shortest(const struct cp_cbor_item *item)
+{
+    switch (item->width) {
+    case 0: return !item->indefinite;
+    case 1: return item->n >= 24;
+    case 2: return item->n > UINT8_MAX;
+    case 4: return item->n > UINT16_MAX;
+    default: return item->n > UINT32_MAX;
+    }
+}
+
 static int read_item(struct cp_cbor_reader *r, struct cp_cbor_item *out)
 {
     struct head h;
@@ -195,6 +207,8 @@ static int read_item(struct cp_cbor_reader *r, struct cp_cbor_item *out)
         (item.kind < CP_CBOR_BYTES || item.kind > CP_CBOR_MAP))
         return COPAL_EFORMAT;
     if (!fits(top(r), &item))
+        return COPAL_EFORMAT;
+    if (r->is_strict && item.kind != CP_CBOR_SIMPLE && !is_shortest(&item))
         return COPAL_EFORMAT;
     place(r, &item);
     err = read_content(r, &item, &h);

@@ -49,6 +49,9 @@ struct cp_cbor_reader {
     int depth, max_depth;
     int error;        /* of the last read; sticky                    */
     bool is_sequence; /* any number of items, RFC 8742; set at will  */
+    bool is_strict;   /* only shortest arguments and definite lengths, RFC
+                       * 8949 4.2.1; order of keys and floats are not looked
+                       * at; set at will */
     uint64_t count;   /* of items in nothing so far                  */
     struct cp_cbor_frame {
         uint64_t left, index;
@@ -86,7 +89,8 @@ void cp_cbor_put_unsigned(struct cp_buf *b, uint64_t n);
 void cp_cbor_put_negative(struct cp_buf *b, uint64_t n); /* -1 - n */
 void cp_cbor_put_int(struct cp_buf *b, int64_t n);
 void cp_cbor_put_bytes(struct cp_buf *b, copal_bytes bytes);
-void cp_cbor_put_text(struct cp_buf *b, copal_bytes text); /* is UTF-8 */
+void cp_cbor_put_bytes_head(struct cp_buf *b, uint64_t len); /* they follow */
+void cp_cbor_put_text(struct cp_buf *b, copal_bytes text);   /* is UTF-8 */
 void cp_cbor_put_array(struct cp_buf *b, uint64_t count);
 void cp_cbor_put_map(struct cp_buf *b, uint64_t pairs);
 void cp_cbor_put_tag(struct cp_buf *b, uint64_t tag);

@@ -63,6 +63,11 @@ void cp_cbor_put_int(struct cp_buf *b, int64_t n)
         put_head(b, 0, (uint64_t)n);
 }
 
+void cp_cbor_put_bytes_head(struct cp_buf *b, uint64_t len)
+{
+    put_head(b, MAJOR_BYTES, len);
+}
+
 void cp_cbor_put_bytes(struct cp_buf *b, copal_bytes bytes)
 {
     put_head(b, MAJOR_BYTES, bytes.len);

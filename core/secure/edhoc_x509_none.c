@@ -1,0 +1,15 @@
+#include "secure/edhoc_x509.h"
+
+int cp_edhoc_x509_read(copal_bytes der, struct cp_public_key *key, char *name,
+                       size_t cap, bool *is_authority)
+{
+    (void)der, (void)key, (void)name, (void)cap, (void)is_authority;
+    return COPAL_ENOTSUP;
+}
+
+int cp_edhoc_x509_verify(const copal_bytes *chain, size_t length,
+                         const copal_bytes *authorities, size_t count)
+{
+    (void)chain, (void)length, (void)authorities, (void)count;
+    return COPAL_ENOTSUP;
+}
