@@ -12,8 +12,16 @@ int cp_edhoc_x509_read(copal_bytes der, struct cp_public_key *key, char *name,
                        size_t cap, bool *is_authority);
 
 /* Is the chain, the end entity's certificate first, valid now, by one of the
- * authorities? COPAL_EAUTH: no. */
+ * authorities, and, unless it is NULL, for host? COPAL_EAUTH: no. */
 int cp_edhoc_x509_verify(const copal_bytes *chain, size_t length,
-                         const copal_bytes *authorities, size_t count);
+                         const copal_bytes *authorities, size_t count,
+                         const char *host);
+
+/* Certificates in PEM, each as a byte string of CBOR. */
+int cp_edhoc_x509_list(copal_bytes pem, struct cp_buf *out);
+
+/* The secret of a private key in PEM. COPAL_EFORMAT: not read, or another kind
+ * of key. */
+int cp_edhoc_x509_secret(copal_bytes pem, uint8_t out[CP_CURVE_KEY]);
 
 #endif

@@ -5,6 +5,7 @@
 #include "secure/certificate_gnutls.h"
 #include "secure/cose.h"
 #include "secure/credentials.h"
+#include "wire/cbor.h"
 
 /* NULL, and *error: it is none. */
 static gnutls_x509_crt_t import(copal_bytes der, int *error)
@@ -118,7 +119,8 @@ static size_t import_all(const copal_bytes *list, size_t count,
 }
 
 int cp_edhoc_x509_verify(const copal_bytes *chain, size_t length,
-                         const copal_bytes *authorities, size_t count)
+                         const copal_bytes *authorities, size_t count,
+                         const char *host)
 {
     enum {
         MOST = CP_COSE_CHAIN
@@ -135,9 +137,65 @@ int cp_edhoc_x509_verify(const copal_bytes *chain, size_t length,
         gnutls_x509_crt_list_verify(shown, (unsigned)n, trusted, (unsigned)m,
                                     NULL, 0, 0, &status) != 0)
         status = GNUTLS_CERT_INVALID;
+    /* Else whoever has one of that authority's could stand in for the host. */
+    if (status == 0 && host != NULL &&
+        !gnutls_x509_crt_check_hostname(shown[0], host))
+        status = GNUTLS_CERT_UNEXPECTED_OWNER;
     while (n > 0)
         gnutls_x509_crt_deinit(shown[--n]);
     while (m > 0)
         gnutls_x509_crt_deinit(trusted[--m]);
     return status == 0 ? 0 : COPAL_EAUTH;
+}
+
+/* ---- PEM ---- */
+
+int cp_edhoc_x509_list(copal_bytes pem, struct cp_buf *out)
+{
+    gnutls_datum_t in = {(unsigned char *)(uintptr_t)pem.data,
+                         (unsigned)pem.len};
+    gnutls_x509_crt_t *list = NULL;
+    unsigned count = 0;
+    int error = gnutls_x509_crt_list_import2(&list, &count, &in,
+                                             GNUTLS_X509_FMT_PEM, 0);
+
+    for (unsigned i = 0; error >= 0 && i < count; i++) {
+        gnutls_datum_t der = {0};
+
+        error = gnutls_x509_crt_export2(list[i], GNUTLS_X509_FMT_DER, &der);
+        if (error == 0)
+            cp_cbor_put_bytes(out, cp_bytes(der.data, der.size));
+        gnutls_free(der.data);
+    }
+    for (unsigned i = 0; i < count; i++)
+        gnutls_x509_crt_deinit(list[i]);
+    gnutls_free(list);
+    return error < 0 ? failed(error) : 0;
+}
+
+int cp_edhoc_x509_secret(copal_bytes pem, uint8_t out[CP_CURVE_KEY])
+{
+    gnutls_datum_t in = {(unsigned char *)(uintptr_t)pem.data,
+                         (unsigned)pem.len};
+    gnutls_datum_t x = {0}, y = {0}, k = {0};
+    gnutls_x509_privkey_t key = NULL;
+    gnutls_ecc_curve_t curve;
+    int error = gnutls_x509_privkey_init(&key);
+
+    if (error != 0)
+        return COPAL_ENOMEM;
+    error = gnutls_x509_privkey_import2(key, &in, GNUTLS_X509_FMT_PEM, NULL, 0);
+    if (error == 0)
+        error = gnutls_x509_privkey_export_ecc_raw(key, &curve, &x, &y, &k);
+    if (error == 0 && (k.size > CP_CURVE_KEY + 1 || !copy_number(k, out)))
+        error = GNUTLS_E_INVALID_REQUEST;
+    /* Of Ed25519 it is bytes, of which none are left away. */
+    if (error == 0 && k.size == CP_CURVE_KEY)
+        memcpy(out, k.data, CP_CURVE_KEY);
+    cp_wipe(k.data, k.size);
+    gnutls_free(x.data);
+    gnutls_free(y.data);
+    gnutls_free(k.data);
+    gnutls_x509_privkey_deinit(key);
+    return error == 0 ? 0 : failed(error);
 }

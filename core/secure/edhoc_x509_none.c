@@ -8,8 +8,21 @@ int cp_edhoc_x509_read(copal_bytes der, struct cp_public_key *key, char *name,
 }
 
 int cp_edhoc_x509_verify(const copal_bytes *chain, size_t length,
-                         const copal_bytes *authorities, size_t count)
+                         const copal_bytes *authorities, size_t count,
+                         const char *host)
 {
-    (void)chain, (void)length, (void)authorities, (void)count;
+    (void)chain, (void)length, (void)authorities, (void)count, (void)host;
+    return COPAL_ENOTSUP;
+}
+
+int cp_edhoc_x509_list(copal_bytes pem, struct cp_buf *out)
+{
+    (void)pem, (void)out;
+    return COPAL_ENOTSUP;
+}
+
+int cp_edhoc_x509_secret(copal_bytes pem, uint8_t out[CP_CURVE_KEY])
+{
+    (void)pem, (void)out;
     return COPAL_ENOTSUP;
 }
