@@ -7,6 +7,7 @@
 #include "engine/record.h"
 #include "net/loop.h"
 #include "secure/credentials.h"
+#include "secure/edhoc_hub.h"
 #include "secure/oscore.h"
 #include "secure/security.h"
 #include "wire/params.h"
@@ -36,7 +37,8 @@ static void end(void *endpoint)
     struct cp_site *site = c->site;
 
     cp_timer_stop(&c->engine->timers, &c->close_timer);
-    cp_engine_end(c->engine);  /* callbacks may still look at the endpoint */
+    cp_engine_end(c->engine); /* callbacks may still look at the endpoint */
+    cp_edhoc_hub_free(c->edhoc);
     cp_oscore_free(c->oscore); /* before the store goes */
     cp_credentials_end(c->credentials);
     cp_endpoint_end_capture(c);

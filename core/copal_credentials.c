@@ -3,6 +3,7 @@
 #include "base/callback.h"
 #include "secure/credentials.h"
 #include "secure/credentials_file.h"
+#include "secure/edhoc_hub.h"
 #include "secure/oscore.h"
 
 static int without_library(copal *c, const char *what)
@@ -38,14 +39,16 @@ int copal_use_cert(copal *c, const char *scope, const char *cert_pem,
 
 int copal_forget(copal *c, const char *scope)
 {
-    int oscore = COPAL_ENOENT, others;
+    int oscore = COPAL_ENOENT, edhoc = COPAL_ENOENT, others;
 
     if (!has_library(c))
         return without_library(c, "credentials");
+    if (scope != NULL && c->edhoc != NULL)
+        edhoc = cp_edhoc_hub_forget(c->edhoc, scope);
     if (scope != NULL && c->oscore != NULL)
         oscore = cp_oscore_forget(c->oscore, scope);
     others = cp_credentials_forget(c->credentials, scope);
-    return oscore == 0 ? 0 : others;
+    return oscore == 0 || edhoc == 0 ? 0 : others;
 }
 
 int copal_use_lookup(copal *c, const char *scope, copal_cb cb)

@@ -6,12 +6,6 @@ static int not_built_in(copal *c, const char *what)
     return cp_why(c->mem, COPAL_ENOTSUP, "%s: not built in yet", what);
 }
 
-int copal_use_edhoc(copal *c, const char *scope, const copal_edhoc *keys)
-{
-    (void)scope, (void)keys;
-    return not_built_in(c, "EDHOC");
-}
-
 int copal_via(copal *c, const char *scope, const char *proxy_uri)
 {
     (void)scope, (void)proxy_uri;

@@ -15,6 +15,7 @@ struct copal {
     struct cp_site *site;
     struct cp_credentials *credentials;
     struct cp_oscore *oscore;       /* NULL: never used */
+    struct cp_edhoc_hub *edhoc;     /* likewise */
     struct cp_timer close_timer;    /* copal_close(): until when */
     struct cp_capture *capture;     /* copal_log_to(); NULL: none */
     struct cp_log_kinds *log_kinds; /* copal_log_due(); NULL: none yet */

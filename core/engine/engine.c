@@ -357,7 +357,9 @@ void cp_engine_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
     unsigned bad;
     char why[64];
 
-    if (cp_msg_has(*m, COPAL_OPT_OSCORE) && e->protection.ops != NULL &&
+    if (e->protection.ops != NULL &&
+        (cp_msg_has(*m, COPAL_OPT_OSCORE) ||
+         (cp_msg_has(*m, COPAL_OPT_EDHOC) && e->protection.by_edhoc)) &&
         !cp_guard_open(e, link, m, seen))
         return;
     bad_hop_limit = has_bad_hop_limit(*m); /* which the check takes out */

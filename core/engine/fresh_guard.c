@@ -231,6 +231,19 @@ copal_msg *cp_fresh_echoing(const struct cp_answer *a, copal_msg *m)
     return cp_fresh_with(m, echo_for(a, storage));
 }
 
+copal_msg *cp_fresh_demand(const struct cp_answer *a)
+{
+    uint8_t storage[CP_ECHO_LEN];
+    copal_msg *m = cp_msg_new(a->x.mem, COPAL_UNAUTHORIZED, 2 * CP_ECHO_LEN);
+
+    if (m != NULL && cp_msg_add(m, COPAL_OPT_ECHO, echo_for(a, storage)) != 0) {
+        copal_msg_unref(m);
+        return NULL;
+    }
+    cp_trace_state(a->x.engine, "unproven", "asked for an Echo");
+    return m;
+}
+
 copal_msg *cp_fresh_instead(const struct cp_answer *a, const copal_msg *m)
 {
     struct cp_engine *e = a->x.engine;

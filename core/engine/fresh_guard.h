@@ -93,6 +93,10 @@ static inline bool cp_fresh_wants_echo(const struct cp_answer *a,
  * is needed. NULL: out of memory. */
 copal_msg *cp_fresh_echoing(const struct cp_answer *a, copal_msg *m);
 
+/* 4.01 with an Echo: who asks is to show first to be there. NULL: out of
+ * memory. */
+copal_msg *cp_fresh_demand(const struct cp_answer *a);
+
 /* What goes in place of m, which is too long. NULL: out of memory. */
 copal_msg *cp_fresh_instead(const struct cp_answer *a, const copal_msg *m);
 

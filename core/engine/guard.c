@@ -198,6 +198,14 @@ static void send_again(struct cp_ask *a, struct cp_token *t)
                          copal_msg_uri(a->x.request), copal_strerror(err));
 }
 
+static bool is_lost(struct cp_ask *a, const copal_msg *m)
+{
+    struct cp_protection *p = &a->x.engine->protection;
+
+    return a->protection != NULL && p->ops->is_lost != NULL &&
+           p->ops->is_lost(p->user, a->protection, m);
+}
+
 int cp_guard_hear(struct cp_engine *e, struct cp_link *link, struct cp_token *t,
                   copal_msg **m, struct cp_seen *seen)
 {
@@ -208,7 +216,9 @@ int cp_guard_hear(struct cp_engine *e, struct cp_link *link, struct cp_token *t,
     if (err == 0)
         return 0;
     cp_exchange_hold(&a->x);
-    if (!is_sealed)
+    if (!is_sealed && is_lost(a, *m))
+        send_again(a, t);
+    else if (!is_sealed)
         hear_plain(a, t, *m);
     else if (err == CP_GUARD_AGAIN)
         send_again(a, t);

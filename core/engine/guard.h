@@ -47,12 +47,19 @@ struct cp_guard_ops {
      * it. COPAL_EAUTH: not genuine; COPAL_EEXIST: a notification that came
      * before, or is older than one that did. */
     int (*open_answer)(void *user, struct cp_guard *guard, copal_msg **m);
+
+    /* m, an error that is not protected, answers what way protects: is the
+     * request to be sealed once more, for the peer may have lost what way has?
+     * NULL: never. */
+    bool (*is_lost)(void *user, struct cp_guard *way, const copal_msg *m);
 };
 
 struct cp_protection {
     const struct cp_guard_ops *ops; /* NULL: not built in */
     void *user;
     bool asks;              /* there are ways for requests of ours */
+    bool by_edhoc;          /* and such as are still to be made, by ops, which
+                             * also hears requests with an EDHOC option */
     struct cp_list waiting; /* of cp_ask.sealing: CP_GUARD_LATER */
 };
 

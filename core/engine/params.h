@@ -6,7 +6,7 @@
 #include "wire/message.h"
 
 enum {
-    CP_PARAM_COUNT = 43
+    CP_PARAM_COUNT = 46
 };
 
 struct cp_params {

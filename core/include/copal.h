@@ -34,7 +34,7 @@
  * outlives its endpoint can still be read, and gives ESTATE where it would act.
  * Times are milliseconds; sizes and offsets are bytes; text is UTF-8.
  *
- * Not built in yet, and then ENOTSUP: EDHOC, what the comments say
+ * Not built in yet, and then ENOTSUP: what the comments say
  * under "Credentials and state", some parameters. Built without GnuTLS: nothing
  * there, and no scheme but coap and coap+tcp.
  */
@@ -245,7 +245,7 @@ enum {
     COPAL_OPT_ACCEPT = 17,         /* a format, 0 to 2; RFC 7252 5.10.4      */
     COPAL_OPT_Q_BLOCK1 = 19,       /* a block of the request; RFC 9177 4.3   */
     COPAL_OPT_LOCATION_QUERY = 20, /* an argument, 0 to 255; 5.10.7          */
-    COPAL_OPT_EDHOC = 21,          /* RFC 9668; not built in yet             */
+    COPAL_OPT_EDHOC = 21,          /* empty; RFC 9668                        */
     COPAL_OPT_BLOCK2 = 23,         /* a block of the answer; RFC 7959 2.1    */
     COPAL_OPT_BLOCK1 = 27,         /* a block of the request; RFC 7959 2.1   */
     COPAL_OPT_SIZE2 = 28,          /* bytes of the answer; RFC 7959 4        */
@@ -426,7 +426,10 @@ COPAL_API int copal_number(copal_registry r, const char *name);
     X(MAX_UNPROVEN,    37,    8192, "E",   "strangers' exchanges, observers") \
     X(LOG_BURST,       40,      10, "E",   "lines of a kind; 0: no limit")    \
     X(LOG_RATE,        41,       1, "E",   "lines/s of a kind after those")  \
-    X(RECORD_PAYLOADS, 42,       1, "E",   "0: recordings leave them out")
+    X(RECORD_PAYLOADS, 42,       1, "E",   "0: recordings leave them out")    \
+    X(MAX_EDHOC,       43,      64, "E",   "sessions of EDHOC, half open")    \
+    X(EDHOC_TIMEOUT,   44,   30000, "E",   "ms; then such a one is given up") \
+    X(MAX_CONTEXTS,    45,   10000, "E",   "of OSCORE that EDHOC made")
 /* clang-format on */
 
 typedef enum copal_param {
@@ -1020,8 +1023,8 @@ COPAL_API int copal_resume(copal_exchange *x);
 /* ---- Credentials and state --------------------------------------------- */
 
 /* Who we are, and whom we believe. What is not built in yet gives ENOTSUP, lets
- * go of its callback and reads none of its arguments: EDHOC and
- * proxies. The comments say what they are to do.
+ * go of its callback and reads none of its arguments: proxies. The comments say
+ * what they are to do.
  *
  * scope says where a credential applies: a URI prefix for peers we ask, with a
  * scheme and maybe a host ("coaps+tcp://host", "coaps+tcp://"), of which "*." may
@@ -1081,13 +1084,33 @@ typedef struct copal_oscore { /* RFC 8613 3.2; zero algorithm: the default */
 COPAL_API int copal_use_oscore(copal *c, const char *scope,
                                const copal_oscore *context);
 
-/* size: sizeof(copal_edhoc). method and suite by their numbers, RFC 9528 3.2
- * and 3.6; credentials as RFC 9528 3.5 has them. */
+/* Keys that are agreed upon when they are needed: EDHOC (RFC 9528) makes a
+ * context of OSCORE with a host before the first request to it, and again when
+ * either end has lost it. size: sizeof(copal_edhoc). method and suite by their
+ * numbers, RFC 9528 3.2 and 3.6: 0 to 3, and 0 to 6, of which the first is tried
+ * with another peer's that the key is for; suites above 6 are not built in. */
 typedef struct copal_edhoc { /* RFC 9528 */
     size_t size;
     int method, suite;
+    /* 32 bytes, X25519, Ed25519 or P-256 as method and suite want it; or PEM.
+     * What belongs to it: a CWT Claims Set or a CWT in CBOR, or a certificate
+     * in DER or PEM, which its chain may follow. Whom we believe: the same, any
+     * number, of CBOR and of PEM one behind the other; certificates of
+     * authorities, too. RFC 9528 3.5.2 */
     copal_bytes private_key, credential, peer_credential;
+    /* How ours is named in messages: a header map of COSE, {4: h'01'}, in CBOR;
+     * empty: by the kid in it, else by value. RFC 9528 3.5.3 */
+    copal_bytes identifier;
 } copal_edhoc;
+
+/* For a scope as copal_use_oscore(); "*": who asks us, by POST to
+ * /.well-known/edhoc. There each call adds, and without a key of ours peers
+ * alone. Who was proven goes by his name: the subject, or a hash of the
+ * credential (RFC 6920). Beyond MAX_EDHOC of who asks us the oldest half-open
+ * session gives way, and from half of that on only an address at which somebody
+ * is gets one (ECHO_FACTOR). EINVAL: scope, method, suite, or a key that is not
+ * for them; EFORMAT: what cannot be read, or does not belong together; EEXIST:
+ * /.well-known/edhoc is yours. */
 COPAL_API int copal_use_edhoc(copal *c, const char *scope,
                               const copal_edhoc *keys);
 

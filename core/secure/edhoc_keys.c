@@ -3,6 +3,7 @@
 #include "secure/scope.h"
 #include "wire/cbor.h"
 
+#include <stdio.h>
 #include <strings.h>
 
 struct key {
@@ -363,7 +364,8 @@ static int check_scope(struct cp_edhoc_keys *all, const char *scope)
     if (scope != NULL && strcmp(scope, "*") == 0)
         return 0;
     for (size_t i = 0; scope != NULL && i < 6; i++)
-        if (strncasecmp(scope, schemes[i], strlen(schemes[i])) == 0)
+        if (strncasecmp(scope, schemes[i], strlen(schemes[i])) == 0 &&
+            strlen(scope) < 512)
             return 0;
     return cp_why(all->mem, COPAL_EINVAL,
                   "%s: no scope of EDHOC; write \"*\" for who asks us, or the "
@@ -431,16 +433,22 @@ int cp_edhoc_keys_use(struct cp_edhoc_keys *all, const char *scope,
     return 0;
 }
 
+/* As far as the host goes capitals do not matter. */
+struct cp_edhoc_scope *cp_edhoc_keys_at(const struct cp_edhoc_keys *all,
+                                        const char *scope)
+{
+    char text[512];
+
+    if ((size_t)snprintf(text, sizeof(text), "%s", scope) >= sizeof(text))
+        return NULL;
+    cp_scope_lower(text);
+    return scope_find(all, text);
+}
+
 int cp_edhoc_keys_forget(struct cp_edhoc_keys *all, const char *scope)
 {
-    char *text = cp_copy_text(all->mem, scope, strlen(scope));
-    struct cp_edhoc_scope *s;
+    struct cp_edhoc_scope *s = cp_edhoc_keys_at(all, scope);
 
-    if (text == NULL)
-        return COPAL_ENOMEM;
-    cp_scope_lower(text);
-    s = scope_find(all, text);
-    cp_free(all->mem, text);
     if (s == NULL)
         return COPAL_ENOENT;
     scope_drop(s);

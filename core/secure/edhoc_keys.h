@@ -47,6 +47,10 @@ int cp_edhoc_keys_use(struct cp_edhoc_keys *all, const char *scope,
 /* COPAL_ENOENT: there is none. */
 int cp_edhoc_keys_forget(struct cp_edhoc_keys *all, const char *scope);
 
+/* What a scope has, word for word; NULL: nothing. */
+struct cp_edhoc_scope *cp_edhoc_keys_at(const struct cp_edhoc_keys *all,
+                                        const char *scope);
+
 /* For requests of ours to uri, in lower case as scopes are; with_port: the same
  * with its port, or "". NULL: none. */
 struct cp_edhoc_scope *cp_edhoc_keys_for(const struct cp_edhoc_keys *all,

@@ -405,6 +405,46 @@ int cp_oscore_try(struct cp_oscore *all, const char *scope,
     return err;
 }
 
+/* ---- Without a scope ---- */
+
+int cp_oscore_add(struct cp_oscore *all, const struct cp_oscore_spec *spec,
+                  struct cp_guard **out)
+{
+    struct cp_oscore_context *c = NULL;
+    struct cp_oscore_keys k;
+    int err = check_input(all, "EDHOC", spec);
+
+    if (err == 0)
+        err = cp_oscore_derive(&spec->in, &k);
+    if (err != 0)
+        return err;
+    c = cp_oscore_context_new(all, spec, &k);
+    cp_wipe(&k, sizeof(k));
+    if (c == NULL)
+        return COPAL_ENOMEM;
+    err = cp_oscore_state_begin(c);
+    if (err == 0)
+        err = serve(all, &spec->in, c);
+    if (err == 0)
+        *out = &c->guard;
+    else
+        cp_guard_unref(&c->guard);
+    return err;
+}
+
+void cp_oscore_retire(struct cp_oscore *all, struct cp_guard *way)
+{
+    struct cp_oscore_context *c = cp_oscore_context_of(way);
+
+    cp_guard_gone(all->engine, c);
+    stop_serving(c);
+}
+
+bool cp_oscore_knows(struct cp_oscore *all, copal_bytes kid)
+{
+    return cp_oscore_by_kid(all, kid) != NULL;
+}
+
 bool cp_oscore_has(const struct cp_oscore *all, const char *scope)
 {
     return strcmp(scope, "*") == 0 ? all->by_kid.count > 0

@@ -56,6 +56,19 @@ int cp_oscore_try(struct cp_oscore *all, const char *scope,
  * COPAL_ENOENT. */
 int cp_oscore_forget(struct cp_oscore *all, const char *scope);
 
+/* A context that is new, as from EDHOC, under no scope: it serves who uses its
+ * kid, and *out, ref'd, is the way of requests of ours under it. As
+ * cp_oscore_use(). */
+int cp_oscore_add(struct cp_oscore *all, const struct cp_oscore_spec *spec,
+                  struct cp_guard **out);
+
+/* It serves no longer; observations under it end. What is under way by it may
+ * go on. */
+void cp_oscore_retire(struct cp_oscore *all, struct cp_guard *way);
+
+/* Is it one's Recipient ID? */
+bool cp_oscore_knows(struct cp_oscore *all, copal_bytes kid);
+
 /* Is there one for that scope, word for word? */
 bool cp_oscore_has(const struct cp_oscore *all, const char *scope);
 

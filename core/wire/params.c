@@ -57,6 +57,9 @@ static const struct range ranges[] = {
     [COPAL_P_MAX_HANDSHAKES]   = {0, MANY, false},
     [COPAL_P_GROUP_RATE]       = {0, 65535, false},
     [COPAL_P_MAX_UNPROVEN]     = {1, MANY, false},
+    [COPAL_P_MAX_EDHOC]        = {0, 65535, false},
+    [COPAL_P_EDHOC_TIMEOUT]    = {1, DAY, false},
+    [COPAL_P_MAX_CONTEXTS]     = {1, MANY, false},
     [COPAL_P_LOG_BURST]        = {0, 65535, false},
     [COPAL_P_LOG_RATE]         = {1, 1000000, false},
 };
