@@ -53,6 +53,33 @@ static copal_rc use_oscore(copal *c, const char *scope, copal_bytes secret,
                            : (copal_bytes){nothing, 0};
     return copal_use_oscore(c, scope, &k);
 }
+
+static copal_rc use_edhoc(copal *c, const char *scope, int method, int suite,
+                          copal_bytes private_key, copal_bytes credential,
+                          copal_bytes peer_credential, copal_bytes identifier)
+{
+    copal_edhoc k = {
+        .size = sizeof(k),
+        .method = method,
+        .suite = suite,
+        .private_key = private_key,
+        .credential = credential,
+        .peer_credential = peer_credential,
+        .identifier = identifier,
+    };
+
+    return copal_use_edhoc(c, scope, &k);
+}
+
+/* 32 bytes of a secret and the credential behind them; nothing: refused. */
+static copal_bytes make_edhoc(int curve, copal_bytes subject, copal_bytes kid)
+{
+    static _Thread_local uint8_t made[32 + 1024];
+    int len = copal_make_edhoc(curve, subject, kid, made, made + 32,
+                               sizeof(made) - 32);
+
+    return len < 0 ? (copal_bytes){0} : (copal_bytes){made, 32 + (size_t)len};
+}
 %}
 
 #if defined(SWIGLUA)
@@ -180,6 +207,10 @@ copal_rc use_oscore(copal *c, const char *scope, copal_bytes secret,
                     copal_bytes recipient_id, copal_bytes id_context,
                     int has_id_context, int aead, int hkdf,
                     uint32_t replay_window, int rederives);
+copal_rc use_edhoc(copal *c, const char *scope, int method, int suite,
+                   copal_bytes private_key, copal_bytes credential,
+                   copal_bytes peer_credential, copal_bytes identifier);
+copal_bytes make_edhoc(int curve, copal_bytes subject, copal_bytes kid);
 copal_rc copal_use_file(copal *c, const char *path);
 copal_rc copal_forget(copal *c, const char *scope);
 copal_rc copal_use_lookup(copal *c, const char *scope, copal_cb cb);

@@ -65,9 +65,16 @@ static struct cp_oscore *oscore_of(void *endpoint)
     return cp_endpoint_oscore(endpoint);
 }
 
+static int use_edhoc(void *endpoint, const char *scope,
+                     const struct cp_edhoc_spec *spec, bool is_trial)
+{
+    return cp_endpoint_use_edhoc(endpoint, scope, spec, is_trial);
+}
+
 int copal_use_file(copal *c, const char *path)
 {
-    struct cp_credentials_more more = {.oscore = oscore_of, .user = c};
+    struct cp_credentials_more more = {
+        .oscore = oscore_of, .edhoc = use_edhoc, .user = c};
 
     if (!has_library(c))
         return without_library(c, "credentials files");

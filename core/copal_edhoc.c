@@ -1,5 +1,6 @@
 /* Keys for EDHOC, as users give them. */
 #include "endpoint.h"
+#include "base/utf8.h"
 #include "engine/core.h"
 #include "engine/record.h"
 #include "secure/edhoc_hub.h"
@@ -58,6 +59,23 @@ static int serve(copal *c, struct cp_edhoc_hub *hub)
     return err;
 }
 
+int copal_make_edhoc(int curve, copal_bytes subject, copal_bytes kid,
+                     uint8_t private_key[32], uint8_t *credential, size_t cap)
+{
+    struct cp_buf b = cp_buf_fixed(credential, cap);
+    struct cp_public_key key;
+    int err;
+
+    if ((curve != CP_P256 && curve != CP_X25519 && curve != CP_ED25519) ||
+        !is_whole(subject) || !is_whole(kid) || !cp_utf8_is_valid(subject))
+        return COPAL_EINVAL;
+    err = cp_curve_generate((enum cp_curve)curve, private_key, &key);
+    if (err != 0)
+        return err;
+    cp_edhoc_credential_put_ccs(&b, &key, subject, kid);
+    return b.failed ? COPAL_ELIMIT : (int)b.len;
+}
+
 static int use(copal *c, const char *scope, const copal_edhoc *k)
 {
     struct cp_edhoc_spec spec = {
@@ -68,21 +86,35 @@ static int use(copal *c, const char *scope, const copal_edhoc *k)
         .identifier = k->identifier,
         .peers = k->peer_credential,
     };
-    struct cp_edhoc_hub *hub = hub_of(c);
-    int err;
 
-    if (hub == NULL)
-        return COPAL_ENOMEM;
     if (!is_whole(spec.private_key) || !is_whole(spec.credential) ||
         !is_whole(spec.identifier) || !is_whole(spec.peers))
         return cp_why(c->mem, COPAL_EINVAL,
                       "EDHOC: a length, and no bytes it is of");
+    return cp_endpoint_use_edhoc(c, scope, &spec, false);
+}
+
+int cp_endpoint_use_edhoc(copal *c, const char *scope,
+                          const struct cp_edhoc_spec *spec, bool is_trial)
+{
+    struct cp_edhoc_hub *hub = hub_of(c);
+    struct cp_edhoc_keys trial;
+    int err;
+
+    if (hub == NULL)
+        return COPAL_ENOMEM;
+    if (is_trial) {
+        cp_edhoc_keys_init(&trial, c->mem);
+        err = cp_edhoc_keys_use(&trial, scope, spec);
+        cp_edhoc_keys_clear(&trial);
+        return err;
+    }
     if (scope != NULL && strcmp(scope, "*") == 0) {
         err = serve(c, hub);
         if (err != 0)
             return err;
     }
-    return cp_edhoc_hub_use(hub, scope, &spec);
+    return cp_edhoc_hub_use(hub, scope, spec);
 }
 
 int copal_use_edhoc(copal *c, const char *scope, const copal_edhoc *keys)

@@ -53,6 +53,12 @@ int cp_endpoint_file_error(copal *c, const char *path);
 /* Closes the capture, if there is one. */
 void cp_endpoint_end_capture(copal *c);
 
+struct cp_edhoc_spec;
+
+/* copal_use_edhoc(); is_trial: only what it would give. */
+int cp_endpoint_use_edhoc(copal *c, const char *scope,
+                          const struct cp_edhoc_spec *spec, bool is_trial);
+
 /* The contexts of OSCORE, made when first needed. NULL: out of memory. */
 struct cp_oscore *cp_endpoint_oscore(copal *c);
 

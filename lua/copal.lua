@@ -25,6 +25,7 @@ local copal = {
   is_message = message.is,
   decode = message.decode,
   replay = require "copal.endpoint".replay,
+  make_edhoc = endpoint.make_edhoc,
   null = data.null,
   undefined = data.undefined,
 }

@@ -1114,6 +1114,15 @@ typedef struct copal_edhoc { /* RFC 9528 */
 COPAL_API int copal_use_edhoc(copal *c, const char *scope,
                               const copal_edhoc *keys);
 
+/* Draws a key: 32 bytes of a secret into private_key, and what is shown of it, a
+ * CWT Claims Set with subject and kid, either of which may be empty, into
+ * credential, which has room for cap bytes: 108 and those two do. curve: of COSE;
+ * 1 is P-256, 4 X25519, 6 Ed25519. Gives how many bytes that are. EINVAL: curve;
+ * subject is no UTF-8; ELIMIT: cap; ENOTSUP: built without GnuTLS. */
+COPAL_API int copal_make_edhoc(int curve, copal_bytes subject, copal_bytes kid,
+                               uint8_t private_key[32], uint8_t *credential,
+                               size_t cap);
+
 /* Everything in a credentials file: JSON, scopes as keys; all of it, or
  * nothing.
  *   {"coaps+tcp://host": {"psk-id": "me", "psk-file": "key"},

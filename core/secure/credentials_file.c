@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 #include <stdlib.h>
+#include "secure/edhoc_entry.h"
 #include "secure/oscore_entry.h"
 #include "secure/secret_file.h"
 
@@ -14,6 +15,7 @@ struct row {
     size_t key_len;
     char *cert, *private_key, *trusted; /* PEM, or NULL */
     struct cp_oscore_entry *oscore;     /* NULL: none */
+    struct cp_edhoc_entry *edhoc;       /* likewise */
 };
 
 struct file {
@@ -50,6 +52,7 @@ static void row_free(struct file *f, struct row *r)
                 r->private_key == NULL ? 0 : strlen(r->private_key));
     cp_free(f->mem, r->trusted);
     cp_oscore_entry_free(f->mem, r->oscore);
+    cp_edhoc_entry_free(f->mem, r->edhoc);
     cp_free(f->mem, r);
 }
 
@@ -126,16 +129,16 @@ static bool ends_in(const char *name, const char *end)
     return n > m && strcmp(name + n - m, end) == 0;
 }
 
-int cp_credentials_take_secret(struct cp_mem *mem, const char *file,
-                               const char *scope, const char *name,
-                               const char *text, char **out, size_t *len)
+static int take_value(struct cp_mem *mem, const char *file, const char *scope,
+                      const char *name, const char *text, bool is_secret,
+                      char **out, size_t *len)
 {
     const struct file f = {.mem = mem, .path = file};
     const char *value = text;
     int err = 0;
 
     if (ends_in(name, "-file")) {
-        err = read_beside(mem, file, text, true, out, len);
+        err = read_beside(mem, file, text, is_secret, out, len);
     } else if (ends_in(name, "-cmd")) {
         err = cp_secret_run(mem, text, out, len);
     } else {
@@ -151,6 +154,20 @@ int cp_credentials_take_secret(struct cp_mem *mem, const char *file,
         err = wrong(&f, scope, name,
                     "after 0x comes an even number of hexadecimal digits");
     return err;
+}
+
+int cp_credentials_take_secret(struct cp_mem *mem, const char *file,
+                               const char *scope, const char *name,
+                               const char *text, char **out, size_t *len)
+{
+    return take_value(mem, file, scope, name, text, true, out, len);
+}
+
+int cp_credentials_take_public(struct cp_mem *mem, const char *file,
+                               const char *scope, const char *name,
+                               const char *text, char **out, size_t *len)
+{
+    return take_value(mem, file, scope, name, text, false, out, len);
 }
 
 static int take_key(const struct file *f, struct row *r, const char *name,
@@ -196,7 +213,7 @@ static int take(const struct file *f, struct row *r, const char *name,
         return 0;
     return wrong(f, r->scope, name,
                  "not known; psk-id with psk, psk-file, psk-env or psk-cmd; "
-                 "cert or rpk with key; ca; oscore");
+                 "cert or rpk with key; ca; oscore; edhoc");
 }
 
 static int take_object(struct file *f, const char *scope, json_t *object)
@@ -217,6 +234,10 @@ static int take_object(struct file *f, const char *scope, json_t *object)
                 cp_oscore_entry_read(f->mem, f->path, scope, value, &r->oscore);
             continue;
         }
+        if (strcmp(name, "edhoc") == 0) {
+            err = cp_edhoc_entry_read(f->mem, f->path, scope, value, &r->edhoc);
+            continue;
+        }
         err = text == NULL ? wrong(f, scope, name, "a string is wanted")
                            : take(f, r, name, text);
     }
@@ -227,7 +248,7 @@ static int take_object(struct file *f, const char *scope, json_t *object)
                      "identity and key come together: psk-id with psk, "
                      "psk-file, psk-env or psk-cmd");
     if (r->key == NULL && r->cert == NULL && r->trusted == NULL &&
-        r->oscore == NULL)
+        r->oscore == NULL && r->edhoc == NULL)
         return wrong(f, scope, "{}", "neither a key nor a certificate");
     return 0;
 }
@@ -278,6 +299,13 @@ static int apply_oscore(const struct file *f, const struct row *r,
     return err != 0 ? err : cp_oscore_try(all, r->scope, &r->oscore->spec);
 }
 
+static int apply_edhoc(const struct file *f, const struct row *r, bool is_trial)
+{
+    if (f->more == NULL)
+        return COPAL_ENOTSUP;
+    return f->more->edhoc(f->more->user, r->scope, &r->edhoc->spec, is_trial);
+}
+
 static int apply(const struct file *f, const struct row *r,
                  struct cp_credentials *to)
 {
@@ -294,6 +322,8 @@ static int apply(const struct file *f, const struct row *r,
         err = cp_credentials_use_cert(to, r->scope, &pem);
     if (err == 0 && r->oscore != NULL)
         err = apply_oscore(f, r, to != f->all);
+    if (err == 0 && r->edhoc != NULL)
+        err = apply_edhoc(f, r, to != f->all);
     if (err != 0 && err != COPAL_ENOMEM) {
         char copy[512];
 

@@ -15,11 +15,15 @@
 
 #include "secure/credentials.h"
 
+struct cp_edhoc_spec;
 struct cp_oscore;
 
 /* Where entries go that are no business of TLS. */
 struct cp_credentials_more {
     struct cp_oscore *(*oscore)(void *user); /* NULL: out of memory */
+    /* As copal_use_edhoc(); is_trial: without doing it. */
+    int (*edhoc)(void *user, const char *scope,
+                 const struct cp_edhoc_spec *spec, bool is_trial);
     void *user;
 };
 
@@ -36,6 +40,11 @@ int cp_credentials_read_file(struct cp_credentials *all,
  * -env or -cmd; after "0x" in hexadecimal digits. *out is NULL or to be freed with
  * cp_free_secret(). All errors above. */
 int cp_credentials_take_secret(struct cp_mem *mem, const char *file,
+                               const char *scope, const char *name,
+                               const char *text, char **out, size_t *len);
+
+/* The same of what everybody may see: a file may be readable by all. */
+int cp_credentials_take_public(struct cp_mem *mem, const char *file,
                                const char *scope, const char *name,
                                const char *text, char **out, size_t *len);
 

@@ -171,9 +171,9 @@ bool cp_edhoc_client_has(const struct cp_edhoc_hub *hub, copal_bytes cid)
 
 static void trace(struct keying *k, const char *what)
 {
-    char line[256];
+    char line[640];
 
-    snprintf(line, sizeof(line), "EDHOC: %s: %s", k->base, what);
+    snprintf(line, sizeof(line), "EDHOC: %.300s: %.300s", k->base, what);
     cp_trace_security(k->hub->engine, "handshake", line);
 }
 
@@ -182,7 +182,7 @@ static void fail(struct keying *k, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 static void fail(struct keying *k, int status, const char *format, ...)
 {
-    char why[256], line[300];
+    char why[200], line[256];
     va_list list;
 
     va_start(list, format);

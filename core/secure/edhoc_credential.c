@@ -158,6 +158,21 @@ int cp_edhoc_credential_read(copal_bytes sequence,
     return read_kind(out, &first);
 }
 
+void cp_edhoc_credential_put_ccs(struct cp_buf *b,
+                                 const struct cp_public_key *key,
+                                 copal_bytes subject, copal_bytes kid)
+{
+    cp_cbor_put_map(b, 1u + (subject.len > 0));
+    if (subject.len > 0) {
+        cp_cbor_put_unsigned(b, SUB);
+        cp_cbor_put_text(b, subject);
+    }
+    cp_cbor_put_unsigned(b, CNF);
+    cp_cbor_put_map(b, 1);
+    cp_cbor_put_unsigned(b, COSE_KEY);
+    cp_cose_put_key(b, key, kid);
+}
+
 /* ---- What names one ---- */
 
 bool cp_edhoc_credential_is(const struct cp_edhoc_credential *c,

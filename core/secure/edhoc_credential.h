@@ -38,6 +38,11 @@ int cp_edhoc_credential_read(copal_bytes sequence,
 bool cp_edhoc_credential_is(const struct cp_edhoc_credential *c,
                             const struct cp_cose_id *id);
 
+/* A CWT Claims Set with that key; subject and kid may be empty: left away. */
+void cp_edhoc_credential_put_ccs(struct cp_buf *b,
+                                 const struct cp_public_key *key,
+                                 copal_bytes subject, copal_bytes kid);
+
 /* How we name one of ours where nothing else is said: by kid, if its key has
  * one; else by value. */
 void cp_edhoc_credential_put_id(struct cp_buf *b,

@@ -27,6 +27,9 @@ local config = {}
 
 local OSCORE = { secret = true, salt = true, sender_id = true, recipient_id = true,
   id_context = true, aead = true, hkdf = true, replay_window = true, rederives = true }
+local CURVES = { ["P-256"] = 1, X25519 = 4, Ed25519 = 6 }
+local EDHOC = { method = true, suite = true, private_key = true, credential = true,
+  peer_credential = true, identifier = true }
 
 -- { [scope] = { identity, key } }; of "*" also { [identity] = key }. Or a
 -- function that is asked for the key of an identity when it is needed.
@@ -77,6 +80,22 @@ function config.oscore(h, v)
   return true
 end
 
+local function use_edhoc(h, scope, k)
+  return core.use_edhoc(h, scope, k.method or 0, k.suite or 0, k.private_key or "",
+    k.credential or "", k.peer_credential or "", k.identifier or "")
+end
+
+-- { [scope] = keys }; of "*" also a list of keys.
+function config.edhoc(h, v)
+  for scope, k in pairs(v) do
+    for _, one in ipairs(k[1] and k or { k }) do
+      local ok, text, name = use_edhoc(h, scope, one)
+      if not ok then return nil, text, name end
+    end
+  end
+  return true
+end
+
 function config.via(h, v)
   for scope, proxy in pairs(v) do
     local ok, text, name = core.via(h, scope, proxy)
@@ -115,7 +134,7 @@ local function configure(self, key, v)
 end
 
 -- parameters: names of COPAL_PARAMS, times in seconds; also listen, psk, rpk,
--- cert, oscore, via, store, credentials.
+-- cert, oscore, edhoc, via, store, credentials.
 function M.new(parameters)
   local luv = loop.luv()
   local handle, text, name = core.endpoint(luv ~= nil)
@@ -575,6 +594,25 @@ function Endpoint:use_oscore(scope, context)
     if not OSCORE[name] then error("copal: use_oscore: no field " .. tostring(name), 2) end
   end
   return checked(use_oscore(h, scope, context))
+end
+
+-- keys: { method =, suite =, private_key =, credential =, peer_credential =,
+-- identifier = }, numbers of RFC 9528 and bytes, or PEM; see copal.make_edhoc().
+function Endpoint:use_edhoc(scope, keys)
+  local h = handle_of(self)
+  if type(keys) ~= "table" then error("copal: use_edhoc: a table of fields expected", 2) end
+  for name in pairs(keys) do
+    if not EDHOC[name] then error("copal: use_edhoc: no field " .. tostring(name), 2) end
+  end
+  return checked(use_edhoc(h, scope, keys))
+end
+
+-- A new key for EDHOC: its secret, and the credential that is shown of it. curve:
+-- "P-256", "X25519" or "Ed25519".
+function M.make_edhoc(curve, subject, kid)
+  local made = core.make_edhoc(CURVES[curve] or 0, subject or "", kid or "")
+  if made == "" then return nil, errors.new("EINVAL", "make_edhoc: no such curve, or no GnuTLS") end
+  return made:sub(1, 32), made:sub(33)
 end
 
 function Endpoint:use_file(path)

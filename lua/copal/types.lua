@@ -385,6 +385,21 @@ function Endpoint:use_cert(scope, pem) end
 ---@param context copal.Oscore
 ---@return true?, copal.Error?
 function Endpoint:use_oscore(scope, context) end
+---Keys for EDHOC (RFC 9528), which makes an OSCORE context with a host before the
+---first request to what is under scope, or with "*" with whoever asks us; there each
+---call adds. Credentials: a CWT Claims Set or a CWT in CBOR, or a certificate in DER
+---or PEM.
+---@class copal.Edhoc
+---@field method integer? 0 to 3
+---@field suite integer? 0 to 6
+---@field private_key string? 32 bytes, or PEM
+---@field credential string? what belongs to it
+---@field peer_credential string? whom we believe, one or more
+---@field identifier string? a header map of COSE in CBOR; by kid, or by value
+---@param scope string
+---@param keys copal.Edhoc
+---@return true?, copal.Error?
+function Endpoint:use_edhoc(scope, keys) end
 ---All of a credentials file, which nobody else may read.
 ---@param path string
 ---@return true?, copal.Error?
@@ -568,6 +583,13 @@ function copal.set_default(coap) end
 ---@param code copal.CodeLike
 ---@return copal.Code?
 function copal.code(code) end
+---A new key for EDHOC: its secret, and the credential that is shown of it, a CWT
+---Claims Set. Or nil, error.
+---@param curve "P-256"|"X25519"|"Ed25519"
+---@param subject string?
+---@param kid string?
+---@return string?, string|copal.Error
+function copal.make_edhoc(curve, subject, kid) end
 ---@param format copal.FormatLike
 ---@return copal.Format?
 function copal.format(format) end

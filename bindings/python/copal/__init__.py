@@ -212,6 +212,18 @@ def find(**options: Any) -> Blocking[Device]:
     return default().find(**options)
 
 
+def make_edhoc(curve: str, subject: str | bytes = b"", kid: str | bytes = b"") -> tuple[bytes, bytes]:
+    """A new key for EDHOC: its secret, and the credential that is shown of it,
+    a CWT Claims Set. curve: "P-256", "X25519" or "Ed25519". ValueError: none of
+    these, a subject that is no UTF-8, or copal was built without GnuTLS."""
+    number = {"P-256": 1, "X25519": 4, "Ed25519": 6}.get(curve, 0)
+    text = [v.encode() if isinstance(v, str) else v for v in (subject, kid)]
+    made = _copal.make_edhoc(number, *text)
+    if not made:
+        raise ValueError("make_edhoc: no such curve, a subject that is no UTF-8, or built without GnuTLS")
+    return made[:32], made[32:]
+
+
 def interfaces() -> list[tuple[str, int]]:
     """Name and index of those that reach groups; loopback is the last."""
     return default().interfaces

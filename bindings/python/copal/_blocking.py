@@ -426,6 +426,28 @@ class BlockingEndpoint:
             rederives=rederives,
         )
 
+    def use_edhoc(
+        self,
+        scope: str,
+        *,
+        method: int = 0,
+        suite: int = 0,
+        private_key: str | bytes = b"",
+        credential: str | bytes = b"",
+        peer_credential: str | bytes = b"",
+        identifier: str | bytes = b"",
+    ) -> None:
+        """As Endpoint.use_edhoc()."""
+        self.aio.use_edhoc(
+            scope,
+            method=method,
+            suite=suite,
+            private_key=private_key,
+            credential=credential,
+            peer_credential=peer_credential,
+            identifier=identifier,
+        )
+
     def use_psk(self, scope: str, identity: str | bytes, key: str | bytes) -> None:
         """As Endpoint.use_psk()."""
         self.aio.use_psk(scope, identity, key)

@@ -53,8 +53,8 @@ class Endpoint(Passenger):
     ``ack_timeout=2``, ``max_retransmit=4``, ``timeout=60``, ``interface="eth0"``.
     psk: a dict of (identity, key) by scope, of "*" also a dict of keys by
     identity, or a function, see use_lookup(); rpk: such a function; cert, via:
-    dicts by scope; oscore: the same of fields of use_oscore(), of "*" also a
-    list; store: see store(); credentials: a file.
+    dicts by scope; oscore, edhoc: the same of fields of use_oscore() and
+    use_edhoc(), of "*" also lists; store: see store(); credentials: a file.
 
     An endpoint belongs to one loop and its thread; nothing here may be called
     from another. TypeError: no such parameter. Invalid: a value out of range.
@@ -69,6 +69,7 @@ class Endpoint(Passenger):
         rpk: Callable[[str], Any] | None = None,
         cert: Mapping[str, Mapping[str, str]] | None = None,
         oscore: Mapping[str, Any] | None = None,
+        edhoc: Mapping[str, Any] | None = None,
         via: Mapping[str, str] | None = None,
         store: str | os.PathLike[str] | Keeper | None = None,
         credentials: str | None = None,
@@ -78,7 +79,7 @@ class Endpoint(Passenger):
         if asyncio._get_running_loop() is not None:
             self._attached()  # else: at first use
         try:
-            self._configure(psk, rpk, cert, oscore, via, store, credentials, parameters)
+            self._configure(psk, rpk, cert, oscore, edhoc, via, store, credentials, parameters)
             for uri in [listen] if isinstance(listen, str) else listen or ():
                 self.listen(uri)
         except BaseException:
@@ -92,7 +93,7 @@ class Endpoint(Passenger):
         self = cls.__new__(cls)
         self._set_up(handle, loop)
         self._simulated = True
-        self._configure(None, None, None, None, None, None, None, parameters)
+        self._configure(None, None, None, None, None, None, None, None, parameters)
         return self
 
     def _configure(
@@ -101,6 +102,7 @@ class Endpoint(Passenger):
         rpk: Callable[[str], Any] | None,
         cert: Mapping[str, Mapping[str, str]] | None,
         oscore: Mapping[str, Any] | None,
+        edhoc: Mapping[str, Any] | None,
         via: Mapping[str, str] | None,
         store: str | os.PathLike[str] | Keeper | None,
         credentials: str | None,
@@ -124,6 +126,9 @@ class Endpoint(Passenger):
         for scope, contexts in (oscore or {}).items():
             for context in [contexts] if isinstance(contexts, Mapping) else contexts:
                 self.use_oscore(scope, **context)
+        for scope, given in (edhoc or {}).items():
+            for keys in [given] if isinstance(given, Mapping) else given:
+                self.use_edhoc(scope, **keys)
         if credentials is not None:
             _copal.use_file(h, credentials)
         self.tune(None, **parameters)
@@ -534,6 +539,35 @@ class Endpoint(Passenger):
             hkdf,
             replay_window,
             int(rederives),
+        )
+
+    def use_edhoc(
+        self,
+        scope: str,
+        *,
+        method: int = 0,
+        suite: int = 0,
+        private_key: str | bytes = b"",
+        credential: str | bytes = b"",
+        peer_credential: str | bytes = b"",
+        identifier: str | bytes = b"",
+    ) -> None:
+        """Keys for EDHOC (RFC 9528), which makes an OSCORE context with a host
+        before the first request to what is under scope, or with ``"*"`` with
+        whoever asks us; there each call adds. method: 0 to 3, suite: 0 to 6.
+        private_key: 32 bytes, or PEM. credential, and peer_credential, whom
+        we believe: a CWT Claims Set or a CWT in CBOR, or a certificate in DER
+        or PEM. identifier: how ours is named in messages, a header map of COSE
+        in CBOR; by kid, or by value, if empty. See make_edhoc()."""
+        _copal.use_edhoc(
+            self._alive(),
+            scope,
+            method,
+            suite,
+            _as_bytes(private_key),
+            _as_bytes(credential),
+            _as_bytes(peer_credential),
+            _as_bytes(identifier),
         )
 
     def use_file(self, path: str | os.PathLike[str]) -> None:

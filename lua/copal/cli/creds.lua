@@ -2,13 +2,14 @@
 -- credentials file.
 local exit = require "copal.cli.exit"
 local flags_table = require "copal.cli.flags"
+local copal = require "copal"
 local host = require "copal.host"
 local json = require "copal.json"
 local session = require "copal.cli.session"
 
 local M = {}
 
-local SECRETS = { psk = true, secret = true }
+local SECRETS = { psk = true, secret = true, private_key = true }
 local NAMES = { ["psk-id"] = true, psk = true, ["psk-file"] = true, ["psk-env"] = true,
   ["psk-cmd"] = true, cert = true, rpk = true, key = true, ca = true, profile = true }
 
@@ -17,6 +18,12 @@ local OSCORE = { secret = "text", ["secret-file"] = "text", ["secret-env"] = "te
   ["secret-cmd"] = "text", salt = "text", sender_id = "text", recipient_id = "text",
   id_context = "text", aead = "number", hkdf = "number", replay_window = "number",
   rederives = "boolean" }
+
+-- Fields of keys for EDHOC, and of a new one.
+local EDHOC = { method = "number", suite = "number", private_key = "text",
+  ["private_key-file"] = "text", ["private_key-env"] = "text", ["private_key-cmd"] = "text",
+  credential = "text", ["credential-file"] = "text", peer_credential = "text",
+  ["peer_credential-file"] = "text", identifier = "text", subject = "text", kid = "text" }
 
 local function path_of(flags)
   local path = flags.creds or session.usual_creds()
@@ -67,6 +74,15 @@ local function describe(one)
       if k[name] then words[#words + 1] = "(" .. name:sub(8) .. " " .. k[name] .. ")" end
     end
   end
+  local e = one.edhoc
+  if e then
+    words[#words + 1] = e.credential == nil and "edhoc, peers" or "edhoc method " .. (e.method or 0)
+      .. " suite " .. (e.suite or 0)
+    for _, name in ipairs { "private_key-file", "private_key-env", "private_key-cmd" } do
+      if e[name] then words[#words + 1] = "(" .. name:sub(13) .. " " .. e[name] .. ")" end
+    end
+    if e.credential then words[#words + 1] = "credential " .. e.credential end
+  end
   for _, name in ipairs { "cert", "rpk", "ca" } do
     local v = one[name]
     if v then
@@ -116,27 +132,63 @@ local function field(name, v)
   return v == "-" and read_secret(name) or v
 end
 
+local function hex(bytes)
+  return "0x" .. bytes:gsub(".", function(c) return string.format("%02x", c:byte()) end)
+end
+
+local function bytes_of(text)
+  if not text then return "" end
+  local digits = text:match "^0x(%x*)$"
+  if not digits then return text end
+  return (digits:gsub("%x%x", function(d) return string.char(tonumber(d, 16)) end))
+end
+
+-- The curve that a method and a suite want of whoever has scope. RFC 9528 3.2, 3.6.
+local function curve_of(scope, k)
+  local suite, method = k.suite or 0, k.method or 0
+  local static = method == 3 or method == (scope == "*" and 1 or 2)
+  if suite == 2 or suite == 3 or suite == 5 or (suite == 6 and not static) then return "P-256" end
+  return static and "X25519" or "Ed25519"
+end
+
+-- private_key=random: what is shown of it goes to whoever is to know it.
+local function make_key(scope, k)
+  if k.private_key == "random" then
+    local secret, shown = copal.make_edhoc(curve_of(scope, k), k.subject, bytes_of(k.kid))
+    if not secret then exit.fail(exit.SECURITY, tostring(shown)) end
+    k.private_key, k.credential = hex(secret), hex(shown)
+    print("credential " .. k.credential)
+  end
+  k.subject, k.kid = nil, nil
+end
+
 local function parse_entry(flags)
   local one = {}
   for i = 3, #flags do
     local name, v = flags[i]:match("^([%w_-]+)=(.*)$")
-    if not NAMES[name] and not OSCORE[name] then
+    if not NAMES[name] and not OSCORE[name] and not EDHOC[name] then
       exit.usage("creds add: '" .. flags[i] .. "': psk-id=ID with psk-file=, psk-env=, psk-cmd= "
         .. "or psk=-; cert= or rpk= with key=; ca=; for OSCORE secret=-, secret=random or "
         .. "secret-file= and so on, salt=, sender_id=, recipient_id=, id_context=, aead=, hkdf=, "
-        .. "replay_window=, rederives=")
+        .. "replay_window=, rederives=; for EDHOC method=, suite=, private_key=-, "
+        .. "private_key=random with subject= and kid=, or private_key-file= and so on, "
+        .. "credential=, peer_credential=, identifier=")
     end
-    if SECRETS[name] and v ~= "-" and not (name == "secret" and v == "random") then
+    if SECRETS[name] and v ~= "-" and not (name ~= "psk" and v == "random") then
       exit.usage("creds add: a key on the command line is seen by everybody on this host; "
         .. name .. "=- reads it from stdin")
     end
     if OSCORE[name] then
       one.oscore = one.oscore or {}
       one.oscore[name] = field(name, v)
+    elseif EDHOC[name] then
+      one.edhoc = one.edhoc or {}
+      one.edhoc[name] = EDHOC[name] == "number" and math.tointeger(tonumber(v)) or field(name, v)
     else
       one[name] = field(name, v)
     end
   end
+  if one.edhoc then make_key(flags[2], one.edhoc) end
   return one
 end
 
