@@ -56,7 +56,8 @@ static copal_rc use_oscore(copal *c, const char *scope, copal_bytes secret,
 
 static copal_rc use_edhoc(copal *c, const char *scope, int method, int suite,
                           copal_bytes private_key, copal_bytes credential,
-                          copal_bytes peer_credential, copal_bytes identifier)
+                          copal_bytes peer_credential, copal_bytes identifier,
+                          int combined)
 {
     copal_edhoc k = {
         .size = sizeof(k),
@@ -66,6 +67,7 @@ static copal_rc use_edhoc(copal *c, const char *scope, int method, int suite,
         .credential = credential,
         .peer_credential = peer_credential,
         .identifier = identifier,
+        .combined = combined,
     };
 
     return copal_use_edhoc(c, scope, &k);
@@ -209,7 +211,8 @@ copal_rc use_oscore(copal *c, const char *scope, copal_bytes secret,
                     uint32_t replay_window, int rederives);
 copal_rc use_edhoc(copal *c, const char *scope, int method, int suite,
                    copal_bytes private_key, copal_bytes credential,
-                   copal_bytes peer_credential, copal_bytes identifier);
+                   copal_bytes peer_credential, copal_bytes identifier,
+                   int combined);
 copal_bytes make_edhoc(int curve, copal_bytes subject, copal_bytes kid);
 copal_rc copal_use_file(copal *c, const char *path);
 copal_rc copal_forget(copal *c, const char *scope);

@@ -85,6 +85,7 @@ static int use(copal *c, const char *scope, const copal_edhoc *k)
         .credential = k->credential,
         .identifier = k->identifier,
         .peers = k->peer_credential,
+        .combined = k->combined != 0,
     };
 
     if (!is_whole(spec.private_key) || !is_whole(spec.credential) ||

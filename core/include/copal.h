@@ -1101,6 +1101,9 @@ typedef struct copal_edhoc { /* RFC 9528 */
     /* How ours is named in messages: a header map of COSE, {4: h'01'}, in CBOR;
      * empty: by the kid in it, else by value. RFC 9528 3.5.3 */
     copal_bytes identifier;
+    /* Non-zero: with peers we ask the last message goes along with the first
+     * request, one round trip less, if they know RFC 9668. */
+    int combined;
 } copal_edhoc;
 
 /* For a scope as copal_use_oscore(); "*": who asks us, by POST to

@@ -14,8 +14,9 @@
 #include <stdio.h>
 
 enum {
-    MOST = 1024, /* hosts at once, while others can give way */
-    TRIES = 8    /* suites that are tried, one after the other */
+    COMBINED = 256, /* bytes of a message 3 that goes along, at most */
+    MOST = 1024,    /* hosts at once, while others can give way */
+    TRIES = 8       /* suites that are tried, one after the other */
 };
 
 enum state {
@@ -34,6 +35,7 @@ struct keying {
     struct cp_edhoc_scope *scope; /* ref'd */
     char *base, *host;
     uint8_t state;
+    bool is_alone;  /* message 3 is on its way with a request: others wait */
     bool is_proven; /* the context was good for an answer */
     bool asks_3;    /* message 3 is under way, not 1 */
     uint8_t tries;
@@ -41,6 +43,7 @@ struct keying {
     struct cp_timer timer;
     struct cp_edhoc_work work;
     copal_exchange *x;        /* under way; ref'd */
+    struct cp_buf message_3;  /* to go along with a request; empty: none is */
     struct cp_guard *context; /* ref'd; NULL: none */
 };
 
@@ -57,6 +60,7 @@ static void keying_free(struct cp_guard *g)
     struct cp_mem *mem = k->mem;
 
     cp_edhoc_scope_unref(k->scope);
+    cp_buf_free(&k->message_3);
     cp_free(mem, k->base);
     cp_free(mem, k->host);
     cp_free(mem, k);
@@ -81,6 +85,8 @@ static void stop(struct keying *k)
     k->x = NULL;
     cp_timer_stop(&k->hub->engine->timers, &k->timer);
     cp_edhoc_work_end(&k->work);
+    k->message_3.len = 0;
+    k->is_alone = false;
     if (x != NULL)
         copal_exchange_unref(x);
 }
@@ -124,6 +130,7 @@ static struct keying *keying_new(struct cp_edhoc_hub *hub,
     k->guard.free = keying_free;
     k->guard.whose = k;
     k->mem = hub->mem;
+    k->message_3 = cp_buf_new(hub->mem);
     k->base = cp_copy_text(hub->mem, base, strlen(base));
     k->host = cp_copy_text(hub->mem, host, strlen(host));
     k->scope = cp_edhoc_scope_ref(scope);
@@ -196,16 +203,15 @@ static void fail(struct keying *k, int status, const char *format, ...)
     cp_guard_ready(k->hub->engine, &k->guard, status, line);
 }
 
-static void succeed(struct keying *k)
+/* The context takes the place of the one before. */
+static int install(struct keying *k)
 {
     struct cp_guard *context = NULL;
     int err = cp_edhoc_work_install(&k->work, &context);
     char line[256];
 
-    if (err != 0) {
-        fail(k, err, "%s", copal_strerror(err));
-        return;
-    }
+    if (err != 0)
+        return err;
     drop_context(k);
     k->context = context;
     k->is_proven = false;
@@ -216,7 +222,49 @@ static void succeed(struct keying *k)
     stop(k);
     k->state = KEYED;
     k->tries = 0;
-    cp_guard_ready(k->hub->engine, &k->guard, 0, NULL);
+    return 0;
+}
+
+static void succeed(struct keying *k)
+{
+    int err = install(k);
+
+    if (err != 0)
+        fail(k, err, "%s", copal_strerror(err));
+    else
+        cp_guard_ready(k->hub->engine, &k->guard, 0, NULL);
+}
+
+/* The request that message 3 went with was not answered in time. */
+static void on_silence(struct cp_timer *t)
+{
+    struct keying *k = cp_container_of(t, struct keying, timer);
+
+    drop_context(k);
+    fail(k, COPAL_ETIMEOUT, "the peer did not answer the last message");
+}
+
+/* Message 3 waits for a request to go along with, the first of those that wait.
+ * RFC 9668 3.2. */
+static void combine(struct keying *k, copal_bytes message_3)
+{
+    struct cp_engine *e = k->hub->engine;
+    struct cp_buf kept = cp_buf_new(k->mem);
+    int err;
+
+    cp_put_bytes(&kept, message_3);
+    err = kept.failed ? COPAL_ENOMEM : install(k);
+    if (err != 0) {
+        cp_buf_free(&kept);
+        fail(k, err, "%s", copal_strerror(err));
+        return;
+    }
+    cp_buf_free(&k->message_3);
+    k->message_3 = kept;
+    cp_timer_start(&e->timers, &k->timer,
+                   e->now + (uint64_t)cp_engine_param(e, COPAL_P_EDHOC_TIMEOUT),
+                   on_silence);
+    cp_guard_ready(e, &k->guard, 0, NULL);
 }
 
 /* ---- Asking ---- */
@@ -375,6 +423,10 @@ static void hear_2(struct keying *k, const copal_msg *m)
         fail(k, err, "%s", s->why);
         return;
     }
+    if (k->scope->combined && out.len <= COMBINED) {
+        combine(k, out);
+        return;
+    }
     cp_edhoc_put_cid(&prefix, cp_edhoc_cid_bytes(&s->c_r));
     k->asks_3 = true;
     err = prefix.failed
@@ -490,6 +542,34 @@ static bool is_keying(const struct cp_guard *way)
     return way->free == keying_free;
 }
 
+/* Sealed as it is, with message 3 in front of what is sealed. RFC 9668 3.2. */
+static int add_message_3(struct keying *k, struct cp_guard **made,
+                         copal_msg **out)
+{
+    struct cp_buf both = cp_buf_new(k->mem);
+    copal_bytes payload;
+    int err;
+
+    cp_put_bytes(&both, cp_bytes(k->message_3.data, k->message_3.len));
+    cp_put_bytes(&both, copal_msg_payload(*out));
+    err = cp_buf_finish(&both, &payload);
+    if (err == 0)
+        err = cp_msg_add(*out, COPAL_OPT_EDHOC, (copal_bytes){0});
+    if (err == 0)
+        err = cp_msg_copy_payload(*out, payload);
+    cp_buf_free(&both);
+    if (err == 0) {
+        k->message_3.len = 0;
+        k->is_alone = true;
+        return 0;
+    }
+    copal_msg_unref(*out);
+    cp_guard_unref(*made);
+    *out = NULL;
+    *made = NULL;
+    return err;
+}
+
 static int seal_request(void *user, struct cp_guard *guard, const copal_msg *m,
                         const struct cp_guard *before, struct cp_guard **made,
                         copal_msg **out)
@@ -503,9 +583,13 @@ static int seal_request(void *user, struct cp_guard *guard, const copal_msg *m,
                                                 made, out);
     if (k->state == CLEARED)
         return COPAL_ECLOSED;
+    if (k->state == KEYED && k->is_alone)
+        return CP_GUARD_LATER;
     if (k->state == KEYED) {
         err = cp_oscore_guard_ops.seal_request(hub->oscore, k->context, m,
                                                before, made, out);
+        if (err == 0 && k->message_3.len > 0)
+            err = add_message_3(k, made, out);
         if (err != COPAL_ELIMIT) /* no number is left: RFC 8613 7.2.1 */
             return err;
         k->state = IDLE;
@@ -513,6 +597,21 @@ static int seal_request(void *user, struct cp_guard *guard, const copal_msg *m,
     if (k->state == IDLE)
         begin(k);
     return CP_GUARD_LATER;
+}
+
+static void on_released(struct cp_timer *t)
+{
+    struct keying *k = cp_container_of(t, struct keying, timer);
+
+    cp_guard_ready(k->hub->engine, &k->guard, 0, NULL);
+}
+
+/* Who waits goes on; not now, amid hearing. */
+static void release(struct keying *k)
+{
+    struct cp_engine *e = k->hub->engine;
+
+    cp_timer_start(&e->timers, &k->timer, e->now, on_released);
 }
 
 static int open_answer(void *user, struct cp_guard *guard, copal_msg **m)
@@ -525,8 +624,12 @@ static int open_answer(void *user, struct cp_guard *guard, copal_msg **m)
     list_each (node, after, &hub->keyings) {
         struct keying *k = cp_container_of(node, struct keying, node);
 
-        if (k->context != NULL && k->context->whose == guard->whose)
-            k->is_proven = true;
+        if (k->context == NULL || k->context->whose != guard->whose)
+            continue;
+        k->is_proven = true;
+        if (k->is_alone)
+            release(k);
+        k->is_alone = false;
     }
     return 0;
 }
@@ -538,7 +641,16 @@ static bool is_lost(void *user, struct cp_guard *guard, const copal_msg *m)
     struct keying *k = is_keying(guard) ? keying_of(guard) : NULL;
 
     (void)user;
-    if (k == NULL || k->hub == NULL || m->code != COPAL_UNAUTHORIZED)
+    if (k == NULL || k->hub == NULL)
+        return false;
+    if (k->state == KEYED && k->is_alone) { /* that is what message 3 brought */
+        drop_context(k);
+        stop(k);
+        k->state = IDLE;
+        release(k);
+        return false;
+    }
+    if (m->code != COPAL_UNAUTHORIZED)
         return false;
     if (k->state == KEYED && k->is_proven) {
         k->state = IDLE;

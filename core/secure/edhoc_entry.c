@@ -91,6 +91,10 @@ static int take(const struct where *w, const char *name, const json_t *value,
         return take_number(w, name, value, &e->spec.method);
     if (strcmp(name, "suite") == 0)
         return take_number(w, name, value, &e->spec.suite);
+    if (strcmp(name, "combined") == 0 && json_is_boolean(value)) {
+        e->spec.combined = json_is_true(value);
+        return 0;
+    }
     if (is_field(name, "peer_credential", false))
         return take_texts(w, name, value, &e->peers);
     if (is_field(name, "credential", false))
@@ -101,7 +105,7 @@ static int take(const struct where *w, const char *name, const json_t *value,
         return wrong(w, name,
                      "not known; method, suite, private_key (or "
                      "private_key-file, -env, -cmd), credential, "
-                     "peer_credential (or -file), identifier");
+                     "peer_credential (or -file), identifier, combined");
     if (!json_is_string(value) || e->private_key != NULL)
         return wrong(w, name, "one string is wanted");
     return cp_credentials_take_secret(w->mem, w->file, w->scope, name,

@@ -378,6 +378,7 @@ static int fill(struct cp_edhoc_scope *s, const struct cp_edhoc_spec *spec)
     bool is_for_askers = strcmp(s->text, "*") == 0;
     int err = 0;
 
+    s->combined = spec->combined;
     if (spec->private_key.len > 0 || spec->credential.len > 0 ||
         !is_for_askers) {
         err = add_key(s, spec);

@@ -14,6 +14,7 @@ struct cp_edhoc_spec {
     copal_bytes credential;  /* CBOR items, a certificate in DER, or PEM */
     copal_bytes identifier;  /* ID_CRED; empty: made of the credential */
     copal_bytes peers;       /* as credential, any number */
+    bool combined;           /* message 3 goes with the first request */
 };
 
 /* What one scope has. Counted: sessions hold on to it. */
@@ -21,7 +22,8 @@ struct cp_edhoc_scope {
     struct cp_list node; /* in all->scopes */
     unsigned refs;
     struct cp_mem *mem;
-    unsigned methods;              /* bits, 1 << method */
+    unsigned methods; /* bits, 1 << method */
+    bool combined;
     struct cp_edhoc_suites suites; /* the preferred first */
     struct cp_list own, peers;     /* struct key, struct peer */
     struct cp_buf shown;           /* a certificate that came by value */

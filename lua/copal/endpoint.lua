@@ -29,7 +29,7 @@ local OSCORE = { secret = true, salt = true, sender_id = true, recipient_id = tr
   id_context = true, aead = true, hkdf = true, replay_window = true, rederives = true }
 local CURVES = { ["P-256"] = 1, X25519 = 4, Ed25519 = 6 }
 local EDHOC = { method = true, suite = true, private_key = true, credential = true,
-  peer_credential = true, identifier = true }
+  peer_credential = true, identifier = true, combined = true }
 
 -- { [scope] = { identity, key } }; of "*" also { [identity] = key }. Or a
 -- function that is asked for the key of an identity when it is needed.
@@ -82,7 +82,7 @@ end
 
 local function use_edhoc(h, scope, k)
   return core.use_edhoc(h, scope, k.method or 0, k.suite or 0, k.private_key or "",
-    k.credential or "", k.peer_credential or "", k.identifier or "")
+    k.credential or "", k.peer_credential or "", k.identifier or "", k.combined and 1 or 0)
 end
 
 -- { [scope] = keys }; of "*" also a list of keys.
@@ -597,7 +597,8 @@ function Endpoint:use_oscore(scope, context)
 end
 
 -- keys: { method =, suite =, private_key =, credential =, peer_credential =,
--- identifier = }, numbers of RFC 9528 and bytes, or PEM; see copal.make_edhoc().
+-- identifier =, combined = }, numbers of RFC 9528 and bytes, or PEM, a boolean; see
+-- copal.make_edhoc().
 function Endpoint:use_edhoc(scope, keys)
   local h = handle_of(self)
   if type(keys) ~= "table" then error("copal: use_edhoc: a table of fields expected", 2) end

@@ -395,6 +395,7 @@ function Endpoint:use_oscore(scope, context) end
 ---@field private_key string? 32 bytes, or PEM
 ---@field credential string? what belongs to it
 ---@field peer_credential string? whom we believe, one or more
+---@field combined boolean? the last message goes along with the first request, RFC 9668
 ---@field identifier string? a header map of COSE in CBOR; by kid, or by value
 ---@param scope string
 ---@param keys copal.Edhoc

@@ -46,6 +46,8 @@ static void make(struct identity *p, enum cp_curve curve, const char *sub,
     p->len = b.len;
 }
 
+static bool combined;
+
 static int give(copal *c, const char *scope, int method, int suite,
                 const struct identity *own, const struct identity *peer)
 {
@@ -54,7 +56,8 @@ static int give(copal *c, const char *scope, int method, int suite,
                         .suite = suite,
                         .private_key = cp_bytes(own->secret, CP_CURVE_KEY),
                         .credential = cred_of(own),
-                        .peer_credential = cred_of(peer)};
+                        .peer_credential = cred_of(peer),
+                        .combined = combined};
 
     return copal_use_edhoc(c, scope, &keys);
 }
@@ -77,6 +80,7 @@ static int build_keyed(void **state)
 }
 
 static char who[64];
+static void play_keyed(struct world *w);
 
 static void note_identity(const copal_event *ev, void *user)
 {
@@ -232,6 +236,117 @@ static void credentials_by_value_are_sent_in_blocks_if_need_be(void **state)
     r = ask_who(w);
     assert_ended(r, 0);
     assert_string_equal(who, "the client");
+}
+
+/* ---- Combined, RFC 9668 ---- */
+
+static int build_combined(void **state)
+{
+    int err;
+
+    combined = true;
+    err = build_keyed(state);
+    combined = false;
+    return err;
+}
+
+static void the_last_message_goes_along_with_the_first_request(void **state)
+{
+    struct world *w = *state;
+    struct record *r;
+
+    serve_who(w);
+    listen_to(w->client, &tap);
+    r = ask_who(w);
+    assert_ended(r, 0);
+    assert_string_equal(r->payload, "hello");
+    assert_string_equal(who, "the client");
+    assert_int_equal(tap.count, 4);
+    assert_false(shows(&tap, "who") || shows(&tap, "hello"));
+    assert_ended(ask_who(w), 0);
+    assert_int_equal(tap.count, 6);
+}
+
+static void those_behind_it_wait_for_its_answer(void **state)
+{
+    struct world *w = *state;
+    struct record *r[5];
+
+    serve_who(w);
+    tune(w->client, COPAL_P_NSTART, 10);
+    listen_to(w->client, &tap);
+    for (int i = 0; i < 5; i++)
+        r[i] = get(w, "coap://server/who");
+    run(w, 5000);
+    for (int i = 0; i < 5; i++) {
+        assert_ended(r[i], 0);
+        assert_string_equal(r[i]->payload, "hello");
+    }
+    assert_int_equal(tap.count, 2 + 10);
+}
+
+static void who_is_not_known_is_told_by_the_first_request(void **state)
+{
+    struct world *w = *state;
+    struct record *r[2];
+
+    serve_who(w);
+    make(&of_other, CP_P256, "somebody", "x");
+    combined = true;
+    assert_int_equal(
+        give(w->client, "coap://server", 3, 2, &of_other, &of_server), 0);
+    combined = false;
+    r[0] = get(w, "coap://server/who");
+    r[1] = get(w, "coap://server/who");
+    run(w, 60000);
+    assert_ended(r[0], COPAL_EAUTH);
+    assert_ended(r[1], COPAL_EAUTH);
+    assert_int_equal(w->server->edhoc->half_open_count, 0);
+    assert_int_equal(w->server->edhoc->made_count, 0);
+}
+
+static void an_edhoc_option_without_what_it_is_about_is_refused(void **state)
+{
+    struct world *w = *state;
+
+    for (int i = 0; i < 3; i++) {
+        copal_msg *m = copal_msg_new(w->client, COPAL_POST);
+        struct record *r = next_record(w);
+
+        copal_msg_set_uri(m, "coap://server/.well-known/edhoc");
+        copal_msg_add(m, COPAL_OPT_EDHOC, (copal_bytes){0});
+        if (i > 0)
+            copal_msg_add(m, COPAL_OPT_OSCORE,
+                          cp_bytes("\x09\x00\x05", i == 1 ? 3 : 1));
+        copal_msg_set_payload(m, COPAL_NO_FORMAT, bytes_of("\x41\x00xyz"));
+        r->is_asked = true;
+        r->exchange = copal_request(w->client, m, recording(r));
+        r->is_begun = r->exchange != NULL;
+        copal_msg_unref(m);
+        run(w, 5000);
+        assert_ended(r, 0);
+        assert_int_equal(r->code, COPAL_BAD_REQUEST);
+    }
+}
+
+static void what_goes_along_gets_lost_and_comes_again(void **state)
+{
+    (void)state;
+    make(&of_client, CP_P256, "the client", "c");
+    make(&of_server, CP_P256, "the server", "s");
+    combined = true;
+    bad_weather(play_keyed, seeds_or(10));
+    combined = false;
+}
+
+static void memory_may_run_out_there_too(void **state)
+{
+    (void)state;
+    make(&of_client, CP_P256, "the client", "c");
+    make(&of_server, CP_P256, "the server", "s");
+    combined = true;
+    for_each_failed_allocation(play_keyed);
+    combined = false;
 }
 
 /* ---- When an end begins anew ---- */
@@ -573,6 +688,17 @@ int main(void)
         KEYED(nobody_else_ends_a_session),
         KEYED(under_load_who_asks_has_to_be_there),
         KEYED(contexts_of_many_peers_are_bounded),
+        cmocka_unit_test_setup_teardown(
+            the_last_message_goes_along_with_the_first_request, build_combined,
+            tear_down),
+        cmocka_unit_test_setup_teardown(those_behind_it_wait_for_its_answer,
+                                        build_combined, tear_down),
+        cmocka_unit_test_setup_teardown(
+            who_is_not_known_is_told_by_the_first_request, build_combined,
+            tear_down),
+        KEYED(an_edhoc_option_without_what_it_is_about_is_refused),
+        cmocka_unit_test(what_goes_along_gets_lost_and_comes_again),
+        cmocka_unit_test(memory_may_run_out_there_too),
         cmocka_unit_test(what_gets_lost_comes_again),
         cmocka_unit_test(memory_may_run_out_anywhere),
     };

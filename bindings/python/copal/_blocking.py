@@ -436,6 +436,7 @@ class BlockingEndpoint:
         credential: str | bytes = b"",
         peer_credential: str | bytes = b"",
         identifier: str | bytes = b"",
+        combined: bool = False,
     ) -> None:
         """As Endpoint.use_edhoc()."""
         self.aio.use_edhoc(
@@ -446,6 +447,7 @@ class BlockingEndpoint:
             credential=credential,
             peer_credential=peer_credential,
             identifier=identifier,
+            combined=combined,
         )
 
     def use_psk(self, scope: str, identity: str | bytes, key: str | bytes) -> None:

@@ -551,6 +551,7 @@ class Endpoint(Passenger):
         credential: str | bytes = b"",
         peer_credential: str | bytes = b"",
         identifier: str | bytes = b"",
+        combined: bool = False,
     ) -> None:
         """Keys for EDHOC (RFC 9528), which makes an OSCORE context with a host
         before the first request to what is under scope, or with ``"*"`` with
@@ -558,7 +559,8 @@ class Endpoint(Passenger):
         private_key: 32 bytes, or PEM. credential, and peer_credential, whom
         we believe: a CWT Claims Set or a CWT in CBOR, or a certificate in DER
         or PEM. identifier: how ours is named in messages, a header map of COSE
-        in CBOR; by kid, or by value, if empty. See make_edhoc()."""
+        in CBOR; by kid, or by value, if empty. combined: the last message goes
+        along with the first request (RFC 9668). See make_edhoc()."""
         _copal.use_edhoc(
             self._alive(),
             scope,
@@ -568,6 +570,7 @@ class Endpoint(Passenger):
             _as_bytes(credential),
             _as_bytes(peer_credential),
             _as_bytes(identifier),
+            int(combined),
         )
 
     def use_file(self, path: str | os.PathLike[str]) -> None:

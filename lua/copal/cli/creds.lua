@@ -23,7 +23,8 @@ local OSCORE = { secret = "text", ["secret-file"] = "text", ["secret-env"] = "te
 local EDHOC = { method = "number", suite = "number", private_key = "text",
   ["private_key-file"] = "text", ["private_key-env"] = "text", ["private_key-cmd"] = "text",
   credential = "text", ["credential-file"] = "text", peer_credential = "text",
-  ["peer_credential-file"] = "text", identifier = "text", subject = "text", kid = "text" }
+  ["peer_credential-file"] = "text", identifier = "text", combined = "boolean", subject = "text",
+  kid = "text" }
 
 local function path_of(flags)
   local path = flags.creds or session.usual_creds()
@@ -172,7 +173,7 @@ local function parse_entry(flags)
         .. "secret-file= and so on, salt=, sender_id=, recipient_id=, id_context=, aead=, hkdf=, "
         .. "replay_window=, rederives=; for EDHOC method=, suite=, private_key=-, "
         .. "private_key=random with subject= and kid=, or private_key-file= and so on, "
-        .. "credential=, peer_credential=, identifier=")
+        .. "credential=, peer_credential=, identifier=, combined=")
     end
     if SECRETS[name] and v ~= "-" and not (name ~= "psk" and v == "random") then
       exit.usage("creds add: a key on the command line is seen by everybody on this host; "
@@ -183,7 +184,10 @@ local function parse_entry(flags)
       one.oscore[name] = field(name, v)
     elseif EDHOC[name] then
       one.edhoc = one.edhoc or {}
-      one.edhoc[name] = EDHOC[name] == "number" and math.tointeger(tonumber(v)) or field(name, v)
+      local kind = EDHOC[name]
+      one.edhoc[name] = kind == "number" and math.tointeger(tonumber(v))
+        or kind == "boolean" and (v == "true" or v == "1")
+        or kind == "text" and field(name, v) or nil
     else
       one[name] = field(name, v)
     end
