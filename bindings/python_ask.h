@@ -119,6 +119,7 @@ static bool tell_end(PyObject *request, const copal_event *ev)
 static void on_asked(const copal_event *ev, void *user)
 {
     struct asked *a = user;
+    copal_event instead;
     PyGILState_STATE gil;
     PyObject *request;
     bool is_well;
@@ -128,14 +129,20 @@ static void on_asked(const copal_event *ev, void *user)
     gil = PyGILState_Ensure();
     delivered++;
     request = Py_NewRef(a->cell.fn);
+    ev = truthful(&a->cell, ev, &instead);
     if (a->is_plain && ev->kind == COPAL_RESPONSE)
         is_well = tell_response(a, request, ev);
     else if (a->is_plain && ev->kind == COPAL_END)
         is_well = tell_end(request, ev);
     else
         is_well = tell_request(request, ev);
-    if (!is_well)
+    if (!is_well) {
+        note_loss(&a->cell, ev);
         report(request);
+        /* Nothing comes after END: who waits for it would wait for ever. */
+        if (ev->kind == COPAL_END && !tell_request(request, ev))
+            report(request);
+    }
     Py_DECREF(request);
     PyGILState_Release(gil);
 }

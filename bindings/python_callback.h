@@ -117,6 +117,14 @@ static const copal_event *truthful(const struct cell *cell,
     return instead;
 }
 
+/* Of what was just raised as ev was told. */
+static void note_loss(struct cell *cell, const copal_event *ev)
+{
+    if ((ev->kind == COPAL_RESPONSE || ev->kind == COPAL_CHUNK) &&
+        PyErr_ExceptionMatches(PyExc_MemoryError))
+        cell->lost = true;
+}
+
 static void on_event(const copal_event *ev, void *user)
 {
     struct cell *cell = user;
@@ -131,9 +139,7 @@ static void on_event(const copal_event *ev, void *user)
     fn = Py_NewRef(cell->fn);
     ev = truthful(cell, ev, &instead);
     if (!call(fn, ev)) {
-        if ((ev->kind == COPAL_RESPONSE || ev->kind == COPAL_CHUNK) &&
-            PyErr_ExceptionMatches(PyExc_MemoryError))
-            cell->lost = true;
+        note_loss(cell, ev);
         /* Whoever asked learns it now, not when the exchange is collected. */
         if (ev->kind == COPAL_REQUEST && ev->exchange != NULL)
             copal_reply(ev->exchange, COPAL_INTERNAL_ERROR, COPAL_NO_FORMAT,

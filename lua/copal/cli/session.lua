@@ -162,9 +162,9 @@ function M.open(flags)
     if not ok then exit.fail(exit.of_error(failed), "--pcap " .. failed.message) end
   end
   if flags.record then record(coap, flags.record) end
+  use_store(coap, flags)
   use_creds(coap, flags)
   use_profiles(coap, flags)
-  use_store(coap, flags)
   log_keys(coap, flags)
   if flags.verbose or flags.trace then
     require "copal.cli.wire".attach(coap, flags)
