@@ -73,7 +73,7 @@ def rows():
         Row("10k", "C handler, 10,000 clients", C, "ask --clients 10000", small, mark=1.35, stretch=1.2,
             peer="libcoap 40 to 45", others=lib + slow),
         Row("100k", "C handler, 100,000 clients", C, "ask --clients 100000", small, mark=1.5, stretch=1.3,
-            peer="node-coap 20, aiocoap 52", heavy=True, others=slow),
+            peer="node-coap 20, aiocoap 52", heavy=True),
     ]
     weighed = [
         Row("idle-10k", "memory by the idle client, 10,000", C, ONCE.format(10000), mark=160, stretch=96,
