@@ -1,7 +1,7 @@
-/* What scripts.sh and speed.sh measure: "peer serve [PORT]" answers GET /hello,
- * and /body by 1 MiB, at a free port unless told, and says where; "peer ask URI
- * COUNT" asks so often, 16 at a time, and says what CPU time one request took, in
- * microseconds. */
+/* What scripts.sh, speed.sh and stream_speed.sh measure: "peer serve [PORT
+ * [SCHEME]]" answers GET /hello, and /body by 1 MiB, at a free port unless told,
+ * and says where; "peer ask URI COUNT" asks so often, 16 at a time, and says what
+ * CPU time one request took, in microseconds. */
 #include <copal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,12 +82,12 @@ static void body(const copal_event *ev, void *user)
     copal_respond(ev->exchange, large);
 }
 
-static int serve(copal *c, const char *port)
+static int serve(copal *c, const char *port, const char *scheme)
 {
     static uint8_t mebibyte[1 << 20];
     char where[64];
 
-    snprintf(where, sizeof(where), "coap://127.0.0.1:%s", port);
+    snprintf(where, sizeof(where), "%s://127.0.0.1:%s", scheme, port);
     large = copal_msg_new(c, COPAL_CONTENT);
     copal_msg_set_payload(large, COPAL_NO_FORMAT,
                           (copal_bytes){mebibyte, sizeof(mebibyte)});
@@ -108,11 +108,13 @@ int main(int argc, char **argv)
     int status = 2;
 
     if (c != NULL && argc >= 2 && strcmp(argv[1], "serve") == 0)
-        status = serve(c, argc > 2 ? argv[2] : "0");
+        status =
+            serve(c, argc > 2 ? argv[2] : "0", argc > 3 ? argv[3] : "coap");
     else if (c != NULL && argc == 4 && strcmp(argv[1], "ask") == 0)
         status = ask_many(c, argv[2], atol(argv[3]));
     else
-        fprintf(stderr, "usage: peer serve [PORT] | peer ask URI COUNT\n");
+        fprintf(stderr,
+                "usage: peer serve [PORT [SCHEME]] | peer ask URI COUNT\n");
     copal_free(c);
     return status;
 }
