@@ -135,6 +135,7 @@ asks_as_stranger() {
 # start_relay URI: $uri leads there by way of it; relay_moves.
 start_relay() {
     : >"$work/relay"
+    : >"$work/later.err"
     ${COPAL_PYTHON:-python3} "$COPAL_ROOT/tests/interop/support/relay.py" \
         "$(echo "$1" | sed 's|.*://||; s|localhost|127.0.0.1|')" >"$work/relay" 2>&1 &
     relay=$!
@@ -153,18 +154,22 @@ relay_has_moved() {
     [ "$(grep -c moved "$work/relay")" -gt "$seen" ]
 }
 
+# By requests, since there are servers that notify where they were asked from.
 asks_on_the_move() {
     straight=$uri
     start_relay "$uri"
-    copal 0 put $creds "$straight/obs" -p zero -t text
-    later "$COPAL_BIN" observe $creds -C 4 -F '%p' "$uri/obs"
-    watched zero
-    for word in one two three; do
-        relay_moves
+    mkfifo "$work/again"
+    timeout $limit "$COPAL_BIN" run "$COPAL_ROOT/tests/interop/support/asks_again.lua" \
+        "$keys/copal.json" "$uri/obs" 4 <"$work/again" >"$work/later" 2>&1 &
+    pids="$pids $!"
+    exec 7>"$work/again"
+    for word in zero one two three; do
         copal 0 put $creds "$straight/obs" -p $word -t text
+        echo go >&7
         watched $word
+        relay_moves
     done
-    wait "$job" || fail "copal observe: exit $?"
+    exec 7>&-
 }
 
 # ---- copal serves ----------------------------------------------------------
