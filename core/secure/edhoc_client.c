@@ -5,10 +5,7 @@
 #include "engine/core.h"
 #include "engine/record.h"
 #include "engine/trace.h"
-#include "secure/edhoc_hub.h"
-#include "secure/scope.h"
-#include "wire/target.h"
-#include "wire/uri.h"
+#include "secure/edhoc_keying.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,44 +16,11 @@ enum {
     TRIES = 8       /* suites that are tried, one after the other */
 };
 
-enum state {
-    IDLE,    /* nothing was asked yet, or a request failed by it */
-    ASKS,    /* message 1 or 3 is under way, or about to be */
-    KEYED,   /* there is a context */
-    CLEARED, /* the endpoint ends */
-};
-
-/* One host, and what protects requests to it. Requests hold on to it. */
-struct keying {
-    struct cp_guard guard;
-    struct cp_edhoc_hub *hub; /* NULL: the endpoint has ended */
-    struct cp_mem *mem;
-    struct cp_list node;          /* in hub->keyings */
-    struct cp_edhoc_scope *scope; /* ref'd */
-    char *base, *host;
-    uint8_t state;
-    bool is_alone;  /* message 3 is on its way with a request: others wait */
-    bool is_proven; /* the context was good for an answer */
-    bool asks_3;    /* message 3 is under way, not 1 */
-    uint8_t tries;
-    size_t selected; /* of the scope's suites */
-    struct cp_timer timer;
-    struct cp_edhoc_work work;
-    copal_exchange *x;        /* under way; ref'd */
-    struct cp_buf message_3;  /* to go along with a request; empty: none is */
-    struct cp_guard *context; /* ref'd; NULL: none */
-};
-
-static struct keying *keying_of(const struct cp_guard *g)
-{
-    return cp_container_of((struct cp_guard *)g, struct keying, guard);
-}
-
 /* ---- Life ---- */
 
-static void keying_free(struct cp_guard *g)
+void cp_keying_free(struct cp_guard *g)
 {
-    struct keying *k = keying_of(g);
+    struct cp_keying *k = cp_keying_of(g);
     struct cp_mem *mem = k->mem;
 
     cp_edhoc_scope_unref(k->scope);
@@ -66,7 +30,7 @@ static void keying_free(struct cp_guard *g)
     cp_free(mem, k);
 }
 
-static void drop_context(struct keying *k)
+void cp_keying_drop_context(struct cp_keying *k)
 {
     struct cp_guard *context = k->context;
 
@@ -78,7 +42,7 @@ static void drop_context(struct keying *k)
 }
 
 /* Nothing is under way any more. */
-static void stop(struct keying *k)
+void cp_keying_stop(struct cp_keying *k)
 {
     copal_exchange *x = k->x;
 
@@ -92,14 +56,14 @@ static void stop(struct keying *k)
 }
 
 /* The hub lets go of it. */
-static void forget(struct keying *k)
+static void forget(struct cp_keying *k)
 {
-    stop(k);
-    drop_context(k);
+    cp_keying_stop(k);
+    cp_keying_drop_context(k);
     cp_list_remove(&k->node);
     k->hub->keying_count--;
     k->hub = NULL;
-    k->state = CLEARED;
+    k->state = CP_KEYING_CLEARED;
     cp_guard_unref(&k->guard);
 }
 
@@ -107,7 +71,7 @@ static void forget(struct keying *k)
 static void make_room(struct cp_edhoc_hub *hub)
 {
     list_each (node, after, &hub->keyings) {
-        struct keying *k = cp_container_of(node, struct keying, node);
+        struct cp_keying *k = cp_container_of(node, struct cp_keying, node);
 
         if (hub->keying_count < MOST)
             return;
@@ -116,18 +80,18 @@ static void make_room(struct cp_edhoc_hub *hub)
     }
 }
 
-static struct keying *keying_new(struct cp_edhoc_hub *hub,
-                                 struct cp_edhoc_scope *scope, const char *base,
-                                 const char *host)
+struct cp_keying *cp_keying_new(struct cp_edhoc_hub *hub,
+                                struct cp_edhoc_scope *scope, const char *base,
+                                const char *host)
 {
-    struct keying *k;
+    struct cp_keying *k;
 
     make_room(hub);
     k = cp_zalloc(hub->mem, sizeof(*k));
     if (k == NULL)
         return NULL;
     k->guard.refs = 1;
-    k->guard.free = keying_free;
+    k->guard.free = cp_keying_free;
     k->guard.whose = k;
     k->mem = hub->mem;
     k->message_3 = cp_buf_new(hub->mem);
@@ -149,7 +113,7 @@ void cp_edhoc_client_forget(struct cp_edhoc_hub *hub,
                             const struct cp_edhoc_scope *scope)
 {
     list_each (node, after, &hub->keyings) {
-        struct keying *k = cp_container_of(node, struct keying, node);
+        struct cp_keying *k = cp_container_of(node, struct cp_keying, node);
 
         if (k->scope == scope)
             forget(k);
@@ -159,13 +123,13 @@ void cp_edhoc_client_forget(struct cp_edhoc_hub *hub,
 void cp_edhoc_client_clear(struct cp_edhoc_hub *hub)
 {
     list_each (node, after, &hub->keyings)
-        forget(cp_container_of(node, struct keying, node));
+        forget(cp_container_of(node, struct cp_keying, node));
 }
 
 bool cp_edhoc_client_has(const struct cp_edhoc_hub *hub, copal_bytes cid)
 {
     list_each (node, after, &hub->keyings) {
-        struct keying *k = cp_container_of(node, struct keying, node);
+        struct cp_keying *k = cp_container_of(node, struct cp_keying, node);
 
         if (k->work.scope != NULL &&
             cp_bytes_equal(cp_edhoc_cid_bytes(&k->work.session.c_i), cid))
@@ -176,7 +140,7 @@ bool cp_edhoc_client_has(const struct cp_edhoc_hub *hub, copal_bytes cid)
 
 /* ---- Ends ---- */
 
-static void trace(struct keying *k, const char *what)
+static void trace(struct cp_keying *k, const char *what)
 {
     char line[640];
 
@@ -185,9 +149,9 @@ static void trace(struct keying *k, const char *what)
 }
 
 /* What waits for it fails with that; the next request tries anew. */
-static void fail(struct keying *k, int status, const char *format, ...)
+static void fail(struct cp_keying *k, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-static void fail(struct keying *k, int status, const char *format, ...)
+static void fail(struct cp_keying *k, int status, const char *format, ...)
 {
     char why[200], line[256];
     va_list list;
@@ -197,14 +161,14 @@ static void fail(struct keying *k, int status, const char *format, ...)
     va_end(list);
     snprintf(line, sizeof(line), "EDHOC failed: %s", why);
     trace(k, why);
-    stop(k);
-    k->state = IDLE;
+    cp_keying_stop(k);
+    k->state = CP_KEYING_IDLE;
     k->tries = 0;
     cp_guard_ready(k->hub->engine, &k->guard, status, line);
 }
 
 /* The context takes the place of the one before. */
-static int install(struct keying *k)
+static int install(struct cp_keying *k)
 {
     struct cp_guard *context = NULL;
     int err = cp_edhoc_work_install(&k->work, &context);
@@ -212,20 +176,20 @@ static int install(struct keying *k)
 
     if (err != 0)
         return err;
-    drop_context(k);
+    cp_keying_drop_context(k);
     k->context = context;
     k->is_proven = false;
     snprintf(line, sizeof(line), "method %d, suite %d with %s",
              k->work.session.method, k->work.session.schedule.suite->number,
              k->work.session.peer);
     trace(k, line);
-    stop(k);
-    k->state = KEYED;
+    cp_keying_stop(k);
+    k->state = CP_KEYING_KEYED;
     k->tries = 0;
     return 0;
 }
 
-static void succeed(struct keying *k)
+static void succeed(struct cp_keying *k)
 {
     int err = install(k);
 
@@ -238,15 +202,15 @@ static void succeed(struct keying *k)
 /* The request that message 3 went with was not answered in time. */
 static void on_silence(struct cp_timer *t)
 {
-    struct keying *k = cp_container_of(t, struct keying, timer);
+    struct cp_keying *k = cp_container_of(t, struct cp_keying, timer);
 
-    drop_context(k);
+    cp_keying_drop_context(k);
     fail(k, COPAL_ETIMEOUT, "the peer did not answer the last message");
 }
 
 /* Message 3 waits for a request to go along with, the first of those that wait.
  * RFC 9668 3.2. */
-static void combine(struct keying *k, copal_bytes message_3)
+static void combine(struct cp_keying *k, copal_bytes message_3)
 {
     struct cp_engine *e = k->hub->engine;
     struct cp_buf kept = cp_buf_new(k->mem);
@@ -273,11 +237,11 @@ static void on_event(const copal_event *ev, void *user);
 
 static void let_go(void *user)
 {
-    cp_guard_unref(&((struct keying *)user)->guard);
+    cp_guard_unref(&((struct cp_keying *)user)->guard);
 }
 
 /* POSTs prefix and message; *out is ref'd. */
-static int post(struct keying *k, copal_bytes prefix, copal_bytes message,
+static int post(struct cp_keying *k, copal_bytes prefix, copal_bytes message,
                 copal_exchange **out)
 {
     struct cp_engine *e = k->hub->engine;
@@ -312,13 +276,13 @@ static int post(struct keying *k, copal_bytes prefix, copal_bytes message,
     return err;
 }
 
-static void ask_1(struct keying *k)
+static void ask_1(struct cp_keying *k)
 {
     static const uint8_t is_first = 0xf5; /* true */
     copal_bytes out;
     int err;
 
-    k->state = ASKS;
+    k->state = CP_KEYING_ASKS;
     k->asks_3 = false;
     cp_edhoc_work_begin(&k->work, k->hub, k->scope, k->host);
     err = cp_edhoc_begin(&k->work.session, k->selected, &out);
@@ -332,15 +296,15 @@ static void ask_1(struct keying *k)
 
 static void on_timer(struct cp_timer *t)
 {
-    ask_1(cp_container_of(t, struct keying, timer));
+    ask_1(cp_container_of(t, struct cp_keying, timer));
 }
 
 /* Not now: who waits is amid sending. */
-static void begin(struct keying *k)
+void cp_keying_begin(struct cp_keying *k)
 {
     struct cp_engine *e = k->hub->engine;
 
-    k->state = ASKS;
+    k->state = CP_KEYING_ASKS;
     cp_timer_start(&e->timers, &k->timer, e->now, on_timer);
     cp_engine_wake(e);
 }
@@ -348,7 +312,8 @@ static void begin(struct keying *k)
 /* ---- Hearing ---- */
 
 /* The peer has other suites: once more with one of them. RFC 9528 6.3. */
-static bool tries_another(struct keying *k, const struct cp_edhoc_error *error)
+static bool tries_another(struct cp_keying *k,
+                          const struct cp_edhoc_error *error)
 {
     int next;
 
@@ -358,12 +323,12 @@ static bool tries_another(struct keying *k, const struct cp_edhoc_error *error)
     if (next < 0 || (size_t)next == k->selected || ++k->tries > TRIES)
         return false;
     k->selected = (size_t)next;
-    stop(k);
-    begin(k);
+    cp_keying_stop(k);
+    cp_keying_begin(k);
     return true;
 }
 
-static void hear_error(struct keying *k, const copal_msg *m)
+static void hear_error(struct cp_keying *k, const copal_msg *m)
 {
     copal_bytes body = copal_msg_payload(m);
     struct cp_edhoc_error error;
@@ -398,7 +363,7 @@ static void hear_error(struct keying *k, const copal_msg *m)
 }
 
 /* The error message goes to the peer, and nobody waits for what it says. */
-static void tell(struct keying *k, copal_bytes error)
+static void tell(struct cp_keying *k, copal_bytes error)
 {
     struct cp_buf prefix = cp_buf_new(k->mem);
     copal_exchange *x = NULL;
@@ -410,7 +375,7 @@ static void tell(struct keying *k, copal_bytes error)
     cp_buf_free(&prefix);
 }
 
-static void hear_2(struct keying *k, const copal_msg *m)
+static void hear_2(struct cp_keying *k, const copal_msg *m)
 {
     struct cp_edhoc *s = &k->work.session;
     struct cp_buf prefix = cp_buf_new(k->mem);
@@ -442,7 +407,7 @@ static void hear_2(struct keying *k, const copal_msg *m)
 }
 
 /* Message 4 may be there, or not: the first protected answer says as much. */
-static void hear_4(struct keying *k, const copal_msg *m)
+static void hear_4(struct cp_keying *k, const copal_msg *m)
 {
     struct cp_edhoc *s = &k->work.session;
     copal_bytes body = copal_msg_payload(m), out;
@@ -454,7 +419,7 @@ static void hear_4(struct keying *k, const copal_msg *m)
         succeed(k);
 }
 
-static void hear(struct keying *k, const copal_msg *m)
+static void hear(struct cp_keying *k, const copal_msg *m)
 {
     if (copal_msg_code(m) != COPAL_CHANGED)
         hear_error(k, m);
@@ -466,7 +431,7 @@ static void hear(struct keying *k, const copal_msg *m)
 
 static void on_event(const copal_event *ev, void *user)
 {
-    struct keying *k = user;
+    struct cp_keying *k = user;
 
     if (k->hub == NULL || ev->exchange != k->x)
         return; /* not waited for any more */
@@ -475,216 +440,3 @@ static void on_event(const copal_event *ev, void *user)
     else if (ev->kind == COPAL_END)
         fail(k, ev->status != 0 ? ev->status : COPAL_EAUTH, "%s", ev->text);
 }
-
-/* ---- As the engine's protection ---- */
-
-static const char *path_of(const char *uri)
-{
-    const char *path = strstr(uri, "://");
-
-    return path == NULL ? "" : path + 3 + strcspn(path + 3, "/?");
-}
-
-/* That path alone is asked without protection: it is to bring it. */
-static bool is_edhoc(const char *uri)
-{
-    const char *path = path_of(uri);
-    size_t len = strlen(CP_EDHOC_PATH);
-
-    return strncmp(path, CP_EDHOC_PATH, len) == 0 &&
-           (path[len] == '\0' || path[len] == '?');
-}
-
-static struct keying *keying_for(struct cp_edhoc_hub *hub,
-                                 struct cp_edhoc_scope *scope, const char *base,
-                                 const char *host)
-{
-    list_each (node, after, &hub->keyings) {
-        struct keying *k = cp_container_of(node, struct keying, node);
-
-        if (k->scope == scope && strcmp(k->base, base) == 0)
-            return k;
-    }
-    return keying_new(hub, scope, base, host);
-}
-
-/* A context given by its own scope goes before: it is there already. */
-static struct cp_guard *way(void *user, const struct cp_target *to)
-{
-    struct cp_edhoc_hub *hub = user;
-    struct cp_guard *given = cp_oscore_guard_ops.way(hub->oscore, to);
-    struct cp_edhoc_scope *scope;
-    char base[400], uri[1024], with_port[1024] = "";
-    struct cp_buf b = cp_buf_fixed(base, sizeof(base));
-    const char *path = path_of(to->uri);
-    struct keying *k;
-
-    if (given != NULL || is_edhoc(to->uri))
-        return given;
-    cp_uri_put_base(&b, to->scheme, to->host, to->port);
-    if (cp_buf_text(&b) == NULL)
-        return NULL;
-    cp_scope_lower(base);
-    snprintf(uri, sizeof(uri), "%s%s%.500s", base, *path == '/' ? "" : "/",
-             path);
-    if (to->port == cp_scheme_port(to->scheme))
-        snprintf(with_port, sizeof(with_port), "%s:%u%s%.500s", base, to->port,
-                 *path == '/' ? "" : "/", path);
-    scope = cp_edhoc_keys_for(&hub->keys, uri, with_port);
-    if (scope == NULL)
-        return NULL;
-    k = keying_for(hub, scope, base, to->host);
-    return k == NULL ? NULL : cp_guard_ref(&k->guard);
-}
-
-static bool is_keying(const struct cp_guard *way)
-{
-    return way->free == keying_free;
-}
-
-/* Sealed as it is, with message 3 in front of what is sealed. RFC 9668 3.2. */
-static int add_message_3(struct keying *k, struct cp_guard **made,
-                         copal_msg **out)
-{
-    struct cp_buf both = cp_buf_new(k->mem);
-    copal_bytes payload;
-    int err;
-
-    cp_put_bytes(&both, cp_bytes(k->message_3.data, k->message_3.len));
-    cp_put_bytes(&both, copal_msg_payload(*out));
-    err = cp_buf_finish(&both, &payload);
-    if (err == 0)
-        err = cp_msg_add(*out, COPAL_OPT_EDHOC, (copal_bytes){0});
-    if (err == 0)
-        err = cp_msg_copy_payload(*out, payload);
-    cp_buf_free(&both);
-    if (err == 0) {
-        k->message_3.len = 0;
-        k->is_alone = true;
-        return 0;
-    }
-    copal_msg_unref(*out);
-    cp_guard_unref(*made);
-    *out = NULL;
-    *made = NULL;
-    return err;
-}
-
-static int seal_request(void *user, struct cp_guard *guard, const copal_msg *m,
-                        const struct cp_guard *before, struct cp_guard **made,
-                        copal_msg **out)
-{
-    struct cp_edhoc_hub *hub = user;
-    struct keying *k = is_keying(guard) ? keying_of(guard) : NULL;
-    int err;
-
-    if (k == NULL)
-        return cp_oscore_guard_ops.seal_request(hub->oscore, guard, m, before,
-                                                made, out);
-    if (k->state == CLEARED)
-        return COPAL_ECLOSED;
-    if (k->state == KEYED && k->is_alone)
-        return CP_GUARD_LATER;
-    if (k->state == KEYED) {
-        err = cp_oscore_guard_ops.seal_request(hub->oscore, k->context, m,
-                                               before, made, out);
-        if (err == 0 && k->message_3.len > 0)
-            err = add_message_3(k, made, out);
-        if (err != COPAL_ELIMIT) /* no number is left: RFC 8613 7.2.1 */
-            return err;
-        k->state = IDLE;
-    }
-    if (k->state == IDLE)
-        begin(k);
-    return CP_GUARD_LATER;
-}
-
-static void on_released(struct cp_timer *t)
-{
-    struct keying *k = cp_container_of(t, struct keying, timer);
-
-    cp_guard_ready(k->hub->engine, &k->guard, 0, NULL);
-}
-
-/* Who waits goes on; not now, amid hearing. */
-static void release(struct keying *k)
-{
-    struct cp_engine *e = k->hub->engine;
-
-    cp_timer_start(&e->timers, &k->timer, e->now, on_released);
-}
-
-static int open_answer(void *user, struct cp_guard *guard, copal_msg **m)
-{
-    struct cp_edhoc_hub *hub = user;
-    int err = cp_oscore_guard_ops.open_answer(hub->oscore, guard, m);
-
-    if (err != 0)
-        return err;
-    list_each (node, after, &hub->keyings) {
-        struct keying *k = cp_container_of(node, struct keying, node);
-
-        if (k->context == NULL || k->context->whose != guard->whose)
-            continue;
-        k->is_proven = true;
-        if (k->is_alone)
-            release(k);
-        k->is_alone = false;
-    }
-    return 0;
-}
-
-/* A peer that began anew has no contexts. Anybody may say so, which costs a
- * handshake; a new context that is unknown again is none. RFC 8613 8.2. */
-static bool is_lost(void *user, struct cp_guard *guard, const copal_msg *m)
-{
-    struct keying *k = is_keying(guard) ? keying_of(guard) : NULL;
-
-    (void)user;
-    if (k == NULL || k->hub == NULL)
-        return false;
-    if (k->state == KEYED && k->is_alone) { /* that is what message 3 brought */
-        drop_context(k);
-        stop(k);
-        k->state = IDLE;
-        release(k);
-        return false;
-    }
-    if (m->code != COPAL_UNAUTHORIZED)
-        return false;
-    if (k->state == KEYED && k->is_proven) {
-        k->state = IDLE;
-        k->is_proven = false;
-        return true;
-    }
-    return k->state == ASKS || k->state == IDLE;
-}
-
-static int open(void *user, copal_msg **m, copal_msg **answer)
-{
-    struct cp_edhoc_hub *hub = user;
-    int verdict = CP_GUARD_DONE;
-
-    if (cp_msg_has(*m, COPAL_OPT_EDHOC))
-        verdict = cp_edhoc_server_combined(hub, m, answer);
-    return verdict != CP_GUARD_DONE
-               ? verdict
-               : cp_oscore_guard_ops.open(hub->oscore, m, answer);
-}
-
-static int seal(void *user, const copal_msg *request, const copal_msg *m,
-                copal_msg **out)
-{
-    struct cp_edhoc_hub *hub = user;
-
-    return cp_oscore_guard_ops.seal(hub->oscore, request, m, out);
-}
-
-const struct cp_guard_ops cp_edhoc_guard = {
-    .open = open,
-    .seal = seal,
-    .way = way,
-    .seal_request = seal_request,
-    .open_answer = open_answer,
-    .is_lost = is_lost,
-};

@@ -2,7 +2,8 @@
  * RFC 9528 A, RFC 9668.
  *   edhoc_hub.c     what both roles share
  *   edhoc_server.c  who asks us: the resource /.well-known/edhoc
- *   edhoc_client.c  whom we ask: a request waits until there is a context */
+ *   edhoc_client.c  whom we ask: a request waits until there is a context
+ *   edhoc_way.c     what is sealed, and what comes with an EDHOC option */
 #ifndef CP_SECURE_EDHOC_HUB_H
 #define CP_SECURE_EDHOC_HUB_H
 

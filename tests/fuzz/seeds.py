@@ -48,6 +48,31 @@ def oscore(seeds):
         seeds.add("oscore", bytes.fromhex(case["oscore_option"]))
 
 
+def edhoc(seeds):
+    # What the first byte is: fuzz_edhoc.c, 9 ways and 4 methods; fuzz_cose.c.
+    ways = {"message_1": 0, "message_2": 1, "PLAINTEXT_2": 2, "message_3": 3,
+            "PLAINTEXT_3": 4, "message_4": 5, "PLAINTEXT_4": 6, "error": 8}
+    for trace in load("edhoc")["traces"]:
+        for value in trace["values"]:
+            data = bytes.fromhex(value["hex"])
+            if value["label"] in ways:
+                seeds.add("edhoc", bytes([ways[value["label"]] + 9 * trace["method"]]) + data)
+            if value["label"].startswith("message_3"):
+                seeds.add("edhoc", b"\x07\x05" + data)
+            if value["label"].startswith("ID_CRED"):
+                seeds.add("cose", b"\x00" + data)
+            if value["label"].startswith("CRED_") and value.get("form") == "CBOR Data Item":
+                seeds.add("cose", b"\x02" + data)
+                if data[0] == 0xA2:
+                    seeds.add("cose", b"\x01" + data[data.index(b"\xa1\x01\xa5") + 2:])
+                    seeds.add("cose", b"\x00\xa1\x0e" + data)
+                else:
+                    seeds.add("cose", b"\x00\xa1\x18\x21" + data)
+    for value in load("edhoc")["invalid"]["values"]:
+        way = ways[value["label"].split()[-1]]
+        seeds.add("edhoc", bytes([way + 27]) + bytes.fromhex(value["hex"]))
+
+
 def uris(seeds):
     for case in load("uri")["cases"]:
         seeds.add("uri text", case["uri"])
@@ -88,7 +113,7 @@ def names(seeds):
 
 def main():
     seeds = Seeds(sys.argv[1])
-    for make in (datagrams, oscore, uris, links, items, names):
+    for make in (datagrams, oscore, edhoc, uris, links, items, names):
         make(seeds)
 
 
