@@ -59,10 +59,37 @@ answers_us() {
     grep -q 'libcoap' "$work/out" || fail "another answer"
 }
 
+creds() {
+    row="\"psk-id\": \"dev1\", \"psk\": \"0x30313233343536373839616263646566\""
+    echo "{ \"coaps://\": { $row }, \"*\": [ { $row } ] }" >"$work/creds.json"
+    chmod 600 "$work/creds.json"
+}
+
+takes_and_tells_us() {
+    creds
+    serve_peer "$1"
+    head -c 3000 "$large" >"$work/body"
+    copal 0 put --creds "$work/creds.json" "$uri/example_data" "@$work/body" -t octets
+    copal 0 get --creds "$work/creds.json" -o "$work/got" "$uri/example_data"
+    same "$work/body" "$work/got"
+    copal 0 observe --creds "$work/creds.json" -C 2 -T 50s "$uri/time"
+}
+
+# Its servers do not say "coap" by ALPN, as they have to but at port 5684.
+is_answered_by_tls() {
+    creds
+    start_copal --test --creds "$work/creds.json" --listen coaps+tcp://127.0.0.1:0
+    timeout 20 "coap-client-$1" -u dev1 -k $key "$uri/whoami" >"$work/out" 2>&1
+    out_has 'scheme:   coaps+tcp'
+    out_has 'identity: dev1'
+}
+
 for library in gnutls openssl; do
     behaviour "coap-client-$library: GET, in blocks, by its name" "is_answered $library"
     behaviour "coap-client-$library: observe" "is_told_of_changes $library"
     behaviour "coap-client-$library: another key" "is_refused_with_another_key $library"
+    behaviour "coap-client-$library: coaps+tcp" "is_answered_by_tls $library"
     behaviour "coap-server-$library: GET" "answers_us $library"
+    behaviour "coap-server-$library: PUT and GET in blocks, observe" "takes_and_tells_us $library"
 done
 finish
