@@ -49,6 +49,11 @@ out_is link1
     fail "a crash would leave a core, and keys in it"
 check 0 creds test "$uri"
 out_has 'ok'
+cat >"$work/get.lua" <<'END'
+print(assert(require "copal".get(arg[1])).text)
+END
+check 0 run "$work/get.lua" "$uri/link1"
+out_has link1
 check 0 get --keylog "$work/keys" "$uri/link1"
 grep -q '^CLIENT_TRAFFIC_SECRET_0 ' "$work/keys" || fail "no keys were logged"
 [ "$(stat -c %a "$work/keys")" = 600 ] || fail "others can read the keys"

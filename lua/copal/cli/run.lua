@@ -1,9 +1,11 @@
 -- copal run FILE.lua ARGS: the main chunk is a task, so it may wait; the loop
--- goes on until nothing is left to wait for.
+-- goes on until nothing is left to wait for. copal.get() and the like are who
+-- the usual file of credentials says, as copal get is.
 local core = require "copal_core"
 local copal = require "copal"
 local errors = require "copal.error"
 local exit = require "copal.cli.exit"
+local session = require "copal.cli.session"
 
 local M = {}
 
@@ -26,7 +28,8 @@ function M.main(command, argv)
   if not path then exit.usage("copal run wants a file") end
   local chunk = M.load(path, argv)
   core.catch_signals()
-  local ok, e = pcall(copal.run, function()
+  local ok, e = pcall(copal.run, function(coap)
+    session.use_creds(coap, {})
     return chunk(table.unpack(argv, 2))
   end)
   if ok then return exit.OK end

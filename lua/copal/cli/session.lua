@@ -64,7 +64,8 @@ local function keep_state(coap, flags, path)
   if not ok then exit.fail(exit.of_error(failed), failed.message) end
 end
 
-local function use_creds(coap, flags)
+-- The file of --creds, or else the usual one if it is there.
+function M.use_creds(coap, flags)
   local path = M.creds_of(flags)
   if not path or not flags.creds and not host.modified(path) then return end
   local ok, failed = coap:use_file(path)
@@ -163,7 +164,7 @@ function M.open(flags)
   end
   if flags.record then record(coap, flags.record) end
   use_store(coap, flags)
-  use_creds(coap, flags)
+  M.use_creds(coap, flags)
   use_profiles(coap, flags)
   log_keys(coap, flags)
   if flags.verbose or flags.trace then
