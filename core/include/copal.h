@@ -1276,7 +1276,9 @@ COPAL_API int copal_dump(copal *c, const char *path);
  * options are compared. That fails where a payload decides what follows, as lists of
  * missing blocks do (Q_BLOCK); and what connections carried cannot be run again.
  * Of what went by coaps, coaps+tcp and coaps+ws it has the messages, not the
- * handshakes, and no keys: it is run again as all else is. */
+ * handshakes, and no keys: it is run again as all else is.
+ * What went by OSCORE is not, for that has no keys either: ECHANGED where it
+ * begins, and copal trace shows it all the same. */
 COPAL_API int copal_replay(const char *path, copal_cb cb);
 
 #ifdef __cplusplus

@@ -1,5 +1,9 @@
 /* Requests and answers that go. RFC 8613 8.1, 8.3. */
 #include "secure/oscore_context.h"
+#include "wire/target.h"
+#include "wire/uri.h"
+
+/* ---- Guards and answers ---- */
 
 static void guard_free(struct cp_guard *g)
 {
@@ -55,6 +59,82 @@ int cp_oscore_out_answer(void *user, const copal_msg *request,
     return cp_oscore_seal(all->aeads, &c->keys, &g->bound, &head, m, out);
 }
 
+/* ---- Through a proxy ---- */
+
+/* Path and query of a URI are sealed. */
+static int add_parts(copal_msg *m, const struct cp_target *to)
+{
+    struct cp_cursor c;
+    int err = 0;
+
+    c = cp_cursor_of(
+        cp_bytes(to->options, to->value_size + 3 * (size_t)to->option_count));
+    for (size_t i = 0; err == 0 && i < to->option_count; i++) {
+        unsigned number = cp_take_u8(&c);
+        copal_bytes value = cp_take(&c, cp_take_u16(&c));
+
+        if (number == COPAL_OPT_URI_PATH || number == COPAL_OPT_URI_QUERY)
+            err = cp_msg_add(m, number, value);
+    }
+    return err;
+}
+
+/* Instead of a Proxy-Uri's path and query, which the proxy is to know nothing
+ * of, m has them as options; of the Proxy-Uri scheme, host and port stay. RFC
+ * 8613 4.1.3.3. COPAL_EURI: no URI of CoAP; COPAL_ENOMEM. */
+static int for_proxy(const copal_msg *m, copal_msg **out)
+{
+    copal_bytes uri =
+        cp_msg_option_value(m, cp_msg_find(m, COPAL_OPT_PROXY_URI));
+    char *text = cp_copy_text(m->mem, (const char *)uri.data, uri.len);
+    struct cp_buf base = cp_buf_new(m->mem);
+    struct cp_target *to = NULL;
+    copal_msg *copy = NULL;
+    copal_bytes written;
+    int err = text == NULL ? COPAL_ENOMEM : cp_target_find(m->mem, text, &to);
+
+    if (err == 0) {
+        cp_uri_put_base(&base, to->scheme, to->host, to->port);
+        err = cp_buf_finish(&base, &written);
+    }
+    if (err == 0 && (copy = cp_msg_derive(m)) == NULL)
+        err = COPAL_ENOMEM;
+    if (err == 0) {
+        cp_msg_remove(copy, COPAL_OPT_PROXY_URI);
+        err = cp_msg_add(copy, COPAL_OPT_PROXY_URI, written);
+        if (err == 0)
+            err = add_parts(copy, to);
+    }
+    if (err != 0)
+        copal_msg_unref(copy);
+    else
+        *out = copy;
+    cp_buf_free(&base);
+    cp_target_unref(m->mem, to);
+    cp_free(m->mem, text);
+    return err;
+}
+
+/* ---- Requests ---- */
+
+static int seal_for(struct cp_oscore *all, const struct cp_oscore_context *c,
+                    const struct cp_oscore_bound *bound,
+                    const struct cp_oscore_option *head, const copal_msg *m,
+                    copal_msg **out)
+{
+    copal_msg *parted;
+    int err;
+
+    if (!cp_msg_has(m, COPAL_OPT_PROXY_URI))
+        return cp_oscore_seal(all->aeads, &c->keys, bound, head, m, out);
+    err = for_proxy(m, &parted);
+    if (err != 0)
+        return err;
+    err = cp_oscore_seal(all->aeads, &c->keys, bound, head, parted, out);
+    copal_msg_unref(parted);
+    return err;
+}
+
 int cp_oscore_out_request(void *user, struct cp_guard *way, const copal_msg *m,
                           const struct cp_guard *before,
                           struct cp_guard **guard, copal_msg **out)
@@ -93,7 +173,7 @@ int cp_oscore_out_request(void *user, struct cp_guard *way, const copal_msg *m,
         g->number = cp_oscore_guard_of(before)->number;
         g->count = cp_oscore_guard_of(before)->count;
     }
-    err = cp_oscore_seal(all->aeads, &c->keys, &bound, &head, m, out);
+    err = seal_for(all, c, &bound, &head, m, out);
     if (err != 0)
         cp_guard_unref(&g->guard);
     else

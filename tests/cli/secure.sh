@@ -72,6 +72,36 @@ check 6 get --creds "$work/unknown.json" "$uri/link1"
 cmp -s "$work/first" "$work/err" || fail "an identity can be probed"
 stop TERM
 
+# OSCORE: a context is made, listed without its secret, and used.
+check 2 creds add coap://127.0.0.1 secret=s3cret sender_id=c recipient_id=s
+err_has 'seen by everybody'
+XDG_CONFIG_HOME=$work/oscore
+oscore=$work/oscore/copal/creds.json
+check 0 creds add coap://127.0.0.1 secret=random sender_id=c recipient_id=s
+check 0 creds list
+out_has 'coap://127.0.0.1  oscore c > s'
+secret=$(sed -n 's/.*"secret": "0x\([0-9a-f]*\)".*/\1/p' "$oscore")
+[ ${#secret} = 32 ] || fail "no secret of 16 bytes"
+grep -q "$secret" "$work/out" "$work/err" && fail "a secret was shown"
+[ ! -e "$work/oscore/copal/creds.state" ] || fail "a look at it left state"
+cat >"$work/server.json" <<END
+{ "*": { "oscore": { "secret": "0x$secret", "sender_id": "s", "recipient_id": "c" } } }
+END
+serve --test --creds "$work/server.json" --listen coap://127.0.0.1:0
+check 0 get "$uri/whoami"
+out_has 'oscore:63'
+check 0 get "$uri/oscore/hello/1"
+out_is 'Hello World!'
+"$COPAL_BIN" serve --test --creds "$work/server.json" \
+    --listen coap://127.0.0.1:0 >"$work/out" 2>"$work/err" &&
+    fail "two programs use one context"
+err_has "$work/server.state"
+stop TERM
+serve --test --creds "$work/server.json" --listen coap://127.0.0.1:0
+check 0 get "$uri/oscore/hello/1"
+stop TERM
+XDG_CONFIG_HOME=$work/config
+
 # Certificates, made now so that they are never too old.
 if command -v openssl >/dev/null; then
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \

@@ -600,6 +600,77 @@ static void both_ends_may_ask_under_one_context(void **state)
     assert_int_equal(piv[1], piv[0] + 1); /* one row of numbers */
 }
 
+static void a_proxy_learns_no_path(void **state)
+{
+    struct world *w = *state;
+    struct record *r = next_record(w);
+    copal_msg *m = copal_msg_new(w->client, COPAL_GET);
+    const char uri[] = "coap://other.example:1234/hidden/path?and=query";
+
+    copal_msg_set_uri(m, "coap://server");
+    copal_msg_add(m, COPAL_OPT_PROXY_URI,
+                  (copal_bytes){(const uint8_t *)uri, sizeof(uri) - 1});
+    listen_to(w->client, &tap);
+    copal_request(w->client, m, recording(r));
+    r->is_asked = r->is_begun = true;
+    copal_msg_unref(m);
+    run(w, 1000);
+    assert_int_equal(r->code, COPAL_PROXYING_NOT_SUPPORTED);
+    assert_true(shows(&tap, "coap://other.example:1234"));
+    assert_false(shows(&tap, "hidden") || shows(&tap, "query"));
+}
+
+static void who_is_not_proven_to_be_there_is_answered_in_small_blocks(
+    void **state)
+{
+    static char body[3001];
+    struct world *w = *state;
+    struct record *r, *o;
+
+    memset(body, 'b', sizeof(body) - 1);
+    tune(w->server, COPAL_P_GUARD_LOOPBACK, 1);
+    serve_text(w, w->server, "/body", COPAL_OBSERVABLE, body);
+    listen_to(w->client, &tap);
+    r = get(w, "coap://server/body");
+    run(w, 20000);
+    assert_ended(r, 0);
+    assert_int_equal(r->payload_len, 3000);
+    assert_in_range(tap.heard[1].len, 5, 136);
+    o = observe(w, "coap://server/body");
+    run(w, 20000);
+    copal_notify(w->server, "/body");
+    run(w, 20000);
+    assert_int_equal(o->responses, 2);
+    cancel_if_open(o);
+    run(w, 20000);
+}
+
+static void a_watch_hears_again_of_a_server_that_began_anew(void **state)
+{
+    struct world *w = *state;
+    struct record *r = next_record(w);
+    copal_msg *m = copal_msg_new(w->client, COPAL_GET);
+    copal_exchange *x;
+    int before;
+
+    serve_text(w, w->server, "/n", COPAL_OBSERVABLE, "state");
+    copal_msg_set_uri(m, "coap://server/n");
+    copal_msg_set_flags(m, COPAL_WATCH);
+    x = copal_request(w->client, m, recording(r));
+    assert_non_null(x);
+    copal_msg_unref(m);
+    run(w, 1000);
+    assert_int_equal(r->responses, 1);
+    restart_server(w);
+    serve_text(w, w->server, "/n", COPAL_OBSERVABLE, "anew");
+    before = r->responses;
+    run(w, 600000);
+    assert_true(r->responses > before);
+    assert_string_equal(r->payload, "anew");
+    copal_cancel(x);
+    run(w, 10000);
+}
+
 static void a_group_is_not_asked(void **state)
 {
     struct world *w = *state;
@@ -726,6 +797,9 @@ int main(void)
         TEST(a_context_out_of_order_is_refused),
         TEST(peers_with_one_kid_are_told_apart_by_their_id_context),
         TEST(both_ends_may_ask_under_one_context),
+        TEST(a_proxy_learns_no_path),
+        TEST(who_is_not_proven_to_be_there_is_answered_in_small_blocks),
+        TEST(a_watch_hears_again_of_a_server_that_began_anew),
         TEST(a_group_is_not_asked),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(bad_weather_changes_nothing),

@@ -149,6 +149,94 @@ static void what_is_wrong_is_said_with_its_place(void **state)
     }
 }
 
+/* What an application that keeps nothing says to copal_store(). */
+static void keep_nothing(const copal_event *ev, void *user)
+{
+    (void)user;
+    if (ev->kind == COPAL_REQUEST)
+        copal_reply(ev->exchange,
+                    copal_msg_code(ev->msg) == COPAL_PUT ? COPAL_CHANGED
+                                                         : COPAL_NOT_FOUND,
+                    COPAL_NO_FORMAT, (copal_bytes){0});
+}
+
+static const char contexts[] =
+    "{\"*\": [{\"oscore\": {\"secret\": \"0x00112233\", \"sender_id\": \"s\","
+    " \"recipient_id\": \"\", \"salt\": \"0x0a\"}},"
+    "{\"oscore\": {\"secret-file\": \"key\", \"sender_id\": \"s\","
+    " \"recipient_id\": \"\", \"id_context\": \"\", \"aead\": \"A128GCM\","
+    " \"hkdf\": \"SHA-512\", \"replay_window\": 64}}],"
+    "\"coap://h/\": {\"oscore\": {\"secret-cmd\": \"echo k\", \"aead\": 24,"
+    " \"hkdf\": -11, \"recipient_id\": \"0xff\", \"rederives\": true}}}";
+
+static void contexts_of_oscore_stand_beside_keys(void **state)
+{
+    (void)state;
+    if (!is_built_in())
+        skip();
+    put_file(w.key, "of a file\n", 0600);
+    assert_int_equal(use(contexts), COPAL_ESTATE); /* they need a store */
+    assert_int_equal(copal_forget(w.c, "coap://h/"), COPAL_EINVAL);
+    assert_int_equal(copal_store(w.c, NULL, COPAL_CB(keep_nothing, NULL)), 0);
+    assert_int_equal(use(contexts), 0);
+    assert_int_equal(use(contexts), 0); /* the same once more */
+    assert_int_equal(copal_forget(w.c, "coap://h/"), 0);
+    assert_int_equal(copal_forget(w.c, "*"), 0);
+    assert_int_equal(copal_forget(w.c, "*"), COPAL_ENOENT);
+}
+
+static void what_is_wrong_with_a_context_is_said_with_its_place(void **state)
+{
+    static const struct {
+        const char *entry;
+        int error;
+        const char *part;
+    } rows[] = {
+        {"1", COPAL_EFORMAT, "oscore: value"},
+        {"{\"secret\": \"k\", \"sender\": \"a\"}", COPAL_EFORMAT,
+         "sender: not known"},
+        {"{\"secret\": 7}", COPAL_EFORMAT, "secret: a string"},
+        {"{\"secret\": \"k\", \"secret-env\": \"HOME\"}", COPAL_EFORMAT,
+         "secret-env: it is there already"},
+        {"{\"secret\": \"0x1\"}", COPAL_EFORMAT, "even number"},
+        {"{\"secret\": \"k\", \"sender_id\": \"0xzz\"}", COPAL_EFORMAT,
+         "sender_id: after 0x"},
+        {"{\"secret\": \"k\", \"aead\": \"ROT13\"}", COPAL_EFORMAT,
+         "aead: an algorithm"},
+        {"{\"secret\": \"k\", \"replay_window\": -1}", COPAL_EFORMAT,
+         "replay_window: not known"},
+        {"{\"secret-file\": \"none\"}", COPAL_ENOENT, "/none"},
+        {"{\"sender_id\": \"a\"}", COPAL_EINVAL, "no secret"},
+        {"{\"secret\": \"k\"}", COPAL_EINVAL, "are the same"},
+        {"{\"secret\": \"k\", \"sender_id\": \"12345678\"}", COPAL_EINVAL,
+         "at most 7 bytes"},
+        {"{\"secret\": \"k\", \"sender_id\": \"a\", \"aead\": 9}", COPAL_EINVAL,
+         "no AEAD"},
+    };
+
+    (void)state;
+    if (!is_built_in())
+        skip();
+    assert_int_equal(copal_store(w.c, NULL, COPAL_CB(keep_nothing, NULL)), 0);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char text[256];
+        int err;
+
+        snprintf(text, sizeof(text), "{\"*\": {\"oscore\": %s}}",
+                 rows[i].entry);
+        err = use(text);
+        if (err != rows[i].error ||
+            strstr(copal_why(w.c), rows[i].part) == NULL)
+            fail_msg("%s: %d, \"%s\"", text, err, copal_why(w.c));
+    }
+    assert_int_equal(
+        use("{\"*\": [{\"oscore\": {\"secret\": \"k\", \"recipient_id\": "
+            "\"a\"}},"
+            "{\"oscore\": {\"secret\": \"l\", \"recipient_id\": \"a\"}}]}"),
+        COPAL_EEXIST);
+    assert_int_equal(copal_forget(w.c, "*"), COPAL_ENOENT); /* none of them */
+}
+
 static void a_file_is_taken_as_a_whole_or_not_at_all(void **state)
 {
     (void)state;
@@ -187,6 +275,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(keys_come_by_value_file_variable_and_command),
         TEST(what_is_wrong_is_said_with_its_place),
+        TEST(contexts_of_oscore_stand_beside_keys),
+        TEST(what_is_wrong_with_a_context_is_said_with_its_place),
         TEST(a_file_is_taken_as_a_whole_or_not_at_all),
         TEST(a_file_that_others_can_read_is_refused),
     };
