@@ -77,7 +77,7 @@ static int choose(void *user, const struct cp_edhoc_cid *taken,
 
 static void start(struct cp_edhoc *s, int method, bool is_initiator)
 {
-    struct cp_edhoc_setup setup = {.mem = memory(),
+    struct cp_edhoc_setup setup = {.mem = outside,
                                    .aeads = aeads,
                                    .suites = {2, {0, 4}},
                                    .methods = 1u << method,
@@ -89,7 +89,8 @@ static void start(struct cp_edhoc *s, int method, bool is_initiator)
     cp_edhoc_init(s, &setup, is_initiator);
 }
 
-/* Both ends, as far as the message before the one that is to come. */
+/* Both ends, as far as the message before the one that is to come: led up once,
+ * and copied for each input. */
 static void lead_up(struct cp_edhoc *i, struct cp_edhoc *r, int method,
                     enum what what)
 {
@@ -104,6 +105,27 @@ static void lead_up(struct cp_edhoc *i, struct cp_edhoc *r, int method,
     if (what == MESSAGE_2 || what == PLAINTEXT_2)
         return;
     require(cp_edhoc_take_2(i, out, &out) == 0);
+}
+
+static struct cp_edhoc copy_of(const struct cp_edhoc *s)
+{
+    struct cp_edhoc copy = *s;
+
+    copy.setup.mem = copy.schedule.mem = memory();
+    copy.out = cp_buf_new(memory());
+    return copy;
+}
+
+static void pair_up(struct cp_edhoc *i, struct cp_edhoc *r, int method,
+                    enum what what)
+{
+    static struct cp_edhoc led[PREFIX][4][2];
+    struct cp_edhoc *pair = led[what][method];
+
+    if (pair[0].setup.mem == NULL)
+        lead_up(&pair[0], &pair[1], method, what);
+    *i = copy_of(&pair[0]);
+    *r = copy_of(&pair[1]);
 }
 
 static void check(struct cp_edhoc *s, int err, copal_bytes out)
@@ -159,7 +181,7 @@ static void play(enum what what, int method, copal_bytes in)
     struct cp_edhoc i, r;
     copal_bytes out;
 
-    lead_up(&i, &r, method, what);
+    pair_up(&i, &r, method, what);
     switch (what) {
     case MESSAGE_1: check(&r, cp_edhoc_take_1(&r, in, &out), out); break;
     case MESSAGE_2: check(&i, cp_edhoc_take_2(&i, in, &out), out); break;
