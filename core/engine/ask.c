@@ -335,7 +335,8 @@ void cp_ask_restart(copal_exchange *x)
     if (verdict == CP_PASS)
         verdict = cp_ask_send(x, m);
     copal_msg_unref(m);
-    if (verdict == COPAL_ELIMIT && a->way.link->connection != NULL)
+    if (verdict == COPAL_ELIMIT && a->way.link != NULL &&
+        a->way.link->connection != NULL)
         cp_exchange_fail(x, verdict,
                          "%s: not sent, it is longer than the server takes; "
                          "send less",

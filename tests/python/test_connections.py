@@ -109,6 +109,23 @@ async def read_frame(reader):
     return first & 15, await reader.readexactly(size)
 
 
+def test_what_a_server_does_not_take_is_not_sent_and_said_so():
+    async def says_nothing_of_itself(reader, writer):
+        writer.write(CSM)  # so 1152 bytes, and no blocks: RFC 8323 5.3
+        await reader.read()
+        writer.close()
+
+    async def main():
+        server = await asyncio.start_server(says_nothing_of_itself, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with copal.Endpoint() as c:
+            with pytest.raises(copal.Error, match="longer than the server takes"):
+                await c.put(f"coap+tcp://127.0.0.1:{port}/x", bytes(2000))
+        server.close()
+
+    within(main())
+
+
 async def handshake(port, *more, **what):
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(upgrade(port, *more, **what))
