@@ -55,13 +55,14 @@ start_aiocoap() {
 }
 
 start_copal() {
+    log=$(mktemp "$work/serve.XXXXXX")
     "$COPAL_BIN" serve --test --creds "$ours" --listen "coap://127.0.0.1:${1:-0}" \
-        >"$work/serve" 2>"$work/serve.err" </dev/null &
+        >"$log" 2>"$log.err" </dev/null &
     server=$!
     pids="$pids $server"
-    within 10 grep -q '^listening on ' "$work/serve" ||
-        fail "copal does not listen: $(cat "$work/serve.err")"
-    uri=$(sed -n 's/^listening on //p' "$work/serve")
+    within 10 grep -q '^listening on ' "$log" ||
+        fail "copal does not listen: $(cat "$log.err")"
+    uri=$(sed -n 's/^listening on //p' "$log")
 }
 
 kill_hard() {

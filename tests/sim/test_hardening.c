@@ -133,7 +133,7 @@ static const struct row odd[] = {
     {"Proxy-Uri of 1035", "4001 1234 de16 02fe" LONG_255 LONG_255 LONG_255
      LONG_255 "6161616161 6161616161 6161616161", ACK("5.05 0001"), 0},
     {"Echo of nothing", "4001 1234 b174 d0e4", ACK("2.05 0001 \"x\""), 1},
-    {"OSCORE, not built in", "4001 1234 90 2174", ACK("4.02 0001"), 0},
+    {"OSCORE, and no context", "4001 1234 90 2174", ACK("4.02 0001"), 0},
     {"Q-Block2, not wanted here", "4001 1234 b174 d00700", ACK("4.02 0001"), 0},
     {"a NUL in the path", "4001 1234 b100", ACK("4.04 0001"), 0},
     {"a slash in the path", "4001 1234 b12f", ACK("4.04 0001"), 0},
