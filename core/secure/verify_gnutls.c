@@ -273,7 +273,7 @@ bool cp_certificate_name(gnutls_x509_crt_t cert, char *out, size_t cap)
     char text[512];
     size_t len = sizeof(text);
 
-    if (name_cert(cert, text, &len))
+    if (name_cert(cert, text, &len) == 0 && len > 0)
         cp_credentials_put_identity(&b, cp_bytes(text, len));
     return b.len > 0 && cp_buf_text(&b) != NULL;
 }

@@ -77,7 +77,6 @@ static void what_is_not_built_in_says_so(void **state)
     copal *c = w->c;
     copal_msg *m = copal_msg_new(c, COPAL_GET);
 
-    assert_missing(w, copal_use_edhoc(c, "*", NULL));
     assert_missing(w, copal_via(c, "coap://", "coap://proxy"));
     assert_refused(w, copal_join(c, "coaps://[ff02::fd]", NULL), COPAL_ENOTSUP,
                    "coaps");
