@@ -77,7 +77,7 @@ struct cell {
     struct endpoint_box *box; /* NULL: that is gone already */
     struct cell *next, **link;
     bool is_asked; /* fn is a Request */
-    bool lost; /* a response, or a part of one, for want of memory */
+    bool lost;     /* a response, or a part of one, for want of memory */
 };
 
 static struct cell *graves; /* dropped, not yet let go of */

@@ -40,9 +40,8 @@ const copal_msg *cp_observer_form(const struct cp_observer *o)
 static bool is_plain(struct cp_engine *e, const copal_msg *m)
 {
     return m->guard == NULL && m->token.len <= CP_OBSERVER_TOKEN &&
-           m->path.remote.scope == 0 &&
-           m->path.remote.association == 0 && !cp_msg_has(m, COPAL_OPT_ETAG) &&
-           !cp_msg_has(m, COPAL_OPT_BLOCK2) &&
+           m->path.remote.scope == 0 && m->path.remote.association == 0 &&
+           !cp_msg_has(m, COPAL_OPT_ETAG) && !cp_msg_has(m, COPAL_OPT_BLOCK2) &&
            !cp_msg_has(m, COPAL_OPT_Q_BLOCK1) &&
            !cp_msg_has(m, COPAL_OPT_Q_BLOCK2) &&
            cp_list_empty(&e->params.scopes);

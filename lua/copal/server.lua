@@ -11,7 +11,7 @@ local M = {}
 
 local PULL, CHUNK, END = core.PULL, core.CHUNK, core.END
 local NO_FORMAT = core.NO_FORMAT
-local NOT_FOUND, CONTENT = 132, 69
+local NOT_FOUND, CONTENT, CHANGED, DELETED = 132, 69, 68, 66
 
 local function text_format(body)
   return core.is_utf8(body) and 0 or 42

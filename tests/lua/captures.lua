@@ -220,12 +220,12 @@ end)
 ---- Recordings ------------------------------------------------------------------
 
 local function place(family, port, ip)
-  return string.pack("<I1I2I4c16", family, port, 0, ip .. ("\0"):rep(16 - #ip))
+  return string.pack("<c16I4I4I2I1x", ip .. ("\0"):rep(16 - #ip), 0, 0, port, family)
 end
 
 local function path(flags, is_unbound)
   return place(7, 5683, "server") .. (is_unbound and place(0, 0, "") or place(7, 5683, "client"))
-    .. string.pack("<I4I1I1I2I1I1", 0, 0, 64, 0, 0, flags)
+    .. ("\0"):rep(11) .. string.char(flags)
 end
 
 local function record(kind, body)
@@ -233,7 +233,7 @@ local function record(kind, body)
 end
 
 local function recording(records, version)
-  return "copalrec" .. string.pack("<I4I4I8", version or 1, 0, 0) .. records .. record(127, ("\0"):rep(8))
+  return "copalrec" .. string.pack("<I4I4I8", version or 2, 0, 0) .. records .. record(127, ("\0"):rep(8))
 end
 
 test("a recording is read, and what else is in it passed over", function()
@@ -250,8 +250,8 @@ test("a recording is read, and what else is in it passed over", function()
 end)
 
 test("a recording of another version, or without its end, says so", function()
-  local _, why = read(recording("", 2))
-  equal(why, "version 2 of recordings; this copal reads version 1")
+  local _, why = read(recording("", 1))
+  equal(why, "version 1 of recordings; this copal reads version 2")
   local bytes = recording(record(4, path(0) .. GET))
   for n = 24, #bytes - 1 do
     _, why = read(bytes:sub(1, n))

@@ -11,13 +11,14 @@ local REST = 5000        -- requests between pauses: message ids come back
 local PAUSE = 300        -- seconds: EXCHANGE_LIFETIME and some more
 local GROWTH = 2 ^ 20    -- bytes, of the process and of Lua
 
--- Of the process, in bytes; nil where there is no /proc.
+-- Of the process, in bytes, without what is in files, which the system takes away
+-- and brings back as it likes; nil where there is no /proc.
 local function resident()
   local file = io.open "/proc/self/statm"
   if not file then return nil end
-  local pages = file:read "*a":match "^%d+ (%d+)"
+  local pages, of_files = file:read "*a":match "^%d+ (%d+) (%d+)"
   file:close()
-  return tonumber(pages) * 4096
+  return (tonumber(pages) - tonumber(of_files)) * 4096
 end
 
 local function collect()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Handler = Callable[[Message], Any]
 """Takes a request; returns, or awaits and returns, the answer."""
 
-_CONTENT, _FAILED, _UNAVAILABLE, _NOT_FOUND = 69, 160, 163, 132
+_CONTENT, _CHANGED, _DELETED, _FAILED, _UNAVAILABLE, _NOT_FOUND = 69, 68, 66, 160, 163, 132
 
 FLAGS = {
     "observable": _copal.OBSERVABLE, "streamed": _copal.STREAMED,
