@@ -547,6 +547,67 @@ static void half_open_sessions_are_few_and_short_lived(void **state)
     assert_int_equal(w->server->edhoc->half_open_count, 0);
 }
 
+/* T14: ten thousand first messages, of which nobody goes on with one. */
+static void a_flood_of_first_messages_is_bounded(void **state)
+{
+    struct world *w = *state;
+    copal_stats before = {.size = sizeof(before)}, after = before;
+    struct identity of_r, of_i;
+    uint8_t body[64];
+    copal_bytes first;
+
+    make(&of_r, CP_X25519, "the server", "r");
+    make(&of_i, CP_X25519, "the client", "i");
+    assert_int_equal(give(w->server, "*", 3, 0, &of_r, &of_i), 0);
+    tune(w->client, COPAL_P_NSTART, 100);
+    first = message_1(body, 5);
+    body[2] = 0; /* the suite; any 32 bytes are a key of it */
+    copal_get_stats(w->server, &before);
+    for (int i = 0; i < 10000; i++) {
+        copal_msg *m = copal_msg_new(w->client, COPAL_POST);
+
+        copal_msg_set_uri(m, "coap://server/.well-known/edhoc");
+        copal_msg_set_payload(m, CP_EDHOC_CID_FORMAT, first);
+        copal_request(w->client, m, (copal_cb){0});
+        copal_msg_unref(m);
+        if (i % 50 == 49) {
+            run(w, 100);
+            assert_true(w->server->edhoc->half_open_count <= 64);
+        }
+    }
+    copal_get_stats(w->server, &after);
+    assert_int_equal(w->server->edhoc->half_open_count, 64);
+    assert_true(after.limited - before.limited >= 9000);
+    assert_true(after.memory - before.memory < 9 * 1024 * 1024);
+    run(w, 31000);
+    assert_int_equal(w->server->edhoc->half_open_count, 0);
+}
+
+static void what_is_given_wrong_is_told(void **state)
+{
+    struct world *w = *state;
+    copal_edhoc keys = {0};
+    uint8_t secret[32], credential[64];
+
+    assert_int_equal(copal_use_edhoc(w->client, "*", NULL), COPAL_EINVAL);
+    assert_int_equal(copal_use_edhoc(w->client, "*", &keys), COPAL_EINVAL);
+    keys = (copal_edhoc){.size = sizeof(keys), .private_key = {NULL, 32}};
+    assert_int_equal(copal_use_edhoc(w->client, "coap://h", &keys),
+                     COPAL_EINVAL);
+    assert_int_equal(copal_make_edhoc(2, bytes_of(""), bytes_of(""), secret,
+                                      credential, sizeof(credential)),
+                     COPAL_EINVAL);
+    assert_int_equal(copal_make_edhoc(1, bytes_of("\xff"), bytes_of(""), secret,
+                                      credential, sizeof(credential)),
+                     COPAL_EINVAL);
+    assert_int_equal(copal_make_edhoc(1, bytes_of(""), bytes_of(""), secret,
+                                      credential, sizeof(credential)),
+                     COPAL_ELIMIT);
+    assert_int_equal(copal_make_edhoc(4, bytes_of("me"), bytes_of("k"), secret,
+                                      credential, sizeof(credential)),
+                     51);
+}
+
 static void nobody_else_ends_a_session(void **state)
 {
     struct world *w = *state;
@@ -685,6 +746,8 @@ int main(void)
         KEYED(forgetting_takes_the_keys_along),
         KEYED(what_is_no_message_is_answered_by_an_error),
         KEYED(half_open_sessions_are_few_and_short_lived),
+        KEYED(a_flood_of_first_messages_is_bounded),
+        KEYED(what_is_given_wrong_is_told),
         KEYED(nobody_else_ends_a_session),
         KEYED(under_load_who_asks_has_to_be_there),
         KEYED(contexts_of_many_peers_are_bounded),
