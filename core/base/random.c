@@ -72,6 +72,14 @@ void cp_random_init(struct cp_random *r, uint64_t seed)
     *r = (struct cp_random){.seed = seed};
 }
 
+void cp_random_skip(struct cp_random *r)
+{
+    if (r->seed == 0)
+        return;
+    r->counter = UINT64_C(1) << 32;
+    r->left = 0;
+}
+
 void cp_random_untapped(struct cp_random *r, void *out, size_t n)
 {
     uint8_t *at = out;

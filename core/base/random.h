@@ -26,6 +26,9 @@ void cp_random_bytes(struct cp_random *r, void *out, size_t n);
 void cp_random_untapped(struct cp_random *r, void *out, size_t n);
 uint64_t cp_random_u64(struct cp_random *r);
 
+/* A seeded stream goes on at one place, however much of it was drawn. */
+void cp_random_skip(struct cp_random *r);
+
 /* Evenly from 0 to below; below is at least 1. */
 uint64_t cp_random_below(struct cp_random *r, uint64_t below);
 

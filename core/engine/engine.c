@@ -62,6 +62,8 @@ struct cp_engine *cp_engine_new(struct cp_driver *driver, uint64_t seed,
     cp_qblocks_init(e);
     if (seed == 0)
         leave_birth(e);
+    else /* what comes does not depend on how many keys were drawn */
+        cp_random_skip(&e->random);
     return e;
 }
 

@@ -13,11 +13,11 @@ case $COPAL_BIN in /*) ;; *) COPAL_BIN=$OLDPWD/$COPAL_BIN ;; esac
 check 0 trace lossy.pcapng
 err_is_empty
 out_is '  t(ms)  client                                         server
-      0  |-- CON GET /temp?u=Cel -------------- 29da:8db8 -->|
-   2748  |-- CON GET /temp?u=Cel -------------- 29da:8db8 -->|  again +2.75 s
-   2788  |<-- ACK 2.05 "21.5" ------------------ 29da:8db8 --|  2.79 s
-   2788  |-- CON GET /temp -------------------- 29db:dbf7 -->|
-   4819  |-- CON GET /temp -------------------- 29db:dbf7 -->|  no answer
+      0  |-- CON GET /temp?u=Cel -------------- 29da:4828 -->|
+   2252  |-- CON GET /temp?u=Cel -------------- 29da:4828 -->|  again +2.25 s
+   2292  |<-- ACK 2.05 "21.5" ------------------ 29da:4828 --|  2.29 s
+   2292  |-- CON GET /temp -------------------- 29db:19c6 -->|
+   4922  |-- CON GET /temp -------------------- 29db:19c6 -->|  no answer
 '
 cp out lossy.txt
 check 0 trace --ladder=text lossy.pcapng -o lossy.out
@@ -28,35 +28,35 @@ cat lossy.pcapng | "$COPAL_BIN" trace - | cmp -s - lossy.txt || fail "a pipe is 
 
 check 0 trace mixed.pcapng
 out_is '  t(ms)  client                                         server
-      0  |-- CON GET /slow -------------------- 29da:8db8 -->|
+      0  |-- CON GET /slow -------------------- 29da:4828 -->|
     290  |<-- ACK empty ----------------------------- 29da --|
-   7040  |<-- CON 2.05 "worth the wait" -------- e9e6:8db8 --|  separate, 7.04 s
+   7040  |<-- CON 2.05 "worth the wait" -------- e9e6:4828 --|  separate, 7.04 s
    7040  |-- ACK empty ----------------------------- e9e6 -->|
-   7040  |-- CON GET /no/such ----------------- 29db:dbf7 -->|
-   7080  |<-- ACK 4.04 ------------------------- 29db:dbf7 --|  40 ms
-   7080  |-- CON PUT /fw 1:0/1/16 "xxxxxxxxxx.. 29dc:7b11 -->|
-   7120  |<-- ACK 2.31 1:0/1/16 ---------------- 29dc:7b11 --|  40 ms
-   7120  |-- CON PUT /fw 1:1/1/16 "xxxxxxxxxx.. 29dd:7b11 -->|
-   7160  |<-- ACK 2.31 1:1/1/16 ---------------- 29dd:7b11 --|  40 ms
-   7160  |-- CON PUT /fw 1:2/0/16 "xxxxxxxx" -- 29de:7b11 -->|
-   7200  |<-- ACK 2.04 1:2/0/16 "40 bytes" ----- 29de:7b11 --|  40 ms
-   7200  |-- CON GET /temp obs=0 -------------- 29df:c871 -->|
-   7240  |<-- ACK 2.05 obs=231040 "20" --------- 29df:c871 --|  40 ms
-   7260  |<-- CON 2.05 obs=231680 "21" --------- e9e7:c871 --|
+   7040  |-- CON GET /no/such ----------------- 29db:19c6 -->|
+   7080  |<-- ACK 4.04 ------------------------- 29db:19c6 --|  40 ms
+   7080  |-- CON PUT /fw 1:0/1/16 "xxxxxxxxxx.. 29dc:609e -->|
+   7120  |<-- ACK 2.31 1:0/1/16 ---------------- 29dc:609e --|  40 ms
+   7120  |-- CON PUT /fw 1:1/1/16 "xxxxxxxxxx.. 29dd:609e -->|
+   7160  |<-- ACK 2.31 1:1/1/16 ---------------- 29dd:609e --|  40 ms
+   7160  |-- CON PUT /fw 1:2/0/16 "xxxxxxxx" -- 29de:609e -->|
+   7200  |<-- ACK 2.04 1:2/0/16 "40 bytes" ----- 29de:609e --|  40 ms
+   7200  |-- CON GET /temp obs=0 -------------- 29df:dcee -->|
+   7240  |<-- ACK 2.05 obs=231040 "20" --------- 29df:dcee --|  40 ms
+   7260  |<-- CON 2.05 obs=231680 "21" --------- e9e7:dcee --|
    7260  |-- ACK empty ----------------------------- e9e7 -->|
-   7300  |<-- CON 2.05 obs=232320 "22" --------- e9e8:c871 --|
+   7300  |<-- CON 2.05 obs=232320 "22" --------- e9e8:dcee --|
    7300  |-- ACK empty ----------------------------- e9e8 -->|
-   7300  |-- CON GET /temp obs=1 -------------- 29e0:c871 -->|
-   7340  |<-- ACK 2.05 "22" -------------------- 29e0:c871 --|  40 ms
+   7300  |-- CON GET /temp obs=1 -------------- 29e0:dcee -->|
+   7340  |<-- ACK 2.05 "22" -------------------- 29e0:dcee --|  40 ms
 '
 check 0 trace three.pcapng
 out_is '  t(ms)  client1 client2 client3 server
-      0  |---------------------->|  CON GET /temp?i=1 1c2d:74ae
-      0  |<----------------------|  ACK 2.05 "21.5" 1c2d:74ae
-     40  |       |-------------->|  CON GET /temp?i=2 7245:c69f
-     40  |       |<--------------|  ACK 2.05 "21.5" 7245:c69f
-     80  |       |       |------>|  CON GET /temp?i=3 65e7:d658
-     80  |       |       |<------|  ACK 2.05 "21.5" 65e7:d658
+      0  |---------------------->|  CON GET /temp?i=1 1c2d:2946
+      0  |<----------------------|  ACK 2.05 "21.5" 1c2d:2946
+     40  |       |-------------->|  CON GET /temp?i=2 7245:8148
+     40  |       |<--------------|  ACK 2.05 "21.5" 7245:8148
+     80  |       |       |------>|  CON GET /temp?i=3 65e7:0f66
+     80  |       |       |<------|  ACK 2.05 "21.5" 65e7:0f66
 '
 
 # As wide as it was said to be, whatever that is; and no colour.
@@ -73,11 +73,11 @@ done
 
 check 0 trace mixed.pcapng --path /fw
 [ "$(wc -l <out)" = 7 ] || fail "--path has other messages"
-check 0 trace mixed.pcapng --follow 7b11
+check 0 trace mixed.pcapng --follow 609e
 [ "$(wc -l <out)" = 7 ] || fail "--follow has not all blocks"
-check 0 trace mixed.pcapng --follow c871 --json
+check 0 trace mixed.pcapng --follow dcee --json
 [ "$(wc -l <out)" = 8 ] || fail "--follow has not all of an observation"
-check 0 trace lossy.pcapng --follow 8db8
+check 0 trace lossy.pcapng --follow 4828
 [ "$(wc -l <out)" = 4 ] || fail "--follow has no retransmission"
 check 0 trace three.pcapng --host client2
 [ "$(wc -l <out)" = 3 ] || fail "--host has others"
@@ -89,18 +89,18 @@ err_has 'no message of token ffff among 20'
 # ---- JSON, numbers ----
 
 check 0 trace lossy.pcapng --json -C 2
-out_is '{"code":"0.01","from":"client","group":1,"kind":"message","len":30,"mid":10714,"number":1,"options":[["Uri-Host","server"],["Uri-Path","temp"],["Uri-Query","u=Cel"]],"t":0,"to":"server","token":"8db8bb14662be0e5","type":"CON"}
-{"after_ms":2748,"again":2,"code":"0.01","from":"client","group":1,"kind":"message","len":30,"mid":10714,"number":2,"options":[["Uri-Host","server"],["Uri-Path","temp"],["Uri-Query","u=Cel"]],"t":2748,"to":"server","token":"8db8bb14662be0e5","type":"CON"}
+out_is '{"code":"0.01","from":"client","group":1,"kind":"message","len":30,"mid":10714,"number":1,"options":[["Uri-Host","server"],["Uri-Path","temp"],["Uri-Query","u=Cel"]],"t":0,"to":"server","token":"4828cf74afe577ee","type":"CON"}
+{"after_ms":2252,"again":2,"code":"0.01","from":"client","group":1,"kind":"message","len":30,"mid":10714,"number":2,"options":[["Uri-Host","server"],["Uri-Path","temp"],["Uri-Query","u=Cel"]],"t":2252,"to":"server","token":"4828cf74afe577ee","type":"CON"}
 '
 check 0 trace lossy.pcapng --stats
 out_is 'datagrams                   5, 126 bytes, 4 of payload
 hosts                       2
-time                        4.82 s
+time                        4.92 s
 GET                         2
 2.05 Content                1
 sent again                  2
 no answer                   1 of 2 requests
-answered after              p50 2.79 s  p90 2.79 s  p99 2.79 s  max 2.79 s
+answered after              p50 2.29 s  p90 2.29 s  p99 2.29 s  max 2.29 s
 '
 check 0 trace lossy.pcapng --stats --json
 out_has '"retransmissions":2'
