@@ -530,7 +530,7 @@ copal_exchange *cp_ask_open(struct cp_engine *e, copal_msg *m, copal_cb cb)
     cp_list_init(&a->end.node);
     cp_observe_share_init(&a->share);
     a->is_ping = m->code == COPAL_EMPTY;
-    if (e->protection.asks || e->protection.by_edhoc)
+    if (e->protection.asks)
         cp_guard_ask_begin(a);
     return &a->x;
 }

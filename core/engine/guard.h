@@ -58,8 +58,8 @@ struct cp_protection {
     const struct cp_guard_ops *ops; /* NULL: not built in */
     void *user;
     bool asks;              /* there are ways for requests of ours */
-    bool by_edhoc;          /* and such as are still to be made, by ops, which
-                             * also hears requests with an EDHOC option */
+    bool by_edhoc;          /* and such as are still to be made: asks stays
+                             * true, and ops hears an EDHOC option, too */
     struct cp_list waiting; /* of cp_ask.sealing: CP_GUARD_LATER */
 };
 

@@ -56,7 +56,7 @@ int cp_edhoc_hub_use(struct cp_edhoc_hub *hub, const char *scope,
         cp_edhoc_client_forget(hub, before);
     cp_edhoc_scope_unref(before);
     if (err == 0)
-        hub->engine->protection.by_edhoc = true;
+        hub->engine->protection.asks = hub->engine->protection.by_edhoc = true;
     return err;
 }
 

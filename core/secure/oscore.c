@@ -195,7 +195,8 @@ static void scope_free(struct cp_oscore *all, struct scope *s)
 
     cp_list_remove(&s->node);
     cp_free(all->mem, s);
-    all->engine->protection.asks = !cp_list_empty(&all->scopes);
+    all->engine->protection.asks =
+        !cp_list_empty(&all->scopes) || all->engine->protection.by_edhoc;
     cp_guard_unref(&c->guard);
 }
 

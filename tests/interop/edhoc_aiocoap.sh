@@ -29,11 +29,12 @@ field() {
 
 # copal asks: $1 is what aiocoap has.
 copal_asks() {
-    their serve "$work/$1.json" >"$work/served" 2>"$work/err" </dev/null &
+    served=$(mktemp "$work/served.XXXXXX")
+    their serve "$work/$1.json" >"$served" 2>"$work/err" </dev/null &
     pids="$pids $!"
-    within 10 grep -q '^listening on ' "$work/served" ||
+    within 10 grep -q '^listening on ' "$served" ||
         fail "aiocoap's server does not listen"
-    base=$(sed -n 's/^listening on //p' "$work/served")
+    base=$(sed -n 's/^listening on //p' "$served")
     (
         umask 077
         printf '{"%s/": {"edhoc": {"method": 3, "suite": 2, "private_key": "0x%s",
@@ -47,12 +48,13 @@ copal_asks() {
 
 # aiocoap asks, twice.
 copal_answers() {
+    served=$(mktemp "$work/served.XXXXXX")
     timeout 60 "$COPAL_BIN" run "$here/support/edhoc.lua" serve "$work" \
-        >"$work/served" 2>"$work/err" </dev/null &
+        >"$served" 2>"$work/err" </dev/null &
     pids="$pids $!"
-    within 10 grep -q '^listening on ' "$work/served" ||
+    within 10 grep -q '^listening on ' "$served" ||
         fail "copal does not listen"
-    base=$(sed -n 's/^listening on //p' "$work/served")
+    base=$(sed -n 's/^listening on //p' "$served")
     their ask "$work/$1.json" "$base/hello" >"$work/out" 2>"$work/err" ||
         fail "aiocoap failed"
     grep -q '^hello aiocoap$' "$work/out" || fail "another hello"
