@@ -17,6 +17,7 @@ BUILD = pathlib.Path(os.environ["COPAL_BUILD"]).resolve()
 COPAL = str(BUILD / "copal")
 ASK = str(ROOT / "tests/bench/support/dtls_ask.lua")
 KEY = "0123456789abcdef"
+KINDS = ("psk", "rpk", "x509")
 QUICK = "--quick" in sys.argv
 HANDSHAKES = 60 if QUICK else 400
 REQUESTS = 2000 if QUICK else 20000
@@ -143,38 +144,46 @@ def idle(server, kind):
     return grown
 
 
+def handshake(server, kind):
+    each, _ = cost(server, kind, "handshakes", server.secure, HANDSHAKES)
+    return f"{each * 1e6:.0f} us, {1 / each:.0f}/s"
+
+
+def request(server, kind, uri):
+    each, _ = cost(server, kind, "requests", uri, REQUESTS)
+    return f"{each * 1e6:.1f} us"
+
+
+ROWS = [
+    *((f"handshake, {kind}", kind, handshake) for kind in KINDS),
+    ("request, plain", "psk", lambda server, kind: request(server, kind, server.plain)),
+    ("request, coaps", "psk", lambda server, kind: request(server, kind, server.secure)),
+    *((f"idle peer, {kind}", kind, lambda server, kind: f"{idle(server, kind):.0f} bytes") for kind in KINDS),
+]
+
+
+def measured(maker, kind, measure):
+    """What measure says of a new server, or why there is nothing."""
+    try:
+        server = maker(kind)
+        if server is None:
+            return "not there"
+        found = measure(server, kind)
+        server.stop()
+        return found
+    except (RuntimeError, subprocess.TimeoutExpired) as e:
+        return str(e)[:60]
+
+
 def main():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     make_keys()
-    print(f"{'':24}{'copal':>16}{'libcoap':>16}")
-    makers = {"copal": copal_server, "libcoap": libcoap_server}
-    for kind in ("psk", "rpk", "x509"):
-        row = []
-        for maker in makers.values():
-            try:
-                server = maker(kind)
-                each, _ = cost(server, kind, "handshakes", server.secure, HANDSHAKES)
-                row.append(f"{each * 1e6:.0f} us")
-                server.stop()
-            except (RuntimeError, AttributeError, subprocess.TimeoutExpired) as e:
-                row.append(str(e)[:60])
-        print(f"{'handshake, ' + kind:24}{row[0]:>16}{row[1]:>16}")
-    for what in ("request, plain", "request, coaps", "idle peer, bytes"):
-        row = []
-        for maker in makers.values():
-            try:
-                server = maker("psk")
-                if what.startswith("idle"):
-                    row.append(f"{idle(server, 'psk'):.0f}")
-                else:
-                    uri = server.plain if "plain" in what else server.secure
-                    each, rate = cost(server, "psk", "requests", uri, REQUESTS)
-                    row.append(f"{each * 1e6:.1f} us")
-                server.stop()
-            except (RuntimeError, AttributeError, subprocess.TimeoutExpired) as e:
-                row.append(str(e)[:60])
-        print(f"{what:24}{row[0]:>16}{row[1]:>16}")
+    print("CPU of the server, and how many that makes a second; its resident memory")
+    print(f"{'':20}{'copal':>20}{'libcoap':>20}")
+    for name, kind, measure in ROWS:
+        row = [measured(maker, kind, measure) for maker in (copal_server, libcoap_server)]
+        print(f"{name:20}{row[0]:>20}{row[1]:>20}", flush=True)
 
 
 try:
