@@ -102,6 +102,8 @@ static int launch(struct cp_flight *f)
         f->peer->open++;
         f->peer->resting += is_resting(f);
         cp_timer_start(&e->timers, &f->timer, e->now + f->wait, on_wait_over);
+    } else if (f->notes != NULL) { /* it has no place, but rests as others do */
+        cp_flight_rest(f, f->wait);
     }
     if (!f->is_con) {
         cp_free(e->mem, f->datagram);

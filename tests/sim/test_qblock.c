@@ -304,6 +304,33 @@ static void play_observe(struct world *w)
     copal_sim_run(w->sim, 400000);
 }
 
+/* As of a notification in one message, RFC 7641 4.5: who is not there any more
+ * is found out by a confirmable one. */
+static void a_set_that_nobody_hears_is_confirmed_in_the_end(void **state)
+{
+    struct world *w = *state;
+    copal_stats stats = {.size = sizeof(stats)};
+    copal_msg *m = request_of(w, COPAL_GET, PATH, 0);
+    struct party *served;
+
+    both_speak(w);
+    served = serve_body(w, COPAL_GET, "/path", COPAL_OBSERVABLE, MANY);
+    served->flags = COPAL_NON;
+    copal_msg_set_flags(m, COPAL_NON);
+    copal_msg_add_uint(m, COPAL_OPT_OBSERVE, 0);
+    send_request(w, m);
+    copal_sim_run(w->sim, 50000);
+    copal_get_stats(w->server, &stats);
+    assert_int_equal(stats.observers, 1);
+    copal_sim_set_path(w->sim, NULL, NULL, (copal_sim_path){.loss = 100});
+    served->version++;
+    copal_notify(w->server, "/path");
+    copal_sim_run(w->sim, 600000);
+    copal_get_stats(w->server, &stats);
+    assert_int_equal(stats.observers, 0);
+    assert_int_equal(stats.peers, 0);
+}
+
 static void bodies_survive_bad_weather(void **state)
 {
     (void)state;
@@ -699,6 +726,9 @@ int main(void)
             tear_down_bodies),
         cmocka_unit_test_setup_teardown(
             a_probe_that_is_refused_leaves_the_request_as_it_was, build_bodies,
+            tear_down_bodies),
+        cmocka_unit_test_setup_teardown(
+            a_set_that_nobody_hears_is_confirmed_in_the_end, build_bodies,
             tear_down_bodies),
         cmocka_unit_test_setup_teardown(another_bad_option_is_no_refusal,
                                         build_bodies, tear_down_bodies),
