@@ -1,4 +1,5 @@
 #include "base/map.h"
+#include <assert.h>
 
 #include "base/bytes.h"
 
@@ -87,8 +88,21 @@ struct cp_map_node *cp_map_next(const struct cp_map_node *node)
     return seek(node->next, node->hash);
 }
 
+#ifndef NDEBUG
+static bool has(const struct cp_map *map, const struct cp_map_node *node,
+                uint64_t hash)
+{
+    const struct cp_map_node *n = *bucket_of(map, hash);
+
+    while (n != NULL && n != node)
+        n = n->next;
+    return n != NULL;
+}
+#endif
+
 void cp_map_put(struct cp_map *map, struct cp_map_node *node, uint64_t hash)
 {
+    assert(!has(map, node, hash)); /* twice: its bucket would have no end */
     if (map->count >= map->bucket_count)
         grow(map);
     node->hash = hash;

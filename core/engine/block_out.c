@@ -141,7 +141,6 @@ int cp_block_out_again(copal_exchange *x)
         return COPAL_ENOMEM;
     cp_msg_remove(m, COPAL_OPT_OBSERVE); /* it is registered by now */
     m->frozen = true;
-    cp_block_tag_end(x);
     verdict = begin(x, &m, false, cp_transfer_first(x, m));
     if (verdict == CP_PASS)
         verdict = cp_block_out_send(x, m);

@@ -67,6 +67,8 @@ int cp_block_tag_begin(copal_exchange *x, copal_msg **m)
     bool is_named = cp_msg_find(*m, COPAL_OPT_REQUEST_TAG) != NULL;
     int err = 0;
 
+    cp_block_tag_end(
+        x); /* of what begins again: by blocks, or without Q-Block */
     t->is_tagged = false;
     if (!is_named && !x->request->resumed &&
         (e->now < e->operations.crowded_until || !is_free(e, key)))
