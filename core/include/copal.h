@@ -34,9 +34,9 @@
  * outlives its endpoint can still be read, and gives ESTATE where it would act.
  * Times are milliseconds; sizes and offsets are bytes; text is UTF-8.
  *
- * Not built in yet, and then ENOTSUP: what the comments say
- * under "Credentials and state", some parameters. Built without GnuTLS: nothing
- * there, and no scheme but coap and coap+tcp.
+ * Not built in yet, and then ENOTSUP: copal_via() and some parameters. Built
+ * without GnuTLS: no keys under "Credentials and state", and no scheme but coap
+ * and coap+tcp.
  */
 #ifndef COPAL_H
 #define COPAL_H
@@ -1022,9 +1022,7 @@ COPAL_API int copal_resume(copal_exchange *x);
 
 /* ---- Credentials and state --------------------------------------------- */
 
-/* Who we are, and whom we believe. What is not built in yet gives ENOTSUP, lets
- * go of its callback and reads none of its arguments: proxies. The comments say
- * what they are to do.
+/* Who we are, and whom we believe.
  *
  * scope says where a credential applies: a URI prefix for peers we ask, with a
  * scheme and maybe a host ("coaps+tcp://host", "coaps+tcp://"), of which "*." may
@@ -1166,7 +1164,8 @@ COPAL_API int copal_use_lookup(copal *c, const char *scope, copal_cb cb);
  * directory; EINUSE: another endpoint has it. */
 COPAL_API int copal_store(copal *c, const char *directory, copal_cb cb);
 
-/* Peers under scope are asked through a proxy. RFC 7252 5.7. */
+/* Peers under scope are asked through a proxy. RFC 7252 5.7. Not built in yet:
+ * ENOTSUP. */
 COPAL_API int copal_via(copal *c, const char *scope, const char *proxy_uri);
 
 /* ---- Looking inside ---------------------------------------------------- */
