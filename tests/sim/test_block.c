@@ -823,6 +823,21 @@ static void a_streamed_block_asked_again_waits_for_the_handler(void **state)
     assert_log(s, "PUT 0 bytes\nchunk 0 +64\nchunk 64 +64\n");
 }
 
+/* Who paused it holds no reference, so that nobody can ever go on. */
+static void a_paused_upload_that_nobody_holds_comes_to_its_end(void **state)
+{
+    struct world *w = *state;
+    struct party *s = serve_body(w, COPAL_PUT, "/x", COPAL_STREAMED, 0), *p;
+
+    s->pauses = true;
+    p = put_block(w, "coap://server/x", 0, true, 64);
+    run(w, 100000);
+    assert_int_equal(stats_of(w->server).exchanges_open, 1);
+    run(w, 400000);
+    assert_int_equal(stats_of(w->server).exchanges_open, 0);
+    assert_int_not_equal(p->code, COPAL_CONTINUE);
+}
+
 static void a_first_block_that_is_not_number_0_is_refused(void **state)
 {
     struct world *w = *state;
@@ -1504,6 +1519,7 @@ int main(void)
         TEST(a_block_that_only_stands_where_the_last_did_is_refused),
         TEST(a_streamed_block_asked_again_is_one_chunk),
         TEST(a_streamed_block_asked_again_waits_for_the_handler),
+        TEST(a_paused_upload_that_nobody_holds_comes_to_its_end),
         TEST(a_first_block_that_is_not_number_0_is_refused),
         TEST(a_payload_that_is_no_block_is_refused),
         TEST(who_begins_again_is_heard_from_the_beginning),
