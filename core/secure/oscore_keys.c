@@ -153,12 +153,19 @@ copal_bytes cp_oscore_nonce(const struct cp_oscore_keys *k, bool is_senders,
     return cp_bytes(storage, len);
 }
 
-static uint8_t *put_short(uint8_t *at, copal_bytes bytes)
+/* At most 8 bytes, without a call. */
+static inline uint8_t *put_short(uint8_t *at, copal_bytes bytes)
 {
     *at++ = (uint8_t)(0x40 | bytes.len);
-    for (size_t i = 0; i < bytes.len; i++)
-        *at++ = bytes.data[i];
-    return at;
+    if (bytes.len >= 4) {
+        memcpy(at + bytes.len - 4, bytes.data + bytes.len - 4, 4);
+        memcpy(at, bytes.data, 4);
+    } else if (bytes.len > 0) {
+        at[0] = bytes.data[0];
+        at[bytes.len / 2] = bytes.data[bytes.len / 2];
+        at[bytes.len - 1] = bytes.data[bytes.len - 1];
+    }
+    return at + bytes.len;
 }
 
 /* By hand, for it is made twice a request: [ "Encrypt0", h'', external_aad ],

@@ -15,6 +15,24 @@ void cp_oscore_bind(struct cp_oscore_bound *b, copal_bytes kid, copal_bytes piv)
         memcpy(b->piv, piv.data, piv.len);
 }
 
+/* Numbers of class U, as bits of a message's present: none is above 63. */
+#define OPTION(number, name, format, shortest, longest, repeatable, oscore) \
+    | (CP_CLASS_##oscore == CP_CLASS_U ? UINT64_C(1) << ((number)&63) : 0)
+static const uint64_t class_u = 0
+#include "wire/options.def"
+    ;
+#undef OPTION
+#define OPTION(number, name, format, shortest, longest, repeatable, oscore) \
+    _Static_assert((number) < 64 || CP_CLASS_##oscore != CP_CLASS_U, name);
+#include "wire/options.def"
+#undef OPTION
+
+/* Does m have options that go outside? Most have none. */
+static bool has_outer(const copal_msg *m)
+{
+    return (m->present & class_u) != 0 || cp_msg_has(m, COPAL_OPT_OBSERVE);
+}
+
 /* What the table does not know is sealed: RFC 8613 4.1. */
 static unsigned class_of(unsigned number)
 {
@@ -44,6 +62,10 @@ static void put_plain(struct cp_buf *out, const copal_msg *m)
     uint32_t last = 0;
 
     cp_put_u8(out, m->code);
+    if (!has_outer(m)) { /* all of it goes within, as it stands */
+        cp_options_encode(m, out);
+        return;
+    }
     for (size_t i = 0; i < m->option_count; i++) {
         const struct cp_option *o = &m->options[i];
 
@@ -72,6 +94,8 @@ static int add_outer(copal_msg *out, const copal_msg *m,
 
     cp_oscore_option_put(&value, head);
     err = cp_msg_add(out, COPAL_OPT_OSCORE, cp_bytes(value.data, value.len));
+    if (!has_outer(m))
+        return err;
     for (size_t i = 0; err == 0 && i < m->option_count; i++) {
         const struct cp_option *o = &m->options[i];
 
@@ -153,6 +177,8 @@ static int add_unprotected(copal_msg *out, const copal_msg *m)
 {
     int err = 0;
 
+    if ((m->present & class_u) == UINT64_C(1) << COPAL_OPT_OSCORE)
+        return 0;
     for (size_t i = 0; err == 0 && i < m->option_count; i++) {
         const struct cp_option *o = &m->options[i];
 
@@ -166,13 +192,9 @@ static int add_unprotected(copal_msg *out, const copal_msg *m)
  * and twice. */
 static bool is_sound(const copal_msg *inner, bool is_request)
 {
-    if (is_request ? !cp_code_is_request(inner->code)
-                   : !cp_code_is_response(inner->code))
-        return false;
-    for (size_t i = 0; i < inner->option_count; i++)
-        if (class_of(inner->options[i].number) == CP_CLASS_U)
-            return false;
-    return true;
+    return (inner->present & class_u) == 0 &&
+           (is_request ? cp_code_is_request(inner->code)
+                       : cp_code_is_response(inner->code));
 }
 
 /* plain: code, options, payload. */
