@@ -1,14 +1,13 @@
 #include "net/metrics.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/buf.h"
 #include "net/accept.h"
 #include "net/listen.h"
 #include "net/loop.h"
+#include "net/metrics_place.h"
 #include "net/sockaddr.h"
 #include "net/turn.h"
 #include "wire/http_head.h"
@@ -16,8 +15,7 @@
 enum {
     MAX_CONNECTIONS = 16,
     MAX_HEAD = 4096,
-    MAX_ACCEPTS = 64, /* in a row; then it is others' turn */
-    BACKLOG = 64,
+    MAX_ACCEPTS = 64,   /* in a row; then it is others' turn */
     PATIENCE_MS = 5000, /* for the head, and again for the answer */
     FAREWELL_MS = 1000, /* for the other side to close */
     TICK_MS = 250
@@ -286,91 +284,6 @@ static void on_tick(uv_timer_t *timer)
 
 /* ---- Birth and end ---- */
 
-static int bad_place(struct cp_mem *mem, const char *where)
-{
-    return cp_why(mem, COPAL_EINVAL,
-                  "metrics: %s: no place to listen at; say a port, 9100, or an "
-                  "address and a port, 127.0.0.1:9100 or [::1]:9100",
-                  where);
-}
-
-static bool read_port(const char *text, uint16_t *port)
-{
-    unsigned long value = 0;
-    size_t len = strlen(text);
-
-    for (size_t i = 0; i < len && i < 6; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return false;
-        value = value * 10 + (unsigned long)(text[i] - '0');
-    }
-    *port = (uint16_t)value;
-    return len > 0 && len < 6 && value <= UINT16_MAX;
-}
-
-/* Counters are nobody's business but this host's, unless an address says so. */
-static int read_place(struct cp_mem *mem, const char *where,
-                      struct cp_address *out)
-{
-    const char *colon = strrchr(where, ':');
-    const char *port_text = colon == NULL ? where : colon + 1;
-    size_t len = colon == NULL ? 0 : (size_t)(colon - where);
-    char host[CP_ADDRESS_TEXT] = "127.0.0.1";
-    const char *name = where;
-    bool is_bracketed = len > 2 && where[0] == '[' && where[len - 1] == ']';
-    uint16_t port;
-
-    if (is_bracketed) {
-        name++;
-        len -= 2;
-    }
-    if (len >= sizeof(host) || !read_port(port_text, &port))
-        return bad_place(mem, where);
-    if (len > 0) {
-        memcpy(host, name, len);
-        host[len] = '\0';
-    }
-    if (!cp_address_read(host, out) || is_bracketed != (out->family == CP_IPV6))
-        return bad_place(mem, where);
-    out->port = port;
-    return 0;
-}
-
-/* 0 or an errno. After an earlier program of the same kind the port is free at
- * once, though its connections are remembered: SO_REUSEADDR. */
-static int open_socket(const struct cp_address *at, int *out)
-{
-    union cp_sockaddr name;
-    socklen_t size = cp_sockaddr_write(at, &name);
-    int on = 1, error = 0;
-    int fd = socket(name.any.sa_family,
-                    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-    if (fd < 0)
-        return errno;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
-        (at->family == CP_IPV6 &&
-         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) != 0) ||
-        bind(fd, &name.any, size) != 0 || listen(fd, BACKLOG) != 0)
-        error = errno;
-    if (error != 0)
-        close(fd);
-    *out = fd;
-    return error;
-}
-
-static int port_of(int fd)
-{
-    union cp_sockaddr name;
-    socklen_t size = sizeof(name);
-    struct cp_address at;
-
-    return getsockname(fd, &name.any, &size) == 0 &&
-                   cp_sockaddr_read(&name, &at)
-               ? at.port
-               : COPAL_EIO;
-}
-
 static void on_closed(uv_handle_t *handle)
 {
     struct cp_metrics *m = handle->data;
@@ -419,7 +332,7 @@ static int start(struct cp_net *net, int fd, struct cp_page page)
     (void)uv_poll_start(&m->poll, UV_READABLE, on_listener);
     net->metrics = m;
     cp_accept_begin(net);
-    return port_of(fd);
+    return cp_metrics_place_port(fd);
 }
 
 int cp_metrics_open(struct cp_net *net, const char *where, struct cp_page page)
@@ -428,12 +341,12 @@ int cp_metrics_open(struct cp_net *net, const char *where, struct cp_page page)
     struct cp_address at;
     int fd = -1, error, err;
 
-    if (where != NULL && (err = read_place(mem, where, &at)) != 0)
+    if (where != NULL && (err = cp_metrics_place_read(mem, where, &at)) != 0)
         return err;
     cp_metrics_close(net);
     if (where == NULL)
         return 0;
-    error = open_socket(&at, &fd);
+    error = cp_metrics_place_bind(&at, &fd);
     return error != 0 ? cp_listen_error(mem, where, error)
                       : start(net, fd, page);
 }
