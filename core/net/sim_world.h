@@ -1,5 +1,6 @@
-/* The insides of the simulator, shared by sim.c (the network and its time) and
- * sim_host.c (the hosts, each a driver). */
+/* The insides of the simulator, shared by sim.c (the network and its time),
+ * sim_host.c (the hosts), sim_driver.c (what their endpoints see of the network)
+ * and sim_stream.c (connections). */
 #ifndef CP_NET_SIM_WORLD_H
 #define CP_NET_SIM_WORLD_H
 
@@ -64,6 +65,11 @@ struct cp_host {
     char local[32];       /* "coap://name", as last asked for */
 };
 
+static inline struct cp_host *cp_host_of(const struct cp_driver *d)
+{
+    return cp_container_of(d, struct cp_host, driver);
+}
+
 /* The host of that name, up or down; NULL: there never was one. */
 struct cp_host *cp_host_named(const struct copal_sim *s, const char *name);
 
@@ -73,8 +79,6 @@ struct cp_host *cp_host_at(const struct copal_sim *s,
 
 /* A host that is down had that address, and what comes to it is refused. */
 bool cp_host_refuses(const struct copal_sim *s, const struct cp_address *a);
-/* It is up and has joined group. */
-bool cp_host_is_in(const struct cp_host *h, const struct cp_address *group);
 
 struct cp_address cp_host_name_address(const struct cp_host_name *name);
 
@@ -91,6 +95,14 @@ void cp_host_receive(struct cp_host *h, const struct cp_path *path,
 /* What h sent by path was refused. */
 void cp_host_refused(struct cp_host *h, const struct cp_path *path,
                      copal_bytes datagram);
+
+/* ---- sim_driver.c ---- */
+
+/* The driver and the link of h, for an endpoint with that memory. */
+void cp_sim_driver_init(struct cp_host *h, struct cp_mem *mem);
+
+/* It is up and has joined group. */
+bool cp_host_is_in(const struct cp_host *h, const struct cp_address *group);
 
 /* ---- sim_stream.c: connections ---- */
 
