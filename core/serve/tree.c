@@ -214,19 +214,28 @@ static bool is_serving(const struct cp_place *p)
     return p != NULL && !cp_list_empty(&p->methods);
 }
 
+/* A value of {name} is handed out as text, which a NUL would end early: the
+ * handler would take the segment for another one. */
+static bool is_nameable(copal_bytes segment)
+{
+    return segment.len == 0 || memchr(segment.data, 0, segment.len) == NULL;
+}
+
 /* The options from i to end are the segments still to go. The depth is that
  * of the tree, not of the request: a segment without a place ends the way. */
 static struct cp_place *find_below(const struct cp_tree *t, struct cp_place *at,
                                    const copal_msg *m, size_t i, size_t end)
 {
     struct cp_place *next, *found = NULL;
+    copal_bytes segment;
 
     if (i == end)
         return is_serving(at) ? at : NULL;
-    next = literal_below(t, at, cp_msg_option_value(m, &m->options[i]));
+    segment = cp_msg_option_value(m, &m->options[i]);
+    next = literal_below(t, at, segment);
     if (next != NULL)
         found = find_below(t, next, m, i + 1, end);
-    if (found == NULL && at->named != NULL)
+    if (found == NULL && at->named != NULL && is_nameable(segment))
         found = find_below(t, at->named, m, i + 1, end);
     if (found == NULL && is_serving(at->rest))
         found = at->rest;

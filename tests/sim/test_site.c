@@ -215,6 +215,21 @@ static void the_names_of_a_path_have_their_segments_as_values(void **state)
         answer_to(w, request_for(w, COPAL_GET, "/a//b/"))->payload, "x= y=");
 }
 
+static void no_name_of_a_path_stands_for_a_segment_with_a_nul(void **state)
+{
+    struct world *w = *state;
+    copal_cb cb = COPAL_CB(answer_params, NULL);
+
+    copal_serve(w->server, COPAL_GET, "/a/{x}", 0, cb);
+    copal_serve(w->server, COPAL_GET, "/b/{x}", 0, cb);
+    copal_serve(w->server, COPAL_GET, "/b/*", 0, cb);
+    assert_int_equal(code_of(w, COPAL_GET, "/a/me%00you"), COPAL_NOT_FOUND);
+    assert_int_equal(code_of(w, COPAL_GET, "/a/%00"), COPAL_NOT_FOUND);
+    assert_string_equal(
+        answer_to(w, request_for(w, COPAL_GET, "/b/me%00you"))->payload,
+        "x=- y=-");
+}
+
 /* ---- Formats ---- */
 
 static void a_described_format_decides_accept_and_put(void **state)
@@ -828,6 +843,7 @@ int main(void)
         TEST(a_request_to_a_proxy_is_refused),
         TEST(a_secured_path_asks_for_an_identity),
         TEST(the_names_of_a_path_have_their_segments_as_values),
+        TEST(no_name_of_a_path_stands_for_a_segment_with_a_nul),
         TEST(a_described_format_decides_accept_and_put),
         TEST(conditions_are_held_against_what_get_answers),
         TEST(conditions_hold_for_every_method_that_changes),
