@@ -68,6 +68,8 @@ local thrown = {
   { "a handler that is text", "get is a function, got string",
     function() server:serve("/x", { get = "text" }) end },
   { "a method of class 2", "2.05 is no method", function() server:serve("/x", { ["2.05"] = nothing }) end },
+  { "a code that no method has", "0.99 is no method", function() server:serve("*", { ["0.99"] = nothing }) end },
+  { "a misspelt method", "gett is no method", function() server:serve("/x", { gett = nothing }) end },
   { "a path with a zero byte", "zero byte", function() server:serve("/a\0b", nothing) end },
   { "another field of a value", "only .value can be assigned", function() server:value("/w", 1).other = 2 end },
   { "tuning what is not there", "no such parameter: foo", function() client:tune(nil, { foo = 1 }) end },

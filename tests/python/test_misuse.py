@@ -138,6 +138,8 @@ SERVER = [
     ("a path with a zero", ValueError, "zero byte", lambda s: s.serve("/a\0b", nothing)),
     ("a path that no UTF-8 has", ValueError, "surrogates", lambda s: s.serve("/\udcff", nothing)),
     ("a method of class 2", ValueError, "class 0", lambda s: s.serve("/x", nothing, method="2.05")),
+    ("a code for a keyword", TypeError, "0.30 is no method's keyword", lambda s: s.serve("*", **{"0.30": nothing})),
+    ("a misspelt method", TypeError, "gett is no method's keyword", lambda s: s.serve("/x", gett=nothing)),
     ("a method nobody knows", ValueError, "not a code", lambda s: s.serve("/x", nothing, method="NONSENSE")),
     ("unserving what is not there", (copal.Error, "ENOENT"), "nothing is served", lambda s: s.unserve("/no")),
     ("notifying of nothing", (copal.Error, "ENOENT"), "nothing is served", lambda s: s.notify("/no")),

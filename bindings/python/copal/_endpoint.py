@@ -362,6 +362,9 @@ class Endpoint(Passenger):
         if not isinstance(path, str):
             raise TypeError(f"a path expected, got {type(path).__name__}")
         handlers = {METHODS[key]: spec.pop(key) for key in list(spec) if key in METHODS}
+        for key, value in spec.items():  # else a handler would be taken for an attribute's value
+            if callable(value):
+                raise TypeError(f"serve: {key} is no method's keyword; method='0.30' gives one that has none")
         if fn is not None:
             handlers[1 if method is None else method_of(method)] = fn
         elif not handlers:
