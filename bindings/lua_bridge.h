@@ -219,13 +219,14 @@ static int push_error(lua_State *L, int error, const char *text)
     return 3;
 }
 
-/* Takes the reference that comes with p. Should there be no memory for the
- * box, the reference leaks: there is no way to release it from a longjmp. */
-static int push_owned(lua_State *L, struct box_type *type, void *p)
+/* The box on top takes the reference that comes with p. */
+static int fill_box(lua_State *L, void *p)
 {
+    struct box *box = lua_touserdata(L, -1);
+
     if (p == NULL)
         return push_error(L, COPAL_ENOMEM, NULL);
-    new_box(L, type)->ptr = p;
+    box->ptr = p;
     return 1;
 }
 

@@ -12,7 +12,10 @@
 %typemap(in) copal_exchange * %{ $1 = check_box(L, $input, &exchange_type); %}
 
 /* A message made for us is ours; one that is shown to us is not. */
-%typemap(out) copal_msg * %{ SWIG_arg += push_owned(L, &message_type, $1); %}
+/* Its box is there before it is: later there may be no memory for one. */
+%exception copal_msg_new %{ new_box(L, &message_type); $action %}
+%exception copal_msg_copy %{ new_box(L, &message_type); $action %}
+%typemap(out) copal_msg * %{ SWIG_arg += fill_box(L, $1); %}
 %typemap(out) const copal_msg * %{
     SWIG_arg += push_shown(L, &message_type, (void *)$1);
 %}

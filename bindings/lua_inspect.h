@@ -65,15 +65,18 @@ static int l_msg_decode(lua_State *L)
 {
     copal *c = check_box(L, 1, &endpoint_type);
     copal_bytes datagram;
+    struct view *v;
     copal_msg *m;
     int err;
 
     datagram.data = (const uint8_t *)luaL_checklstring(L, 2, &datagram.len);
+    v = push_view(L, NULL, NULL); /* there may be no memory for it later */
     err = copal_msg_decode(c, datagram, &m);
-    if (err < 0)
+    if (err < 0) {
+        get_bridge(L)->kept--;
         return push_error(L, err, why(L));
-    show_view(L, m);
-    copal_msg_unref(m);
+    }
+    v->box.ptr = m;
     return 1;
 }
 

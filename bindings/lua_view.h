@@ -34,7 +34,8 @@ static struct view *to_view(lua_State *L, int i)
                : NULL;
 }
 
-/* Pushes a view of m, which x, if it is not NULL, asks to be answered. */
+/* Pushes a view of m, which x, if it is not NULL, asks to be answered. m NULL: its
+ * message is yet to come, or it is not counted as kept. */
 static struct view *push_view(lua_State *L, const copal_msg *m,
                               copal_exchange *x)
 {

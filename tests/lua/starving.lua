@@ -107,4 +107,30 @@ for _, name in ipairs { "asking", "waiting", "observing", "serving" } do
   end)
 end
 
+-- A message that C has made when there is no room for Lua's handle of it.
+test("messages survive any failed allocation and none is left", function()
+  local sim = assert(copal.sim { seed = 5 })
+  local client = assert(sim:endpoint "client")
+  local function make()
+    local m = assert(client:message("PUT", "coap://server/t", { payload = LONG }))
+    assert(m:copy().payload == LONG)
+  end
+  local function left()
+    collect()
+    return client:stats().memory
+  end
+  make()
+  local before, n, failed = left(), 0, nil
+  repeat
+    n = n + 1
+    starved.fail_at(n)
+    local ok, e = pcall(make)
+    failed = select(2, starved.fail_at(0))
+    assert(ok or told(e), e)
+    assert(left() == before, ("%d bytes are left of the %dth"):format(left() - before, n))
+  until not failed
+  assert(n > 10)
+  sim:close()
+end)
+
 check.done()
