@@ -89,10 +89,15 @@ static bool is_collecting(lua_State *L)
  * the bytes of Lua, and counts what waits for its finaliser as alive: where all
  * that is thrown away has one, each cycle would begin later than the one before.
  * So from some number on it is pushed until a cycle is over, or has had its time:
- * the generational one never tells. A script that has stopped it is left alone. */
+ * the generational one never tells, nor does one whose cycle ends as something else
+ * is made. A script that has stopped it is left alone. */
 static void note_kept(lua_State *L, struct bridge *b)
 {
-    if (++b->kept <= b->kept_most || !is_collecting(L))
+    if (++b->kept <= b->kept_most) {
+        b->steps = 0; /* it came down again, cycle or not */
+        return;
+    }
+    if (!is_collecting(L))
         return;
     if (lua_gc(L, LUA_GCSTEP, 1) == 0 && ++b->steps < MAX_STEPS)
         return;
