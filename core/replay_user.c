@@ -215,5 +215,7 @@ void cp_replay_abandon(struct cp_replay *r, const struct cp_record_head *h)
 
     if (k != NULL)
         k->x = NULL;
+    if (x != NULL) /* by more than its references, where it was paused */
+        cp_exchange_abandon(x);
     copal_exchange_unref(x);
 }

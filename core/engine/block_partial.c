@@ -55,27 +55,22 @@ void cp_block_partial_wait(struct cp_block_partial *in)
                    on_lifetime);
 }
 
-/* While the user has paused it is us who the sender waits for: as long as there
- * is a user. Who holds no reference cannot go on, and the other two are the
- * engine's and this body's. */
-static bool waits_for_user(const struct cp_block_partial *in)
-{
-    copal_exchange *x = in->stream;
-
-    return x != NULL && !x->over && cp_answer_of(x)->wire != NULL &&
-           atomic_load(&x->refs) > 2;
-}
-
+/* While the user has paused it is us who the sender waits for. Who holds no
+ * reference cannot go on: two are the engine's and this body's. */
 static void on_lifetime(struct cp_timer *timer)
 {
     struct cp_block_partial *in =
         cp_container_of(timer, struct cp_block_partial, timer);
+    copal_exchange *x = in->stream;
 
-    if (waits_for_user(in))
-        cp_block_partial_wait(in);
-    else
+    if (x == NULL || x->over || cp_answer_of(x)->wire == NULL) {
         cp_block_partial_give_up(in, COPAL_ETIMEOUT,
                                  "the rest of the body did not come");
+        return;
+    }
+    cp_block_partial_wait(in);
+    if (atomic_load(&x->refs) == 2)
+        cp_exchange_abandon(x);
 }
 
 struct cp_block_partial *cp_block_partial_find(struct cp_engine *e,

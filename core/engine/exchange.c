@@ -67,6 +67,11 @@ void cp_exchange_let_go(copal_exchange *x)
         queue_reap(x);
 }
 
+void cp_exchange_abandon(copal_exchange *x)
+{
+    queue_reap(x);
+}
+
 copal_exchange *copal_exchange_ref(copal_exchange *x)
 {
     return x == NULL ? NULL : cp_exchange_hold(x);

@@ -40,6 +40,10 @@ void cp_exchange_init(copal_exchange *x, struct cp_engine *e, bool is_ask,
 copal_exchange *cp_exchange_hold(copal_exchange *x);
 void cp_exchange_let_go(copal_exchange *x);
 
+/* Nobody holds x who could answer it, which its last reference did not show:
+ * cp_answer_abandoned is called soon. */
+void cp_exchange_abandon(copal_exchange *x);
+
 /* The engine is done with x: gives up its own reference. */
 void cp_exchange_retire(copal_exchange *x);
 
