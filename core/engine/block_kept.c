@@ -67,6 +67,11 @@ void cp_block_kept_touch(struct cp_block_kept *o)
                    on_lifetime);
 }
 
+static bool may_give_way(const struct cp_block_kept *o)
+{
+    return o->stream == NULL && !o->is_sending;
+}
+
 void cp_block_kept_make_room(struct cp_engine *e, uint64_t need)
 {
     uint64_t limit = (uint64_t)e->params.value[COPAL_P_BODY_MEMORY];
@@ -79,7 +84,7 @@ void cp_block_kept_make_room(struct cp_engine *e, uint64_t need)
 
         if (e->bodies.used + need <= limit)
             break;
-        if (o->stream == NULL)
+        if (may_give_way(o))
             cp_block_kept_free(o);
     }
 }
@@ -90,7 +95,7 @@ bool cp_block_kept_free_one(struct cp_engine *e)
         struct cp_block_kept *o =
             cp_container_of(place, struct cp_block_kept, place);
 
-        if (o->stream == NULL) {
+        if (may_give_way(o)) {
             cp_block_kept_free(o);
             return true;
         }

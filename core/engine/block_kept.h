@@ -17,6 +17,7 @@ struct cp_block_kept {
     /* Of one that goes by Q-Block2, qblock_answer.c: */
     copal_exchange *sender; /* ref'd: whose blocks are on their way; or NULL */
     copal_msg *request;     /* who asked: address and token */
+    bool is_sending;        /* at this moment: it gives no room */
     bool has_observe;
     uint32_t observe;
 };

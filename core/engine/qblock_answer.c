@@ -166,7 +166,7 @@ static int send_set(struct cp_qblock_answer *q)
 
 /* What may go now; then x ends, or waits: for the pause after a set, or for an
  * ACK. Negative: nothing went out, and nothing will. */
-static int go_on(struct cp_qblock_answer *q)
+static int send_due(struct cp_qblock_answer *q)
 {
     copal_exchange *x = q->x;
     struct cp_answer *a = cp_answer_of(x);
@@ -187,6 +187,21 @@ static int go_on(struct cp_qblock_answer *q)
         cp_timer_start(&x->engine->timers, &q->pace, x->engine->now + q->pause,
                        on_pace);
     return 0;
+}
+
+/* What is noted of who observes may need room, of which what is being sent is not
+ * a part. */
+static int go_on(struct cp_qblock_answer *q)
+{
+    struct cp_block_kept *o = q->kept;
+    int err;
+
+    if (o != NULL)
+        o->is_sending = true;
+    err = send_due(q);
+    if (o != NULL)
+        o->is_sending = false;
+    return err;
 }
 
 static void on_pace(struct cp_timer *t)
@@ -517,16 +532,29 @@ static copal_msg *whole_of(const copal_msg *first)
     return whole;
 }
 
+/* What the first said. 0: it is doubted by now who observes, and gets no more than
+ * it asks for. */
+static uint16_t size_of_rest(struct cp_engine *e, const struct cp_link *link,
+                             const copal_msg *request, const copal_msg *first)
+{
+    const struct cp_option *o = cp_msg_find(first, COPAL_OPT_Q_BLOCK2);
+    struct cp_block b;
+
+    if (o == NULL || cp_qblock_notify_size(e, link, request) == 0 ||
+        cp_block_decode(cp_msg_option_value(first, o), &b) != 0)
+        return 0;
+    return b.size;
+}
+
 void cp_qblock_notify_rest(struct cp_engine *e, struct cp_link *link,
                            copal_msg *request, const copal_msg *first,
                            bool is_con)
 {
-    copal_msg *whole = whole_of(first);
+    uint16_t size = size_of_rest(e, link, request, first);
+    copal_msg *whole = size == 0 ? NULL : whole_of(first);
     copal_exchange *x = whole == NULL ? NULL : cp_answer_open(e, link, request);
     struct cp_qblock_answer *q =
-        x == NULL ? NULL
-                  : sender_new(x, whole,
-                               cp_qblock_notify_size(e, link, request), is_con);
+        x == NULL ? NULL : sender_new(x, whole, size, is_con);
 
     copal_msg_unref(whole);
     if (x == NULL)

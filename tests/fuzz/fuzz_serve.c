@@ -58,7 +58,7 @@ struct world {
     int served, served_drops;
     unsigned state; /* of what is served */
     unsigned mischief;
-    bool remembers; /* DEDUP_MEMORY was left as it is */
+    bool remembers; /* for NON_LIFETIME, and all of it */
 };
 
 /* ---- The user ---- */
@@ -243,7 +243,8 @@ static void tune(struct world *w)
     };
     unsigned b = take(&w->in) & 15;
 
-    if (choices[b].param == COPAL_P_DEDUP_MEMORY)
+    if (choices[b].param == COPAL_P_DEDUP_MEMORY ||
+        choices[b].param == COPAL_P_MAX_RETRANSMIT) /* NON_LIFETIME is less */
         w->remembers = false;
     copal_tune(w->server, NULL, choices[b].param, choices[b].value);
 }

@@ -331,6 +331,30 @@ static void a_set_that_nobody_hears_is_confirmed_in_the_end(void **state)
     assert_int_equal(stats.peers, 0);
 }
 
+/* Room for the body, but none besides for who observes it. */
+static void a_set_is_not_forgotten_to_note_who_observes(void **state)
+{
+    struct world *w = *state;
+    copal_msg *m;
+    struct party *p;
+
+    both_speak(w);
+    serve_body(w, COPAL_GET, "/path", COPAL_OBSERVABLE, MANY);
+    for (int64_t room = MANY + 200; room < MANY + 2000; room += 100) {
+        copal_tune(w->server, NULL, COPAL_P_BODY_MEMORY, room);
+        m = request_of(w, COPAL_GET, PATH, 0);
+        copal_msg_set_flags(m, COPAL_NON);
+        copal_msg_add_uint(m, COPAL_OPT_OBSERVE, 0);
+        p = send_request(w, m);
+        copal_sim_run(w->sim, 50000);
+        assert_int_equal(p->code, COPAL_CONTENT);
+        assert_int_equal(p->len, MANY);
+        if (p->ends == 0)
+            copal_cancel(p->x);
+        copal_sim_run(w->sim, 400000);
+    }
+}
+
 static void bodies_survive_bad_weather(void **state)
 {
     (void)state;
@@ -726,6 +750,9 @@ int main(void)
             tear_down_bodies),
         cmocka_unit_test_setup_teardown(
             a_probe_that_is_refused_leaves_the_request_as_it_was, build_bodies,
+            tear_down_bodies),
+        cmocka_unit_test_setup_teardown(
+            a_set_is_not_forgotten_to_note_who_observes, build_bodies,
             tear_down_bodies),
         cmocka_unit_test_setup_teardown(
             a_set_that_nobody_hears_is_confirmed_in_the_end, build_bodies,
