@@ -101,6 +101,7 @@ static int begin(copal_exchange *x, copal_msg **m, bool pulls,
         err = COPAL_ELIMIT;
     if (err != 0)
         return err;
+    copal_msg_unref(t->sending); /* of what began before, after a refusal */
     t->sending = copal_msg_ref(*m);
     t->size = cp_block_resume_size(x->request, b.size);
     t->is_bert = b.is_bert && t->size == b.size;
