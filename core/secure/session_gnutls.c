@@ -139,6 +139,10 @@ static int set_priorities(struct cp_session *s, bool is_datagram)
         c != NULL && (c->trusts_rpk || (!is_client && s->all->lookup != NULL));
     bool trusts_x509 = c != NULL && c->trusts_x509;
 
+    /* A server that asks for none minds no kind that the client could show: left
+     * out, it would end the handshake over it. RFC 7250 4.2. */
+    if (!is_client && !trusts_rpk && !trusts_x509)
+        trusts_rpk = trusts_x509 = true;
     cp_put_text(&b, is_datagram ? DATAGRAMS : STREAMS);
     /* GnuTLS ends the handshake when it first finds a suite that it lacks a
      * certificate for, whatever else the peer offers. */

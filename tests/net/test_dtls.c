@@ -383,6 +383,22 @@ static void raw_public_keys_prove_both(void **state)
     assert_string_not_equal(w->seen, w->proven);
 }
 
+/* RFC 7250 4.2: of a certificate that nobody asks for the kind does not matter. */
+static void a_public_key_that_nobody_asks_for_is_not_minded(void **state)
+{
+    struct world *w = *state;
+
+    give_keys(w, &server_cert);
+    assert_int_equal(copal_forget(w->server, "*"), 0);
+    assert_int_equal(copal_use_cert(w->server, "*", server_cert.public_pem,
+                                    server_cert.key_pem, NULL),
+                     0);
+    ask(w, "127.0.0.1", port_of(w));
+    assert_answered(w);
+    assert_string_equal(w->seen, "");
+    assert_int_equal(strncmp(w->proven, "ni:///sha-256;", 14), 0);
+}
+
 static void a_raw_public_key_that_is_not_trusted_is_refused(void **state)
 {
     struct world *w = *state;
@@ -530,6 +546,7 @@ int main(void)
         TEST(a_certificate_for_another_name_is_refused),
         TEST(a_certificate_of_nobody_known_is_refused),
         TEST(raw_public_keys_prove_both),
+        TEST(a_public_key_that_nobody_asks_for_is_not_minded),
         TEST(a_raw_public_key_that_is_not_trusted_is_refused),
         TEST(a_key_may_be_looked_up_while_the_handshake_waits),
         TEST(trust_may_be_looked_up_while_the_handshake_waits),

@@ -481,6 +481,17 @@ static void public_keys_prove_both(void **state)
     assert_string_not_equal(w->seen, w->proven);
 }
 
+static void a_public_key_that_nobody_asks_for_is_not_minded(void **state)
+{
+    struct world *w = *state;
+
+    use_key(w->server, "*", &server_cert, NULL);
+    use_key(w->client, ANY, &client_cert, server_cert.public_pem);
+    ask(w, NULL, "/t");
+    assert_content(w);
+    assert_string_equal(w->seen, "");
+}
+
 static void a_public_key_that_is_not_trusted_is_refused(void **state)
 {
     struct world *w = *state;
@@ -883,6 +894,7 @@ int main(void)
         TEST(who_leaves_while_a_key_is_looked_up_leaves_nothing),
         TEST(a_server_may_end_while_a_key_is_looked_up),
         TEST(public_keys_prove_both),
+        TEST(a_public_key_that_nobody_asks_for_is_not_minded),
         TEST(a_public_key_that_is_not_trusted_is_refused),
         TEST(a_public_key_is_looked_up),
         TEST(certificates_prove_both),
