@@ -128,11 +128,26 @@ int cp_upgrade_judge(const struct cp_upgrade *r,
 
 /* ---- Writing ---- */
 
+/* A zone means something on this host only: "[fe80::1%25eth0]:8080" goes without
+ * it. RFC 6874 4. */
+static void put_host(struct cp_buf *out, const char *host)
+{
+    const char *zone = host[0] == '[' ? strchr(host, '%') : NULL;
+    const char *rest = zone == NULL ? NULL : strchr(zone, ']');
+
+    if (rest == NULL) {
+        cp_put_text(out, host);
+        return;
+    }
+    cp_put_bytes(out, cp_bytes(host, (size_t)(zone - host)));
+    cp_put_text(out, rest);
+}
+
 void cp_upgrade_put_request(struct cp_buf *out, const char *host,
                             const char *key)
 {
     cp_put_text(out, "GET /.well-known/coap HTTP/1.1\r\nHost: ");
-    cp_put_text(out, host);
+    put_host(out, host);
     cp_put_text(out, "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                      "Sec-WebSocket-Version: 13\r\n"
                      "Sec-WebSocket-Protocol: coap\r\nSec-WebSocket-Key: ");

@@ -196,6 +196,30 @@ static void what_is_written_is_read_again(void **state)
     assert_true(cp_bytes_is_text(u.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
 }
 
+/* RFC 6874 4: it means something on this host only. */
+static void a_zone_is_not_told(void **state)
+{
+    static const struct {
+        const char *host, *told;
+    } rows[] = {
+        {"[fe80::1%25eth0]:8080", "[fe80::1]:8080"},
+        {"[fe80::1%25eth0]", "[fe80::1]"},
+        {"[::1]:8080", "[::1]:8080"},
+        {"a%25b", "a%25b"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char text[512];
+        struct cp_buf b = cp_buf_fixed(text, sizeof(text));
+        struct cp_upgrade u;
+
+        cp_upgrade_put_request(&b, rows[i].host, "dGhlIHNhbXBsZSBub25jZQ==");
+        assert_int_equal(cp_upgrade_read_request(cp_bytes(text, b.len), &u), 0);
+        assert_true(cp_bytes_is_text(u.host, rows[i].told));
+    }
+}
+
 /* Stands for SHA-1: what it is given is what RFC 6455 1.3 says. */
 static void note_input(copal_bytes in, uint8_t out[20])
 {
@@ -223,6 +247,7 @@ int main(void)
         cmocka_unit_test(a_head_is_waited_for_to_its_end),
         cmocka_unit_test(a_head_that_never_ends_is_too_long),
         cmocka_unit_test(what_is_written_is_read_again),
+        cmocka_unit_test(a_zone_is_not_told),
         cmocka_unit_test(the_answer_is_made_of_the_key_and_the_guid),
     };
 
