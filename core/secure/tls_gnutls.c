@@ -298,12 +298,24 @@ static void dismiss(struct cp_pipe *p)
     p->below->ops->dismiss(p->below);
 }
 
+/* Who waits for the rest of a handshake learns that none comes, if that can be
+ * sent at once. RFC 8446 6.1. */
+static void break_off(struct cp_tls *t)
+{
+    (void)gnutls_alert_send(cp_tls_library(t), GNUTLS_AL_WARNING,
+                            GNUTLS_A_USER_CANCELED);
+    (void)gnutls_alert_send(cp_tls_library(t), GNUTLS_AL_WARNING,
+                            GNUTLS_A_CLOSE_NOTIFY);
+}
+
 static void cut(struct cp_pipe *p)
 {
     struct cp_tls *t = of_pipe(p);
 
     if (!t->is_ended) {
         t->is_ended = true;
+        if (!t->is_open)
+            break_off(t);
         t->status = COPAL_ECLOSED;
         snprintf(t->why, sizeof(t->why), "closed here");
         cp_lookup_forget(&t->lookup);

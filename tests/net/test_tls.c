@@ -806,6 +806,56 @@ static void half_a_record_and_silence_is_cut_off_after_10_s(void **state)
     close(fd);
 }
 
+/* The next record's type, and its last byte; -1: no more. */
+static int read_record(int fd, uint8_t *last)
+{
+    uint8_t head[5], body[4096];
+    size_t len;
+
+    if (recv(fd, head, sizeof(head), MSG_WAITALL) != sizeof(head))
+        return -1;
+    len = (size_t)head[3] << 8 | head[4];
+    if (len == 0 || len > sizeof(body) ||
+        recv(fd, body, len, MSG_WAITALL) != (ssize_t)len)
+        return -1;
+    *last = body[len - 1];
+    return head[0];
+}
+
+/* RFC 8446 6.1: user_canceled, then close_notify. */
+static void a_server_that_says_nothing_is_told_that_it_is_over(void **state)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct world *w = *state;
+    socklen_t size = sizeof(at);
+    int listens = socket(AF_INET, SOCK_STREAM, 0), fd;
+    char uri[64];
+    uint8_t last;
+
+    assert_int_equal(bind(listens, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(listens, 1), 0);
+    assert_int_equal(getsockname(listens, (struct sockaddr *)&at, &size), 0);
+    snprintf(uri, sizeof(uri), "coaps+tcp://127.0.0.1:%u/t",
+             (unsigned)ntohs(at.sin_port));
+    use_psk(w->client, ANY, "me", "0123456789abcdef");
+    copal_get(w->client, uri, COPAL_CB(note, w));
+    go_for(w, 50);
+    fd = accept(listens, NULL, NULL);
+    assert_true(fd >= 0);
+    assert_int_equal(read_record(fd, &last), 22);
+    leap(11000);
+    go_until(w, &w->ends, 1);
+    assert_non_null(strstr(w->text, "10 s"));
+    assert_int_equal(read_record(fd, &last), 21);
+    assert_int_equal(last, 90);
+    assert_int_equal(read_record(fd, &last), 21);
+    assert_int_equal(last, 0);
+    assert_int_equal(read_record(fd, &last), -1);
+    close(fd);
+    close(listens);
+}
+
 /* A client that is no copal, of which each request has a record of its own. */
 static gnutls_session_t shake_hands(struct world *w, int fd,
                                     gnutls_psk_client_credentials_t key)
@@ -910,6 +960,7 @@ int main(void)
         TEST(keys_are_logged_only_when_asked_for),
         TEST(junk_in_place_of_a_hello_ends_the_connection),
         TEST(half_a_record_and_silence_is_cut_off_after_10_s),
+        TEST(a_server_that_says_nothing_is_told_that_it_is_over),
         TEST(a_heap_of_records_is_worked_off_in_parts),
         cmocka_unit_test_setup_teardown(websocket_goes_over_tls, build_ws,
                                         tear_down),
