@@ -38,14 +38,14 @@ static bool is_text(copal_bytes b)
     return cp_utf8_is_valid(b);
 }
 
-/* As copal_msg_print() shows it, without the name in front. */
-static void put_value(struct cp_buf *b, const copal_msg *m, size_t i)
+/* As copal_msg_print() shows it: its name, or its value. */
+static void put_part(struct cp_buf *b, const copal_msg *m, size_t i,
+                     void (*put)(struct cp_buf *, const copal_msg *, size_t))
 {
     struct cp_buf text = cp_buf_new(b->mem);
     copal_bytes shown;
 
-    cp_msg_put_value(&text, m->options[i].number,
-                     cp_msg_option_value(m, &m->options[i]));
+    put(&text, m, i);
     if (cp_buf_finish(&text, &shown) == 0)
         cp_put_json(b, shown);
     cp_buf_free(&text);
@@ -56,10 +56,9 @@ static void put_message(struct cp_buf *b, const copal_msg *m)
     cp_put_text(b, ",\"options\":[");
     for (size_t i = 0; i < m->option_count; i++) {
         cp_put_text(b, i == 0 ? "[\"" : ",[\"");
-        cp_put_json(b, cp_bytes_of_text(
-                           copal_name(COPAL_OPTIONS, m->options[i].number)));
+        put_part(b, m, i, cp_msg_put_option_name);
         cp_put_text(b, "\",\"");
-        put_value(b, m, i);
+        put_part(b, m, i, cp_msg_put_value);
         cp_put_text(b, "\"]");
     }
     cp_put_text(b, "]");

@@ -112,14 +112,30 @@ static bool put_block(struct cp_buf *b, unsigned option, copal_bytes value)
     return true;
 }
 
-void cp_msg_put_value(struct cp_buf *b, unsigned option, copal_bytes value)
+static const struct cp_option_def *def_of(const copal_msg *m, size_t i)
 {
-    const struct cp_option_def *def = cp_option_find(option);
-    int format = def == NULL ? CP_OPAQUE : def->format;
+    return cp_option_of(m->code, m->options[i].number);
+}
 
-    if (put_block(b, option, value))
+void cp_msg_put_option_name(struct cp_buf *b, const copal_msg *m, size_t i)
+{
+    const struct cp_option_def *def = def_of(m, i);
+
+    if (def != NULL)
+        cp_put_text(b, def->name);
+    else
+        cp_put_format(b, "%u", (unsigned)m->options[i].number);
+}
+
+void cp_msg_put_value(struct cp_buf *b, const copal_msg *m, size_t i)
+{
+    const struct cp_option_def *def = def_of(m, i);
+    unsigned option = m->options[i].number;
+    copal_bytes value = cp_msg_option_value(m, &m->options[i]);
+
+    if (def != NULL && put_block(b, option, value))
         return;
-    switch (format) {
+    switch (def == NULL ? CP_OPAQUE : def->format) {
     case CP_STRING: cp_put_visible(b, value); break;
     case CP_UINT: put_number(b, option, value); break;
     default: cp_put_hex(b, value); break;
@@ -127,28 +143,27 @@ void cp_msg_put_value(struct cp_buf *b, unsigned option, copal_bytes value)
 }
 
 /* Of a number, no bytes mean 0. */
-static bool is_number(unsigned option)
+static bool has_value(const copal_msg *m, size_t i)
 {
-    const struct cp_option_def *def = cp_option_find(option);
+    const struct cp_option_def *def = def_of(m, i);
 
-    return def != NULL && def->format == CP_UINT;
+    return (def != NULL && def->format == CP_UINT) ||
+           cp_msg_option_value(m, &m->options[i]).len > 0;
 }
 
 void cp_msg_put_option_lines(struct cp_buf *b, const copal_msg *m)
 {
     for (size_t i = 0; i < m->option_count; i++) {
-        unsigned number = m->options[i].number;
-        copal_bytes value = cp_msg_option_value(m, &m->options[i]);
-        bool is_first = i == 0 || m->options[i - 1].number != number;
-
-        if (is_first)
-            cp_put_format(b, "%s%s:", i > 0 ? "\n" : "",
-                          copal_name(COPAL_OPTIONS, (int)number));
-        else
+        if (i > 0 && m->options[i - 1].number == m->options[i].number) {
             cp_put_text(b, " /");
-        if (value.len > 0 || is_number(number)) {
+        } else {
+            cp_put_text(b, i > 0 ? "\n" : "");
+            cp_msg_put_option_name(b, m, i);
+            cp_put_u8(b, ':');
+        }
+        if (has_value(m, i)) {
             cp_put_u8(b, ' ');
-            cp_msg_put_value(b, number, value);
+            cp_msg_put_value(b, m, i);
         }
     }
 }

@@ -8,8 +8,9 @@
 void cp_msg_put_line(struct cp_buf *b, const copal_msg *m);
 void cp_msg_put_option_lines(struct cp_buf *b, const copal_msg *m);
 
-/* One option's value as there. */
-void cp_msg_put_value(struct cp_buf *b, unsigned option, copal_bytes value);
+/* The name, or number, and the value of one of m's options as there. */
+void cp_msg_put_option_name(struct cp_buf *b, const copal_msg *m, size_t i);
+void cp_msg_put_value(struct cp_buf *b, const copal_msg *m, size_t i);
 
 /* Text that may have come from anywhere, so that it stays in its line and
  * cannot steer a terminal: control characters, backslashes and bytes that are

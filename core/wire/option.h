@@ -28,6 +28,10 @@ struct cp_option_def {
 /* NULL: not in the table. */
 const struct cp_option_def *cp_option_find(unsigned number);
 
+/* What a message with that code means by it: signals have options of their own
+ * under numbers that others have, too. RFC 8323 5.2. NULL: nothing known. */
+const struct cp_option_def *cp_option_of(unsigned code, unsigned number);
+
 /* By name, any case. NULL: not in the table. */
 const struct cp_option_def *cp_option_named(const char *name);
 

@@ -375,6 +375,40 @@ static void options_are_lines(void **state)
     copal_msg_unref(m);
 }
 
+/* RFC 8323 5.2: their numbers mean something else in every other message. */
+static void options_of_signals_have_names_of_their_own(void **state)
+{
+    static const struct {
+        int code, option;
+        const char *value, *shown;
+    } rows[] = {
+        {COPAL_CODE(7, 1), 2, "\x04\x80", "Max-Message-Size: 1152"},
+        {COPAL_CODE(7, 1), 4, "", "Block-Wise-Transfer:"},
+        {COPAL_CODE(7, 1), 6, "\x40", "Extended-Token-Length: 64"},
+        {COPAL_CODE(7, 1), 12, "\x32", "12: 32"},
+        {COPAL_CODE(7, 1), 23, "\x06", "23: 06"},
+        {COPAL_CODE(7, 2), 2, "", "Custody:"},
+        {COPAL_CODE(7, 3), 2, "", "Custody:"},
+        {COPAL_CODE(7, 4), 2, "coap+tcp://a",
+         "Alternative-Address: coap+tcp://a"},
+        {COPAL_CODE(7, 4), 4, "\x05", "Hold-Off: 5"},
+        {COPAL_CODE(7, 5), 2, "\x02", "Bad-CSM-Option: 2"},
+        {COPAL_CODE(7, 9), 2, "\x02", "2: 02"},
+        {COPAL_GET, 4, "\x05", "ETag: 05"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        copal_msg *m = messages_new(rows[i].code);
+
+        assert_int_equal(cp_msg_add(m, (uint16_t)rows[i].option,
+                                    cp_bytes_of_text(rows[i].value)),
+                         0);
+        assert_string_equal(option_lines(m), rows[i].shown);
+        copal_msg_unref(m);
+    }
+}
+
 static void strangers_text_stays_in_its_line(void **state)
 {
     static const struct {
@@ -424,6 +458,7 @@ int main(void)
         cmocka_unit_test(the_wire_is_told_to_older_and_newer_callers),
         cmocka_unit_test(a_message_is_one_line),
         cmocka_unit_test(options_are_lines),
+        cmocka_unit_test(options_of_signals_have_names_of_their_own),
         cmocka_unit_test(strangers_text_stays_in_its_line),
     };
 
