@@ -8,16 +8,6 @@ enum {
     FIRST_CAP = 64
 };
 
-struct cp_buf cp_buf_new(struct cp_mem *mem)
-{
-    return (struct cp_buf){.mem = mem};
-}
-
-struct cp_buf cp_buf_fixed(void *storage, size_t cap)
-{
-    return (struct cp_buf){.data = storage, .cap = cap};
-}
-
 static bool resize(struct cp_buf *b, size_t cap)
 {
     uint8_t *data = cp_resize(b->mem, b->data, cap);
@@ -31,7 +21,7 @@ static bool resize(struct cp_buf *b, size_t cap)
     return true;
 }
 
-static bool grow(struct cp_buf *b, size_t more)
+bool cp_buf_grow(struct cp_buf *b, size_t more)
 {
     size_t cap = b->cap < FIRST_CAP ? FIRST_CAP : b->cap;
 
@@ -50,34 +40,9 @@ void cp_buf_reserve(struct cp_buf *b, size_t cap)
         (void)resize(b, cap);
 }
 
-/* Room for more bytes behind those written; false: failed, now or before. */
-static inline bool has_room(struct cp_buf *b, size_t more)
-{
-    if (b->failed)
-        return false;
-    return b->cap - b->len >= more || grow(b, more);
-}
-
-uint8_t *cp_buf_claim(struct cp_buf *b, size_t n)
-{
-    uint8_t *at;
-
-    if (!has_room(b, n))
-        return NULL;
-    at = b->data + b->len;
-    b->len += n;
-    return at;
-}
-
-void cp_put_u8(struct cp_buf *b, uint8_t v)
-{
-    if (has_room(b, 1))
-        b->data[b->len++] = v;
-}
-
 void cp_put_u16(struct cp_buf *b, uint16_t v)
 {
-    if (!has_room(b, 2))
+    if (!cp_buf_has_room(b, 2))
         return;
     b->data[b->len++] = (uint8_t)(v >> 8);
     b->data[b->len++] = (uint8_t)v;
@@ -85,18 +50,10 @@ void cp_put_u16(struct cp_buf *b, uint16_t v)
 
 void cp_put_u32(struct cp_buf *b, uint32_t v)
 {
-    if (!has_room(b, 4))
+    if (!cp_buf_has_room(b, 4))
         return;
     for (unsigned shift = 32; shift > 0; shift -= 8)
         b->data[b->len++] = (uint8_t)(v >> (shift - 8));
-}
-
-void cp_put_bytes(struct cp_buf *b, copal_bytes v)
-{
-    if (v.len == 0 || !has_room(b, v.len))
-        return;
-    memcpy(b->data + b->len, v.data, v.len);
-    b->len += v.len;
 }
 
 void cp_put_text(struct cp_buf *b, const char *text)
@@ -117,7 +74,7 @@ void cp_put_format(struct cp_buf *b, const char *format, ...)
         b->failed = true;
     } else if ((size_t)n < sizeof(small)) {
         cp_put_bytes(b, cp_bytes(small, (size_t)n));
-    } else if (has_room(b, (size_t)n + 1)) {
+    } else if (cp_buf_has_room(b, (size_t)n + 1)) {
         va_start(list, format);
         vsnprintf((char *)b->data + b->len, (size_t)n + 1, format, list);
         va_end(list);
@@ -133,7 +90,7 @@ void cp_put_hex(struct cp_buf *b, copal_bytes v)
         b->failed = true;
         return;
     }
-    if (!has_room(b, 2 * v.len))
+    if (!cp_buf_has_room(b, 2 * v.len))
         return;
     for (size_t i = 0; i < v.len; i++) {
         b->data[b->len++] = (uint8_t)digits[v.data[i] >> 4];
@@ -186,17 +143,9 @@ void cp_put_json(struct cp_buf *b, copal_bytes text)
 
 /* ---- The end ---- */
 
-int cp_buf_finish(struct cp_buf *b, copal_bytes *out)
-{
-    if (b->failed)
-        return b->mem == NULL ? COPAL_ELIMIT : COPAL_ENOMEM;
-    *out = cp_bytes(b->data, b->len);
-    return 0;
-}
-
 const char *cp_buf_text(struct cp_buf *b)
 {
-    if (!has_room(b, 1))
+    if (!cp_buf_has_room(b, 1))
         return NULL;
     b->data[b->len] = '\0';
     return (const char *)b->data;
@@ -208,7 +157,7 @@ uint8_t *cp_buf_take(struct cp_buf *b, size_t *len)
 
     assert(b->mem != NULL);
     /* Something even when nothing was put, since NULL says that it failed. */
-    if (b->failed || (b->data == NULL && !grow(b, 1)))
+    if (b->failed || (b->data == NULL && !cp_buf_grow(b, 1)))
         return NULL;
     data = b->data;
     *len = b->len;

@@ -142,10 +142,8 @@ static void leave_heap(struct cp_heap *h, struct cp_timer *t)
         h->root = meld(h->root, below);
 }
 
-void cp_timer_stop(struct cp_heap *h, struct cp_timer *t)
+void cp_timer_take_out(struct cp_heap *h, struct cp_timer *t)
 {
-    if (!cp_timer_is_on(t))
-        return;
     if (t == h->last)
         h->last = is_behind(t) ? t->prev : NULL;
     if (is_behind(t))

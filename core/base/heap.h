@@ -33,12 +33,19 @@ struct cp_heap {
 void cp_timer_start(struct cp_heap *h, struct cp_timer *t, uint64_t at,
                     cp_timer_due *due);
 
-/* t may be stopped already. */
-void cp_timer_stop(struct cp_heap *h, struct cp_timer *t);
-
 static inline bool cp_timer_is_on(const struct cp_timer *t)
 {
     return t->due != NULL;
+}
+
+/* Stops t, which is on. */
+void cp_timer_take_out(struct cp_heap *h, struct cp_timer *t);
+
+/* t may be stopped already, as most are. */
+static inline void cp_timer_stop(struct cp_heap *h, struct cp_timer *t)
+{
+    if (cp_timer_is_on(t))
+        cp_timer_take_out(h, t);
 }
 
 /* When the earliest is due; UINT64_MAX: none. */

@@ -387,10 +387,8 @@ void *cp_resize(struct cp_mem *mem, void *p, size_t n)
     return p;
 }
 
-void cp_free(struct cp_mem *mem, void *p)
+void cp_mem_free(struct cp_mem *mem, void *p)
 {
-    if (p == NULL)
-        return;
     if (!is_released(mem)) {
         discard(mem, p);
         return;

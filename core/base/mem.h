@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct cp_mem;
 
@@ -36,11 +37,24 @@ void *cp_zalloc(struct cp_mem *mem, size_t n);
 /* As realloc(); on failure NULL and p is untouched. */
 void *cp_resize(struct cp_mem *mem, void *p, size_t n);
 
-/* p may be NULL. */
-void cp_free(struct cp_mem *mem, void *p);
+/* p may be NULL, which most of what a message could hold is. */
+void cp_mem_free(struct cp_mem *mem, void *p);
+static inline void cp_free(struct cp_mem *mem, void *p)
+{
+    if (p != NULL)
+        cp_mem_free(mem, p);
+}
 
 /* Overwrites what held a secret, then frees it. */
 void cp_wipe(void *p, size_t n);
+
+/* The same in place, for so few that a call would cost more. The compiler must
+ * believe that someone reads the zeroes. */
+static inline void cp_wipe_few(void *p, size_t n)
+{
+    memset(p, 0, n);
+    __asm__ volatile("" : : "r"(p) : "memory");
+}
 void cp_free_secret(struct cp_mem *mem, void *p, size_t n);
 
 /* For who divides large pieces himself (base/cells.h), the owner's thread alone:

@@ -13,8 +13,15 @@
 
 static void put_le64(uint8_t *out, uint64_t v)
 {
-    for (size_t i = 0; i < 8; i++)
-        out[i] = (uint8_t)(v >> 8 * i);
+    /* One by one, which the compiler makes a single store of. */
+    out[0] = (uint8_t)v;
+    out[1] = (uint8_t)(v >> 8);
+    out[2] = (uint8_t)(v >> 16);
+    out[3] = (uint8_t)(v >> 24);
+    out[4] = (uint8_t)(v >> 32);
+    out[5] = (uint8_t)(v >> 40);
+    out[6] = (uint8_t)(v >> 48);
+    out[7] = (uint8_t)(v >> 56);
 }
 
 /* For systems, or sandboxes, that know no getrandom(). */
@@ -84,6 +91,14 @@ void cp_random_untapped(struct cp_random *r, void *out, size_t n)
 {
     uint8_t *at = out;
 
+    if (n == 8 && r->left >= 8) { /* a token, as most are */
+        uint8_t *from = r->pool + sizeof(r->pool) - r->left;
+
+        memcpy(out, from, 8);
+        cp_wipe_few(from, 8);
+        r->left -= 8;
+        return;
+    }
     if (r->seed == 0 && n > sizeof(r->pool)) { /* one call instead of many */
         fill_from_system(out, n);
         return;
@@ -123,12 +138,9 @@ void cp_random_bytes(struct cp_random *r, void *out, size_t n)
 uint64_t cp_random_u64(struct cp_random *r)
 {
     uint8_t b[8];
-    uint64_t v = 0;
 
     cp_random_bytes(r, b, sizeof(b));
-    for (size_t i = 0; i < sizeof(b); i++)
-        v |= (uint64_t)b[i] << 8 * i;
-    return v;
+    return cp_sip_read(b);
 }
 
 uint64_t cp_random_below(struct cp_random *r, uint64_t below)

@@ -1,17 +1,6 @@
 #include "engine/counts.h"
-#include "wire/code.h"
 
 #include <string.h>
-
-void cp_counts_request(struct cp_counts *c, uint8_t code)
-{
-    c->requests[code < CP_COUNTED_METHODS ? code : 0]++;
-}
-
-void cp_counts_response(struct cp_counts *c, uint8_t code)
-{
-    c->responses[cp_code_class(code) & 7]++;
-}
 
 void cp_counts_limit(struct cp_counts *c, const char *limit)
 {

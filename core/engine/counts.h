@@ -5,6 +5,7 @@
 #define CP_ENGINE_COUNTS_H
 
 #include <stdint.h>
+#include "wire/code.h"
 
 enum {
     CP_COUNTED_METHODS = 8, /* 0.01 to 0.07; 0: any other */
@@ -29,8 +30,15 @@ struct cp_counts {
     } limits[CP_COUNTED_LIMITS];
 };
 
-void cp_counts_request(struct cp_counts *c, uint8_t code);
-void cp_counts_response(struct cp_counts *c, uint8_t code);
+static inline void cp_counts_request(struct cp_counts *c, uint8_t code)
+{
+    c->requests[code < CP_COUNTED_METHODS ? code : 0]++;
+}
+
+static inline void cp_counts_response(struct cp_counts *c, uint8_t code)
+{
+    c->responses[cp_code_class(code) & 7]++;
+}
 
 /* limit is a literal. */
 void cp_counts_limit(struct cp_counts *c, const char *limit);

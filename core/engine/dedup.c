@@ -28,8 +28,8 @@ static inline struct cp_seen *seen_at(const struct cp_dedup *d, uint32_t n)
 }
 
 /* What tells hosts apart: of IPv6 the /64. */
-static struct cp_sip sip_of_host(const struct cp_dedup *d, const uint64_t ip[2],
-                                 uint8_t family)
+static inline __attribute__((always_inline)) struct cp_sip sip_of_host(
+    const struct cp_dedup *d, const uint64_t ip[2], uint8_t family)
 {
     struct cp_sip s = cp_index_sip(&d->index);
 

@@ -14,13 +14,6 @@ struct cp_handler *cp_handler_new(struct cp_mem *mem, unsigned flags,
     return h;
 }
 
-struct cp_handler *cp_handler_ref(struct cp_handler *h)
-{
-    if (h != NULL)
-        h->refs++;
-    return h;
-}
-
 void cp_handler_unref(struct cp_handler *h)
 {
     copal_cb cb;

@@ -19,7 +19,13 @@ struct cp_handler {
 /* NULL: out of memory, and cb.drop was called. */
 struct cp_handler *cp_handler_new(struct cp_mem *mem, unsigned flags,
                                   copal_cb cb);
-struct cp_handler *cp_handler_ref(struct cp_handler *h);
+static inline struct cp_handler *cp_handler_ref(struct cp_handler *h)
+{
+    if (h != NULL)
+        h->refs++;
+    return h;
+}
+
 /* The last one calls cb.drop. */
 void cp_handler_unref(struct cp_handler *h);
 

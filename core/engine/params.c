@@ -103,12 +103,6 @@ int64_t cp_params_look_up(const struct cp_params *p, const copal_msg *m,
     return m == NULL ? value : cp_msg_tuned(m, param, value);
 }
 
-const char *cp_params_uri_back(const struct cp_params *p,
-                               const copal_msg *request)
-{
-    return cp_list_empty(&p->scopes) ? NULL : copal_msg_remote(request);
-}
-
 void cp_params_each(const struct cp_params *p,
                     void (*fn)(void *user, const char *scope, int param,
                                int64_t value),

@@ -47,7 +47,10 @@ void cp_params_each(const struct cp_params *p,
 
 /* The URI under which what goes back to who sent request falls. NULL where no
  * scope could apply: the text is not made for nothing. */
-const char *cp_params_uri_back(const struct cp_params *p,
-                               const copal_msg *request);
+static inline const char *cp_params_uri_back(const struct cp_params *p,
+                                             const copal_msg *request)
+{
+    return cp_list_empty(&p->scopes) ? NULL : copal_msg_remote(request);
+}
 
 #endif

@@ -43,15 +43,17 @@ static size_t extension_size(uint32_t n)
 int cp_header_read(copal_bytes datagram, struct cp_header *out)
 {
     struct cp_cursor c = cp_cursor_of(datagram);
-    uint8_t first;
+    const uint8_t *at = datagram.data;
+    unsigned tkl;
 
-    if (datagram.len < 4 || datagram.data[0] >> 6 != VERSION)
+    if (datagram.len < 4 || at[0] >> 6 != VERSION)
         return COPAL_ENOTSUP;
-    first = cp_take_u8(&c);
-    out->type = first >> 4 & 3;
-    out->code = cp_take_u8(&c);
-    out->mid = cp_take_u16(&c);
-    out->token = cp_take(&c, take_extended(&c, first & 15));
+    out->type = at[0] >> 4 & 3;
+    out->code = at[1];
+    out->mid = (uint16_t)(at[2] << 8 | at[3]);
+    tkl = at[0] & 15;
+    c.at += 4;
+    out->token = cp_take(&c, tkl < EXT8 ? tkl : take_extended(&c, tkl));
     out->rest = cp_bytes(c.at, cp_cursor_left(&c));
     return c.failed ? COPAL_EFORMAT : 0;
 }
@@ -63,8 +65,8 @@ static int index_options(copal_msg *m, copal_bytes rest)
     uint32_t number = 0;
 
     while (cp_cursor_left(&c) > 0) {
-        uint8_t first = cp_take_u8(&c);
-        uint32_t delta, len;
+        uint8_t first = *c.at++;
+        uint32_t delta = first >> 4, len = first & 15;
         copal_bytes value;
         int err;
 
@@ -72,15 +74,18 @@ static int index_options(copal_msg *m, copal_bytes rest)
             m->payload = cp_bytes(c.at, cp_cursor_left(&c));
             return m->payload.len > 0 ? 0 : COPAL_EFORMAT;
         }
-        delta = take_extended(&c, first >> 4);
-        len = take_extended(&c, first & 15);
+        if (delta >= EXT8)
+            delta = take_extended(&c, delta);
+        if (len >= EXT8)
+            len = take_extended(&c, len);
         value = cp_take(&c, len);
         number += delta;
         if (c.failed || number > UINT16_MAX)
             return COPAL_EFORMAT;
-        err = cp_msg_index(m, number, value);
-        if (err != 0)
+        if (m->option_count == m->option_cap &&
+            (err = cp_msg_reserve_options(m, 1)) != 0)
             return err;
+        cp_msg_index_last(m, number, value);
     }
     return 0;
 }

@@ -70,10 +70,8 @@ void copal_msg_unref(const copal_msg *m)
 
 /* ---- Options ---- */
 
-const struct cp_option *cp_msg_find(const copal_msg *m, unsigned option)
+const struct cp_option *cp_msg_seek(const copal_msg *m, unsigned option)
 {
-    if (option < 64 && !cp_msg_has(m, option))
-        return NULL;
     for (size_t i = 0; i < m->option_count; i++)
         if (m->options[i].number == option)
             return &m->options[i];
@@ -101,13 +99,6 @@ bool cp_msg_has_etag(const copal_msg *m, copal_bytes etag)
 uint64_t cp_msg_max_age(const copal_msg *m)
 {
     return cp_msg_uint_or(m, COPAL_OPT_MAX_AGE, 60);
-}
-
-uint64_t cp_msg_uint_or(const copal_msg *m, unsigned option, uint64_t otherwise)
-{
-    const struct cp_option *o = cp_msg_find(m, option);
-
-    return o == NULL ? otherwise : cp_bytes_uint(cp_msg_option_value(m, o));
 }
 
 int cp_msg_reserve_options(copal_msg *m, size_t more)

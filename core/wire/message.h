@@ -125,12 +125,24 @@ static inline copal_bytes cp_msg_option_value(const copal_msg *m,
  * needs one check; COPAL_ESTATE, with its sentence: frozen. */
 int cp_msg_check_writable(const copal_msg *m);
 
-/* The first of that number, or NULL. */
-const struct cp_option *cp_msg_find(const copal_msg *m, unsigned option);
+/* The first of that number, or NULL. Most are asked for in vain, and nearly all
+ * of those below 64. */
+const struct cp_option *cp_msg_seek(const copal_msg *m, unsigned option);
+static inline const struct cp_option *cp_msg_find(const copal_msg *m,
+                                                  unsigned option)
+{
+    return option < 64 && !cp_msg_has(m, option) ? NULL
+                                                 : cp_msg_seek(m, option);
+}
 
 /* Reads a uint option, or gives otherwise. */
-uint64_t cp_msg_uint_or(const copal_msg *m, unsigned option,
-                        uint64_t otherwise);
+static inline uint64_t cp_msg_uint_or(const copal_msg *m, unsigned option,
+                                      uint64_t otherwise)
+{
+    const struct cp_option *o = cp_msg_find(m, option);
+
+    return o == NULL ? otherwise : cp_bytes_uint(cp_msg_option_value(m, o));
+}
 
 /* The first ETag, which is all that a response has; empty: none. */
 copal_bytes cp_msg_etag(const copal_msg *m);
@@ -154,6 +166,18 @@ void cp_msg_remove(copal_msg *m, unsigned option);
 int cp_msg_reserve(copal_msg *m, size_t more);
 int cp_msg_reserve_options(copal_msg *m, size_t more);
 int cp_msg_index(copal_msg *m, unsigned option, copal_bytes value);
+
+/* The same, where none of a higher number is in m and there is room. */
+static inline void cp_msg_index_last(copal_msg *m, unsigned option,
+                                     copal_bytes value)
+{
+    m->options[m->option_count++] = (struct cp_option){
+        .at = value.len > 0 ? (uint32_t)(value.data - m->data) : 0,
+        .len = (uint32_t)value.len,
+        .number = (uint16_t)option};
+    if (option < 64)
+        m->present |= UINT64_C(1) << option;
+}
 
 /* Points the payload at part of owner's, which is ref'd; owner NULL: at part of
  * m's own data. */
