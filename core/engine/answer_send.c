@@ -232,12 +232,15 @@ void cp_answer_keep_silent(copal_exchange *x)
 static int replace_answer(const copal_msg *request, const copal_msg *m,
                           copal_msg **instead)
 {
-    copal_bytes etag = cp_msg_etag(m);
-    uint64_t format = cp_msg_uint_or(m, COPAL_OPT_CONTENT_FORMAT, UINT64_MAX);
+    copal_bytes etag;
+    uint64_t format;
     int code = 0;
 
-    if (m->code != COPAL_CONTENT)
+    if (m->code != COPAL_CONTENT || (!cp_msg_has(request, COPAL_OPT_ACCEPT) &&
+                                     !cp_msg_has(request, COPAL_OPT_ETAG)))
         return 0;
+    etag = cp_msg_etag(m);
+    format = cp_msg_uint_or(m, COPAL_OPT_CONTENT_FORMAT, UINT64_MAX);
     if (format != UINT64_MAX &&
         cp_msg_uint_or(request, COPAL_OPT_ACCEPT, format) != format)
         code = COPAL_NOT_ACCEPTABLE;

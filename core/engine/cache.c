@@ -145,15 +145,12 @@ static int offer_etags(struct cp_cache_use *use, copal_msg **m)
     return 0;
 }
 
-static int out(copal_exchange *x, copal_msg **m)
+static int request_out(copal_exchange *x, copal_msg **m)
 {
     struct cp_engine *e = x->engine;
-    struct cp_cache_use *use;
+    struct cp_cache_use *use = &cp_ask_of(x)->cache;
     uint64_t resource, key;
 
-    if (!x->is_ask || !is_on(e))
-        return CP_PASS;
-    use = &cp_ask_of(x)->cache;
     use->may_act = !cp_code_is_safe(x->request->code);
     if (!asks_for_whole(x->request))
         return CP_PASS;
@@ -165,6 +162,11 @@ static int out(copal_exchange *x, copal_msg **m)
     if (may_be_answered(x->request))
         use->offered_count = (uint8_t)cp_cache_candidates(e, key, use->offered);
     return use->offered_count == 0 ? CP_PASS : offer_etags(use, m);
+}
+
+static int out(copal_exchange *x, copal_msg **m)
+{
+    return x->is_ask && is_on(x->engine) ? request_out(x, m) : CP_PASS;
 }
 
 /* ---- Answers ---- */

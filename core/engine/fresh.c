@@ -11,14 +11,6 @@ enum {
     HEARD_FOR_MS = 60000
 };
 
-const struct cp_option *cp_fresh_option(const copal_msg *m)
-{
-    if (m->option_count == 0 ||
-        m->options[m->option_count - 1].number < COPAL_OPT_ECHO)
-        return NULL; /* options stand in order */
-    return cp_msg_find(m, COPAL_OPT_ECHO);
-}
-
 copal_msg *cp_fresh_with(const copal_msg *m, copal_bytes value)
 {
     copal_msg *copy = cp_msg_derive(m);
@@ -37,7 +29,8 @@ static int in(copal_exchange *x, copal_msg **m)
 {
     if (x->is_ask)
         return cp_fresh_ask_in(x, *m);
-    cp_fresh_request(x, *m);
+    if (cp_fresh_option(*m) != NULL)
+        cp_fresh_request(x, *m);
     return CP_PASS;
 }
 

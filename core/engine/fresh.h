@@ -20,7 +20,13 @@ void cp_fresh_init(struct cp_engine *e);
 void cp_fresh_clear(struct cp_engine *e);
 
 /* The Echo option of m, or NULL. */
-const struct cp_option *cp_fresh_option(const copal_msg *m);
+static inline const struct cp_option *cp_fresh_option(const copal_msg *m)
+{
+    if (m->option_count == 0 ||
+        m->options[m->option_count - 1].number < COPAL_OPT_ECHO)
+        return NULL; /* options stand in order */
+    return cp_msg_find(m, COPAL_OPT_ECHO);
+}
 
 /* A copy of m with this Echo value instead of any other. NULL: out of
  * memory. */

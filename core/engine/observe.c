@@ -49,7 +49,9 @@ static int in(copal_exchange *x, copal_msg **m)
 static int out(copal_exchange *x, copal_msg **m)
 {
     if (!x->is_ask)
-        return cp_observe_register_out(x, m);
+        return cp_answer_of(x)->registers || cp_answer_of(x)->deregisters
+                   ? cp_observe_register_out(x, m)
+                   : CP_PASS;
     if (cp_ask_of(x)->share.leader != NULL)
         return cp_observe_share_out(m);
     if (!cp_ask_of(x)->is_farewell)

@@ -21,7 +21,7 @@ int cp_observe_register_out(copal_exchange *x, copal_msg **m)
     copal_msg *copy;
     uint64_t number;
 
-    if (a->link == NULL || (!a->registers && !a->deregisters))
+    if (a->link == NULL)
         return CP_PASS;
     before = cp_observer_find(x->engine, a->link, a->wire);
     if (before != NULL) /* left, or replaced: RFC 7641 4.1 */

@@ -66,13 +66,10 @@ struct cp_delivery *cp_observer_delivery(struct cp_observer *o)
 
     if (d != NULL)
         return d;
-    d = cp_alloc(e->mem, sizeof(*d));
+    d = cp_zalloc(e->mem, sizeof(*d));
     if (d == NULL)
         return NULL;
     d->observer = o;
-    d->state = d->next = NULL;
-    d->late = NULL;
-    d->room = 0;
     cp_list_init(&d->unproven);
     cp_flight_init(&d->flight, e, cp_observer_flight_over);
     d->flight.notes = &cp_observer_notes;

@@ -299,6 +299,8 @@ static int response_in(copal_exchange *x, copal_msg **m)
 
 static int request_in(copal_exchange *x, copal_msg **m)
 {
+    if (!has_qblock(*m))
+        return CP_PASS;
     if (cp_msg_has(*m, COPAL_OPT_Q_BLOCK1))
         return cp_qblock_upload_in(x, m);
     return cp_msg_has(*m, COPAL_OPT_Q_BLOCK2) ? cp_qblock_answer_in(x, *m)
@@ -314,14 +316,17 @@ static int in(copal_exchange *x, copal_msg **m)
 
 static int out(copal_exchange *x, copal_msg **m)
 {
-    return x->is_ask ? request_out(x, m) : cp_qblock_answer_out(x, *m);
+    if (x->is_ask)
+        return request_out(x, m);
+    return cp_answer_of(x)->wish.is_offered ? cp_qblock_answer_out(x, *m)
+                                            : CP_PASS;
 }
 
 static void end(copal_exchange *x)
 {
     if (x->is_ask)
         cp_qblock_ask_free(x);
-    else
+    else if (cp_answer_of(x)->qblock != NULL)
         cp_qblock_answer_free(x);
 }
 

@@ -279,8 +279,7 @@ static copal_msg *make_whole(const copal_msg *m)
 static bool goes_by_qblock2(const struct cp_answer *a, const copal_msg *m,
                             uint16_t size)
 {
-    return a->wish.is_offered && a->link != NULL &&
-           cp_code_class(m->code) == 2 &&
+    return a->link != NULL && cp_code_class(m->code) == 2 &&
            (m->flags & (COPAL_STREAM_OUT | COPAL_RAW_BLOCKS)) == 0 &&
            !cp_msg_has(m, COPAL_OPT_BLOCK2) &&
            !cp_msg_has(m, COPAL_OPT_Q_BLOCK2) && m->payload.len > size &&
@@ -301,13 +300,15 @@ static void list_wishes(struct cp_qblock_answer *q,
 int cp_qblock_answer_out(copal_exchange *x, copal_msg *m)
 {
     struct cp_answer *a = cp_answer_of(x);
-    uint16_t own = cp_transfer_own_size(x);
-    uint16_t size = a->wish.size < own ? a->wish.size : own;
     bool is_con = a->wire != NULL && a->wire->type == CP_CON;
     struct cp_qblock_answer *q;
     copal_msg *whole;
+    uint16_t size;
     int err;
 
+    size = cp_transfer_own_size(x);
+    if (a->wish.size < size)
+        size = a->wish.size;
     if (!goes_by_qblock2(a, m, size))
         return CP_PASS;
     whole = make_whole(m);

@@ -21,7 +21,6 @@ static uint64_t hash_of(const struct cp_engine *e,
 void cp_flight_init(struct cp_flight *f, struct cp_engine *e,
                     void (*over)(struct cp_flight *f, int status))
 {
-    memset(f, 0, sizeof(*f));
     f->engine = e;
     f->over = over;
     cp_list_init(&f->place);

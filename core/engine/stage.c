@@ -2,8 +2,10 @@
 
 int cp_pass_in(struct cp_stages s, copal_exchange *x, copal_msg **m)
 {
-    for (size_t i = 0; i < s.count; i++) {
-        int verdict = s.list[i]->in(x, m);
+    const struct cp_stage *const *end = s.list + s.count;
+
+    for (; s.list < end; s.list++) {
+        int verdict = (*s.list)->in(x, m);
         if (verdict != CP_PASS)
             return verdict;
     }
@@ -38,7 +40,9 @@ int cp_pass_out_below(struct cp_stages s, const struct cp_stage *stage,
 
 void cp_pass_end(struct cp_stages s, copal_exchange *x)
 {
-    for (size_t i = 0; i < s.count; i++)
-        if (s.list[i]->end != NULL)
-            s.list[i]->end(x);
+    const struct cp_stage *const *end = s.list + s.count;
+
+    for (; s.list < end; s.list++)
+        if ((*s.list)->end != NULL)
+            (*s.list)->end(x);
 }

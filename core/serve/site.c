@@ -16,6 +16,7 @@ struct cp_site {
     copal *owner;
     struct cp_tree tree;
     uint64_t handlers;     /* the newest one's number */
+    bool had_streamed;     /* a handler with COPAL_STREAMED */
     struct cp_list listed; /* places with methods, in order of registration */
 
     /* GET of the site's own, in place as long as no user serves that path. */
@@ -206,10 +207,17 @@ void cp_site_on_request(const copal_event *ev, void *user)
         copal_reply(ev->exchange, to.code, COPAL_NO_FORMAT, (copal_bytes){0});
 }
 
+/* Of what comes in one piece only COPAL_STREAMED matters: where no handler ever
+ * had it, the path is not looked up twice. */
 int cp_site_flags(void *user, const copal_msg *request)
 {
-    struct choice to = choose(user, request);
+    const struct cp_site *s = user;
+    struct choice to;
 
+    if (!s->had_streamed && !cp_msg_has(request, COPAL_OPT_BLOCK1) &&
+        !cp_msg_has(request, COPAL_OPT_Q_BLOCK1))
+        return 0;
+    to = choose(s, request);
     return to.code == 0 ? (int)to.handler->flags : -1;
 }
 
@@ -246,6 +254,7 @@ static int add_method(struct cp_site *s, struct cp_place *p, int method,
     }
     h->cb = cb;
     h->number = ++s->handlers;
+    s->had_streamed |= (flags & COPAL_STREAMED) != 0;
     cp_list_init(&own);
     if (is_own(s, p))
         empty(s, p, &own);

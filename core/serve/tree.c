@@ -15,6 +15,8 @@ static struct cp_place *new_place(struct cp_mem *mem, struct cp_place *parent,
         return NULL;
     p->parent = parent;
     p->kind = (uint8_t)step->kind;
+    p->has_names =
+        step->kind == CP_PLACE_NAMED || (parent != NULL && parent->has_names);
     p->len = (uint8_t)step->len;
     memcpy(p->text, step->text, step->len);
     cp_list_init(&p->listed);
@@ -42,21 +44,28 @@ static uint64_t hash_of(const struct cp_tree *t, const struct cp_place *parent,
     return cp_sip_end(s);
 }
 
+static bool has_text(const struct cp_place *p, copal_bytes segment)
+{
+    return cp_bytes_equal(cp_bytes(p->text, p->len), segment);
+}
+
+/* Who is asked for one is often asked for it again: no hash then. */
 static struct cp_place *literal_below(const struct cp_tree *t,
-                                      const struct cp_place *parent,
+                                      struct cp_place *parent,
                                       copal_bytes segment)
 {
     struct cp_map_node *n;
 
+    if (parent->asked != NULL && has_text(parent->asked, segment))
+        return parent->asked;
     if (parent->children == 0 || segment.len > CP_MAX_SEGMENT)
         return NULL;
     n = cp_map_first(&t->literals, hash_of(t, parent, segment));
     for (; n != NULL; n = cp_map_next(n)) {
         struct cp_place *p = cp_container_of(n, struct cp_place, node);
 
-        if (p->parent == parent &&
-            cp_bytes_equal(cp_bytes(p->text, p->len), segment))
-            return p;
+        if (p->parent == parent && has_text(p, segment))
+            return parent->asked = p;
     }
     return NULL;
 }
@@ -156,8 +165,7 @@ static int descend(struct cp_tree *t, const char *pattern,
         if (next == NULL)
             return COPAL_ENOMEM;
     }
-    if (step->kind == CP_PLACE_NAMED &&
-        !cp_bytes_equal(cp_bytes(next->text, next->len), step_text(step)))
+    if (step->kind == CP_PLACE_NAMED && !has_text(next, step_text(step)))
         return cp_why(t->mem, COPAL_EINVAL,
                       "%s: this segment is called {%s} by another path served "
                       "here; use one name for it",
@@ -192,6 +200,8 @@ void cp_tree_prune(struct cp_tree *t, struct cp_place *p)
            cp_list_empty(&p->methods)) {
         struct cp_place *parent = p->parent;
 
+        if (parent != NULL && parent->asked == p)
+            parent->asked = NULL;
         if (p == t->all)
             t->all = NULL;
         else if (parent->named == p)
@@ -278,8 +288,11 @@ static size_t depth_of(const struct cp_place *p)
 int cp_place_set_params(const struct cp_place *p, const copal_msg *m,
                         copal_exchange *x)
 {
-    size_t i = first_segment(m) + depth_of(p);
+    size_t i;
 
+    if (!p->has_names)
+        return 0;
+    i = first_segment(m) + depth_of(p);
     for (; p->parent != NULL; p = p->parent) {
         int err = 0;
 

@@ -27,10 +27,12 @@ struct cp_place {
     struct cp_list listed;   /* the site's, while something is served here */
     struct cp_place *parent; /* NULL: the root, and "*" alone */
     struct cp_place *named, *rest;
+    struct cp_place *asked; /* the literal below that was found last, or NULL */
     size_t children;
     struct cp_list methods;    /* struct cp_method */
     struct cp_list attributes; /* see serve/wellknown.h */
     uint8_t kind;              /* enum cp_place_kind */
+    bool has_names;            /* it or one above it is a {name} */
     uint8_t len;
     char text[]; /* the segment decoded, or the name; and a NUL */
 };

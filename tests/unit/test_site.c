@@ -251,6 +251,31 @@ static void segments_are_compared_as_decoded_bytes(void **state)
     CHECK_WAYS(patterns, ways);
 }
 
+/* The place that was found last is remembered. */
+static void a_path_found_before_leads_nowhere_once_it_is_gone(void **state)
+{
+    struct served a, b, again;
+
+    (void)state;
+    serve(&a, "/a");
+    serve(&b, "/a/b");
+    for (int i = 0; i < 2; i++) {
+        assert_ptr_equal(find("/a/b"), b.place);
+        assert_ptr_equal(find("/a"), a.place);
+        assert_null(find("/b"));
+        assert_null(find("/a/a"));
+    }
+    unserve(&b);
+    assert_null(find("/a/b"));
+    assert_ptr_equal(find("/a"), a.place);
+    unserve(&a);
+    assert_null(find("/a"));
+    serve(&again, "/a/b");
+    assert_null(find("/a"));
+    assert_ptr_equal(find("/a/b"), again.place);
+    unserve(&again);
+}
+
 static void one_place_has_one_name(void **state)
 {
     struct served first;
@@ -335,6 +360,7 @@ int main(void)
         TEST(a_star_takes_what_nobody_else_serves),
         TEST(a_star_below_the_root_needs_a_segment),
         TEST(segments_are_compared_as_decoded_bytes),
+        TEST(a_path_found_before_leads_nowhere_once_it_is_gone),
         TEST(one_place_has_one_name),
         TEST(a_place_that_is_not_there_is_not_made_by_looking),
         TEST(a_path_is_written_percent_encoded),
