@@ -28,15 +28,13 @@ enum { /* what asking() keeps, behind what handlers() does */
     NO_MEMORY
 };
 
-static char request_key; /* its address is the key of the metatable */
-
 static struct request_box *to_request(lua_State *L, int i)
 {
-    struct box *box = to_box(L, i, &exchange_type);
+    struct request_box *r = lua_touserdata(L, i);
 
-    return box != NULL && lua_rawlen(L, i) >= sizeof(struct request_box)
-               ? (struct request_box *)(void *)box
-               : NULL;
+    if (r == NULL || lua_rawlen(L, i) < sizeof(*r))
+        return NULL;
+    return r->box.type == &exchange_type ? r : NULL;
 }
 
 static int gc_request(lua_State *L)
@@ -94,8 +92,9 @@ static int push_outcome(lua_State *L, const struct asked *a,
 {
     if (ev->status == 0 && !a->is_starved) {
         if (a->response != NULL)
-            return show_view(L, a->response);
-        lua_pushboolean(L, 1);
+            push_view(L, a->cell.bridge, a->response, NULL);
+        else
+            lua_pushboolean(L, 1);
         return 1;
     }
     if (a->is_starved) {
@@ -169,21 +168,21 @@ static void on_asked(const copal_event *ev, void *user)
 
 /* ---- The beginning ------------------------------------------------------ */
 
-static struct request_box *new_request(lua_State *L)
+static struct request_box *new_request(lua_State *L, struct bridge *b)
 {
     struct request_box *r;
 
-    note_kept(L, get_bridge(L));
+    note_kept(L, b);
     r = lua_newuserdata(L, sizeof(*r));
     *r = (struct request_box){.box = {&exchange_type, NULL}};
-    lua_pushlightuserdata(L, &request_key);
-    lua_rawget(L, LUA_REGISTRYINDEX);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, b->request_class);
     lua_setmetatable(L, -2);
     return r;
 }
 
 /* The cell of a request; the functions are at fn and fn + 1, which may be nil. */
-static struct asked *new_asked(lua_State *L, int fn, struct request_box *r)
+static struct asked *new_asked(lua_State *L, struct bridge *b, int fn,
+                               struct request_box *r)
 {
     struct asked *a;
     int others = LUA_NOREF, end;
@@ -200,7 +199,7 @@ static struct asked *new_asked(lua_State *L, int fn, struct request_box *r)
         luaL_unref(L, LUA_REGISTRYINDEX, others);
         return NULL;
     }
-    *a = (struct asked){{get_bridge(L), end}, others, 1, NULL, r, false, false};
+    *a = (struct asked){{b, end}, others, 1, NULL, r, false, false};
     r->asked = a;
     return a;
 }
@@ -212,6 +211,7 @@ static struct asked *new_asked(lua_State *L, int fn, struct request_box *r)
 static int l_ask(lua_State *L)
 {
     copal *c = check_box(L, 1, &endpoint_type);
+    struct bridge *b = get_bridge(L);
     int code = 0;
     struct request_box *r;
     struct asked *a;
@@ -222,13 +222,13 @@ static int l_ask(lua_State *L)
     else
         check_box(L, 2, &message_type);
     luaL_argcheck(L, !lua_isnil(L, 4), 4, "function expected");
-    r = new_request(L);
+    r = new_request(L, b);
     r->m = code != 0 ? copal_msg_new(c, code)
                      : copal_msg_ref(check_box(L, 2, &message_type));
     /* A URI that is not understood is told by END, with the sentence. */
     if (code != 0 && r->m != NULL)
         copal_msg_set_uri(r->m, check_text(L, 3));
-    a = r->m == NULL ? NULL : new_asked(L, 4, r);
+    a = r->m == NULL ? NULL : new_asked(L, b, 4, r);
     if (a == NULL)
         return push_error(L, COPAL_ENOMEM, NULL);
     r->box.ptr = copal_request(c, r->m, (copal_cb){on_asked, a, drop_asked});
@@ -279,7 +279,6 @@ static int print_request(lua_State *L)
 
 static void make_request_type(lua_State *L, struct bridge *b)
 {
-    lua_pushlightuserdata(L, &request_key);
     lua_newtable(L);
     lua_pushlightuserdata(L, b);
     lua_pushcclosure(L, gc_request, 1);
@@ -291,7 +290,7 @@ static void make_request_type(lua_State *L, struct bridge *b)
     lua_setfield(L, -2, "__tostring");
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
-    lua_rawset(L, LUA_REGISTRYINDEX);
+    b->request_class = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 /* asking(new_error, no_memory): a function of NAME and text, and the error for

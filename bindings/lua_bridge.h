@@ -39,6 +39,16 @@ enum {
     MAX_STEPS = 4096 /* of the collector until they may be twice as many     */
 };
 
+/* What C gives of a view by itself. */
+enum {
+    FIELD_PATH,
+    FIELD_PAYLOAD,
+    FIELD_TEXT,
+    FIELD_CODE,
+    FIELD_HANDLE,
+    FIELD_COUNT
+};
+
 struct handling;
 
 struct runner {
@@ -56,7 +66,10 @@ struct bridge {
     int sink;         /* takes errors of callbacks; LUA_NOREF: stderr     */
     int mute;         /* an endpoint is being collected: no more Lua      */
     int hooks[HOOKS]; /* what handlers() and asking() gave   */
-    struct handling *handling; /* the handler that runs now, innermost */
+    int view_class;   /* references to metatables            */
+    int request_class;
+    const char *fields[FIELD_COUNT]; /* of a view, which Lua interned */
+    struct handling *handling;       /* the handler that runs now, innermost */
     struct runner idle[MAX_IDLE];
     int idle_count;
     int kept, kept_most, steps; /* messages and requests, see note_kept() */
@@ -162,11 +175,10 @@ static struct box_type exchange_type = {"exchange", ref_exchange,
 
 static struct box *to_box(lua_State *L, int i, struct box_type *type)
 {
-    struct box *box;
+    struct box *box = lua_touserdata(L, i); /* light userdata has no length */
 
-    if (lua_type(L, i) != LUA_TUSERDATA || lua_rawlen(L, i) < sizeof(*box))
+    if (box == NULL || lua_rawlen(L, i) < sizeof(*box))
         return NULL;
-    box = lua_touserdata(L, i);
     return box->type == type ? box : NULL;
 }
 

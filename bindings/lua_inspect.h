@@ -64,16 +64,17 @@ static void set_integer(lua_State *L, const char *name, uint64_t n)
 static int l_msg_decode(lua_State *L)
 {
     copal *c = check_box(L, 1, &endpoint_type);
+    struct bridge *b = get_bridge(L);
     copal_bytes datagram;
     struct view *v;
     copal_msg *m;
     int err;
 
     datagram.data = (const uint8_t *)luaL_checklstring(L, 2, &datagram.len);
-    v = push_view(L, NULL, NULL); /* there may be no memory for it later */
+    v = push_view(L, b, NULL, NULL); /* there may be no memory for it later */
     err = copal_msg_decode(c, datagram, &m);
     if (err < 0) {
-        get_bridge(L)->kept--;
+        b->kept--;
         return push_error(L, err, why(L));
     }
     v->box.ptr = m;

@@ -223,7 +223,7 @@ static int begin(lua_State *L, struct handling *h, int *n)
     b->handling = h;
     lua_rawgeti(h->co, LUA_REGISTRYINDEX, h->served->slot);
     lua_rawgeti(h->co, -1, 1);
-    lua_remove(h->co, -2);
+    lua_replace(h->co, -2);
     lua_pushvalue(L, h->at);
     lua_xmove(L, h->co, 1);
     status = resume(h->co, L, 1, n);
@@ -241,7 +241,7 @@ static int dispatch_request(lua_State *L)
     int code = default_code(s, call->ev->msg);
     int status, n;
 
-    h.view = push_view(L, call->ev->msg, call->ev->exchange);
+    h.view = push_view(L, b, call->ev->msg, call->ev->exchange);
     h.at = lua_gettop(L);
     h.co = take_runner(L, b, &call->runner);
     status = begin(L, &h, &n);

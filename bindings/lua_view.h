@@ -8,7 +8,7 @@
 struct view {
     struct box box;    /* of type message_type: told from others by size */
     copal_exchange *x; /* NULL: no request to be answered                */
-    int has_rest;      /* a table of what was put there                  */
+    unsigned has;      /* which of the values below, a bit each          */
 };
 
 enum {
@@ -23,23 +23,20 @@ enum {
     KEEP_PAYLOAD = 64 /* shorter strings cost less to make than to keep */
 };
 
-static char view_key; /* its address is the key of the metatable */
-
 static struct view *to_view(lua_State *L, int i)
 {
-    struct box *box = to_box(L, i, &message_type);
+    struct view *v = lua_touserdata(L, i);
 
-    return box != NULL && lua_rawlen(L, i) >= sizeof(struct view)
-               ? (struct view *)(void *)box
-               : NULL;
+    if (v == NULL || lua_rawlen(L, i) < sizeof(*v))
+        return NULL;
+    return v->box.type == &message_type ? v : NULL;
 }
 
 /* Pushes a view of m, which x, if it is not NULL, asks to be answered. m NULL: its
  * message is yet to come, or it is not counted as kept. */
-static struct view *push_view(lua_State *L, const copal_msg *m,
-                              copal_exchange *x)
+static struct view *push_view(lua_State *L, struct bridge *b,
+                              const copal_msg *m, copal_exchange *x)
 {
-    struct bridge *b = get_bridge(L);
     struct view *v;
 
     note_kept(L, b);
@@ -50,8 +47,7 @@ static struct view *push_view(lua_State *L, const copal_msg *m,
 #endif
 
     *v = (struct view){{&message_type, NULL}, NULL, 0};
-    lua_pushlightuserdata(L, &view_key);
-    lua_rawget(L, LUA_REGISTRYINDEX);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, b->view_class);
     lua_setmetatable(L, -2);
     v->box.ptr = copal_msg_ref(m);
     v->x = copal_exchange_ref(x);
@@ -63,7 +59,7 @@ static int show_view(lua_State *L, const copal_msg *m)
     if (m == NULL)
         lua_pushnil(L);
     else
-        push_view(L, m, NULL);
+        push_view(L, get_bridge(L), m, NULL);
     return 1;
 }
 
@@ -102,40 +98,35 @@ static int gc_view(lua_State *L)
 /* Pushes the table of what was put into the view at index 1. */
 static void push_rest(lua_State *L, struct view *v)
 {
-    if (v->has_rest) {
+    if (v->has & 1u << REST) {
         get_values(L, 1);
         return;
     }
     lua_newtable(L);
     lua_pushvalue(L, -1);
     set_values(L, 1);
-    v->has_rest = 1;
+    v->has |= 1u << REST;
 }
 
 /* Pushes what keep() kept, if it did. */
 static bool push_kept_value(lua_State *L, struct view *v, int which)
 {
+    if (!(v->has & 1u << which))
+        return false;
 #if LUA_VERSION_NUM >= 504
-    (void)v;
     lua_getiuservalue(L, 1, which);
 #else
-    if (!v->has_rest)
-        return false;
     push_rest(L, v);
     lua_rawgeti(L, -1, which);
     lua_remove(L, -2);
 #endif
-    if (!lua_isnil(L, -1))
-        return true;
-    lua_pop(L, 1);
-    return false;
+    return true;
 }
 
 /* Keeps what is on top, which stays there. */
 static void keep_value(lua_State *L, struct view *v, int which)
 {
 #if LUA_VERSION_NUM >= 504
-    (void)v;
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, 1, which);
 #else
@@ -144,37 +135,43 @@ static void keep_value(lua_State *L, struct view *v, int which)
     lua_rawseti(L, -2, which);
     lua_pop(L, 1);
 #endif
+    v->has |= 1u << which;
 }
 
 /* ---- Reading ------------------------------------------------------------ */
 
 /* Upvalues of index_view(). */
 enum {
-    FIELDS = 1, /* name -> one of the numbers below    */
-    OTHERS,     /* function(view, name): all the others */
-    CODES,      /* number -> code                      */
-    PATHS       /* the metatable of paths              */
+    BRIDGE = 1,
+    OTHERS, /* function(view, name): all the others    */
+    CODES,  /* number -> code                          */
+    PATHS,  /* the metatable of paths                  */
+    NAMES,  /* a table that keeps the bridge's fields  */
+    UPVALUES = NAMES
 };
 
 enum {
-    FIELD_HANDLE = 1,
-    FIELD_PATH,
-    FIELD_PAYLOAD,
-    FIELD_CODE
+    SOME_VALUES = 8 /* of an option are looked for once only */
 };
 
 /* Pushes the values of an option as a list. */
 static void push_values(lua_State *L, const copal_msg *m, int option)
 {
-    copal_bytes value;
+    copal_bytes some[SOME_VALUES];
     int count = 0;
 
-    while (copal_msg_value(m, option, (size_t)count, &value) >= 0)
+    while (count < SOME_VALUES &&
+           copal_msg_value(m, option, (size_t)count, &some[count]) >= 0)
         count++;
     lua_createtable(L, count, 0);
     for (int i = 0; i < count; i++) {
-        copal_msg_value(m, option, (size_t)i, &value);
-        push_bytes(L, value);
+        push_bytes(L, some[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    for (int i = count;
+         i >= SOME_VALUES && copal_msg_value(m, option, (size_t)i, some) >= 0;
+         i++) {
+        push_bytes(L, some[0]);
         lua_rawseti(L, -2, i + 1);
     }
 }
@@ -211,6 +208,19 @@ static int index_others(lua_State *L)
     return 1;
 }
 
+/* FIELD_COUNT: no such. Short strings of a state are the same if they are equal. */
+static int field_of(lua_State *L, int i)
+{
+    const struct bridge *b = lua_touserdata(L, lua_upvalueindex(BRIDGE));
+    const char *name =
+        lua_type(L, i) == LUA_TSTRING ? lua_tostring(L, i) : NULL;
+    int field = 0;
+
+    while (field < FIELD_COUNT && b->fields[field] != name)
+        field++;
+    return field;
+}
+
 static int index_view(lua_State *L)
 {
     struct view *v = to_view(L, 1);
@@ -218,20 +228,18 @@ static int index_view(lua_State *L)
     if (v == NULL || v->box.ptr == NULL)
         check_box(L, 1, &message_type);
     luaL_argcheck(L, v != NULL, 1, "message expected");
-    if (v->has_rest) {
+    if (v->has & 1u << REST) {
         push_rest(L, v);
         lua_pushvalue(L, 2);
         lua_rawget(L, -2);
         if (!lua_isnil(L, -1))
             return 1;
     }
-    lua_settop(L, 2);
-    lua_pushvalue(L, 2);
-    lua_rawget(L, lua_upvalueindex(FIELDS));
-    switch (lua_tointeger(L, -1)) {
+    switch (field_of(L, 2)) {
     case FIELD_HANDLE: lua_pushvalue(L, 1); return 1;
     case FIELD_PATH: return index_path(L, v);
-    case FIELD_PAYLOAD: return index_payload(L, v);
+    case FIELD_PAYLOAD:
+    case FIELD_TEXT: return index_payload(L, v);
     case FIELD_CODE:
         lua_rawgeti(L, lua_upvalueindex(CODES), copal_msg_code(v->box.ptr));
         if (!lua_isnil(L, -1))
@@ -270,42 +278,44 @@ static int l_view_exchange(lua_State *L)
 /* views(metamethods, others, codes, paths): what views are to be in Lua. */
 static int l_views(lua_State *L)
 {
-    static const char *const names[] = {"handle", "path", "payload", "code",
-                                        NULL};
+    static const char *const names[FIELD_COUNT] = {
+        [FIELD_PATH] = "path",     [FIELD_PAYLOAD] = "payload",
+        [FIELD_TEXT] = "text",     [FIELD_CODE] = "code",
+        [FIELD_HANDLE] = "handle",
+    };
+    struct bridge *b = get_bridge(L);
 
     for (int i = 1; i <= 4; i++)
         luaL_checktype(L, i, i == 2 ? LUA_TFUNCTION : LUA_TTABLE);
     lua_settop(L, 4);
-    lua_pushlightuserdata(L, &view_key);
-    lua_rawget(L, LUA_REGISTRYINDEX);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, b->view_class);
     lua_pushnil(L);
     while (lua_next(L, 1) != 0) {
         lua_pushvalue(L, -2);
         lua_insert(L, -2);
         lua_rawset(L, 5);
     }
-    lua_newtable(L);
-    for (int i = 0; names[i] != NULL; i++) {
-        lua_pushinteger(L, i + 1);
-        lua_setfield(L, -2, names[i]);
-    }
-    lua_pushinteger(L, FIELD_PAYLOAD);
-    lua_setfield(L, -2, "text");
+    lua_pushlightuserdata(L, b);
     for (int i = 2; i <= 4; i++)
         lua_pushvalue(L, i);
-    lua_pushcclosure(L, index_view, 4);
+    lua_newtable(L);
+    for (int i = 0; i < FIELD_COUNT; i++) {
+        lua_pushstring(L, names[i]);
+        b->fields[i] = lua_tostring(L, -1);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_pushcclosure(L, index_view, UPVALUES);
     lua_setfield(L, 5, "__index");
     return 0;
 }
 
 static void make_view_type(lua_State *L, struct bridge *b)
 {
-    lua_pushlightuserdata(L, &view_key);
     lua_newtable(L);
     lua_pushlightuserdata(L, b);
     lua_pushcclosure(L, gc_view, 1);
     lua_setfield(L, -2, "__gc");
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
-    lua_rawset(L, LUA_REGISTRYINDEX);
+    b->view_class = luaL_ref(L, LUA_REGISTRYINDEX);
 }
