@@ -72,17 +72,21 @@ class Request(asyncio.Future[Message]):
     request is acknowledged, or with ``non=True`` has left.
     """
 
-    _response: Message | None = None
-    _x: _copal.Exchange | None = None
-    _failure: BaseException | None = None
-    _queue: Queue[Message] | None = None
+    # What each has; in slots, so that most need no dict.
+    __slots__ = ("_coap", "_uri", "_code", "_response", "_x", "_queue")
 
-    _source: Source | None = None
-    _progress: Callable[[int, int], object] | None = None
-    _sink: Any = None
     _coap: Endpoint
     _uri: str
     _code: int
+    _response: Message | None
+    _x: _copal.Exchange | None
+    _queue: Queue[Message] | None
+
+    # What few have.
+    _failure: BaseException | None = None
+    _source: Source | None = None
+    _progress: Callable[[int, int], object] | None = None
+    _sink: Any = None
 
     @property
     def uri(self) -> str:

@@ -148,6 +148,7 @@ class Endpoint(Passenger):
             raise TypeError(f"a URI expected, got {type(uri).__name__}")
         request = Request(loop=loop)
         request._coap, request._uri, request._code = self, uri, code
+        request._response = request._x = request._queue = None
         if not options and (body is None or type(body) is bytes or type(body) is str):
             request._x = _copal.ask_for(handle, code, uri, body, request)
             return request
@@ -155,8 +156,10 @@ class Endpoint(Passenger):
         if is_stream(body):
             request._source = Source(body)
             body, flags = None, _copal.STREAM_OUT
-        request._progress = options.get("progress")
-        request._sink = options.get("sink")
+        if (progress := options.get("progress")) is not None:
+            request._progress = progress
+        if (sink := options.get("sink")) is not None:
+            request._sink = sink
         return request._start(handle, build(handle, code, uri, body, options, flags, lenient=True))
 
     def get(self, uri: str, **options: Any) -> Request:
@@ -219,6 +222,7 @@ class Endpoint(Passenger):
             raise TypeError(f"a copal.Message expected, got {type(message).__name__}")
         request = Request(loop=self._attached())
         request._coap, request._uri, request._code = self, message.uri, message.code
+        request._response = request._x = request._queue = None
         return request._start(handle, message)
 
     def message(self, code: CodeLike, uri: str | None = None, payload: Any = None, **options: Any) -> Message:
