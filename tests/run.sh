@@ -13,6 +13,9 @@
 #                                     20 seconds if not told; ends with a table
 #   sh tests/run.sh soak [SECONDS]    servers amid strangers, 180 seconds in all if
 #                                     not told
+#   sh tests/run.sh weather [SEEDS]   each program of bad weather with 1,000 seeds if
+#                                     not told; COPAL_SEED=N PROGRAM shows one that
+#                                     failed
 #
 # The last line is "N passed, N failed, N skipped"; a build that fails and a
 # name that fits no test count as one failed. Exits with 0 if nothing failed.
@@ -164,6 +167,17 @@ soak() {
     failed=$((failed + ${2:-1}))
 }
 
+# weather SEEDS: which programs these are stands in their source.
+weather() {
+    build_once || return
+    for source in $(grep -lE 'bad_weather|STORM\(' "$root"/tests/sim/test_*.c); do
+        program=$(basename "$source" .c)
+        [ -x "$root/build/tests/sim/$program" ] || continue
+        COPAL_SEEDS=$1 quietly "$root/build/$program.log" "$program, $1 seeds" \
+            "$root/build/tests/sim/$program" && passed=$((passed + 1))
+    done
+}
+
 sh "$root/examples/setup.sh" || exit 2
 if [ $# -eq 0 ]; then
     build_once && check "$root/build" -LE '^(bench|peers)$'
@@ -186,6 +200,15 @@ while [ $# -gt 0 ]; do
         '' | *[!0-9]*) soak 180 ;;
         *)
             soak "$2"
+            shift
+            ;;
+        esac
+        ;;
+    weather)
+        case ${2:-} in
+        '' | *[!0-9]*) weather 1000 ;;
+        *)
+            weather "$2"
             shift
             ;;
         esac

@@ -2,9 +2,12 @@
 #include "engine/ask_group.h"
 #include "engine/core.h"
 #include "engine/record.h"
+#include "engine/transfer.h"
 
 /* RFC 7641 3.6: a GET with Observe 1 under the observation's token. Nobody is
- * told how it ends; were it lost, a Reset to the next notification would do. */
+ * told how it ends; were it lost, a Reset to the next notification would do. The
+ * token is what tells a server whom it means, 4.1: a body that takes an upload
+ * does not come again. */
 static void say_farewell(struct cp_ask *left)
 {
     struct cp_engine *e = left->x.engine;
@@ -15,6 +18,8 @@ static void say_farewell(struct cp_ask *left)
     if (m == NULL)
         return;
     cp_msg_remove(m, COPAL_OPT_OBSERVE);
+    if (!cp_transfer_fits(&left->x, m))
+        copal_msg_set_payload(m, COPAL_NO_FORMAT, (copal_bytes){0});
     m->flags &= ~(uint32_t)(COPAL_STREAM_IN | COPAL_NON);
     x = cp_msg_add_uint(m, COPAL_OPT_OBSERVE, 1) == 0
             ? cp_ask_open(e, m, (copal_cb){0})
@@ -32,16 +37,23 @@ static void say_farewell(struct cp_ask *left)
     copal_msg_unref(m);
 }
 
+/* m is a piece of a body, and others follow. */
+static bool is_amid_upload(const copal_msg *m)
+{
+    struct cp_block b;
+
+    return m != NULL &&
+           (cp_msg_has(m, COPAL_OPT_Q_BLOCK1) ||
+            (cp_transfer_read_block(m, COPAL_OPT_BLOCK1, &b) > 0 && b.more));
+}
+
 /* Its registration is on its way to a server that is there. Amid an upload the
- * server knows of nothing yet. */
+ * server knows of nothing yet; with the last block it has all of it. */
 static bool may_be_registered(const struct cp_ask *a)
 {
-    const copal_msg *sent = a->main.sent;
-
     return a->wants_observe && a->heard && a->share.leader == NULL &&
            a->main.is_on && a->main.flight.state != CP_QUEUED &&
-           (sent == NULL || (!cp_msg_has(sent, COPAL_OPT_BLOCK1) &&
-                             !cp_msg_has(sent, COPAL_OPT_Q_BLOCK1)));
+           !is_amid_upload(a->main.sent);
 }
 
 void cp_ask_farewell(struct cp_ask *a)

@@ -71,6 +71,7 @@ struct world *new_world(uint64_t seed, unsigned fail_at)
 
     assert_non_null(w);
     w->heap.fail_at = fail_at;
+    w->seed = seed;
     runs_differ = fail_at != 0;
     w->sim = copal_sim_new(seed);
     assert_non_null(w->sim);
@@ -348,9 +349,12 @@ unsigned count_in_transcript(struct world *w, const char *text)
 /* cmocka leaves a failed test with a jump, so which run of a sweep it was is
  * told when the program ends. */
 static char running[48];
+static struct world *alone; /* the one of COPAL_SEED */
 
 static void tell_running(void)
 {
+    if (running[0] != '\0' && alone != NULL)
+        fputs(copal_sim_transcript(alone->sim), stderr);
     if (running[0] != '\0')
         print_error("the sweep failed with %s\n", running);
 }
@@ -384,31 +388,42 @@ void for_each_failed_allocation(scenario *play)
     running[0] = '\0';
 }
 
+static unsigned number_of(const char *variable)
+{
+    const char *text = getenv(variable);
+
+    return text == NULL ? 0 : (unsigned)strtoul(text, NULL, 10);
+}
+
 unsigned seeds_or(unsigned seeds)
 {
-    const char *text = getenv("COPAL_SEEDS");
-    unsigned n = text == NULL ? 0 : (unsigned)strtoul(text, NULL, 10);
+    unsigned n = number_of("COPAL_SEEDS");
 
+    if (number_of("COPAL_SEED") > 0)
+        return 1;
     return n > 0 ? n : seeds;
 }
 
 void bad_weather(scenario *play, unsigned seeds)
 {
-    unsigned last = seeds_or(seeds);
-
+    const unsigned only = number_of("COPAL_SEED");
+    const unsigned first = only > 0 ? only : 1;
+    const unsigned last = first + seeds_or(seeds) - 1;
     const copal_sim_path storm = {.delay = 10,
                                   .jitter = 50,
                                   .loss = 20,
                                   .duplication = 20,
                                   .reordering = 20};
 
-    for (unsigned seed = 1; seed <= last; seed++) {
+    for (unsigned seed = first; seed <= last; seed++) {
         struct world *w;
 
         note_running("seed", seed);
         w = new_world(seed, 0);
+        alone = only > 0 ? w : NULL;
         assert_int_equal(copal_sim_set_path(w->sim, NULL, NULL, storm), 0);
         play(w);
+        alone = NULL;
         free_world(w);
     }
     running[0] = '\0';

@@ -44,6 +44,7 @@ struct record {
 /* A client named "client", a server named "server", ACK_RANDOM 100 on both. */
 struct world {
     copal_sim *sim;
+    uint64_t seed;
     copal *client, *server; /* NULL: freed, or memory ran out at birth */
     struct heap heap;
     struct record records[MAX_RECORDS];
@@ -120,7 +121,8 @@ void cancel_if_open(struct record *r);
 
 /* Runs play under 20 % loss, duplication and reordering each, 10 to 60 ms a way,
  * with seeds from 1 to seeds, or to COPAL_SEEDS of the environment for a longer
- * run. After each run all that tear_down() checks. */
+ * run: sh tests/run.sh weather. COPAL_SEED plays one seed alone, and shows what
+ * went over the line. After each run all that tear_down() checks. */
 void bad_weather(scenario *play, unsigned seeds);
 unsigned seeds_or(unsigned seeds); /* how many it takes */
 

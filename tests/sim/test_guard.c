@@ -839,7 +839,10 @@ static void play_in_weather(struct world *w)
     serve_body(w, COPAL_GET, "/big", 0, 5000);
     serve_body(w, COPAL_PUT, "/big", 0, 3000);
     copal_tune(w->server, NULL, COPAL_P_GUARD_LOOPBACK, 1);
+    /* Never so long between two of them that the server forgets what it
+     * answers from: EXCHANGE_LIFETIME, RFC 7252 4.8.2. */
     copal_tune(w->client, NULL, COPAL_P_MAX_RETRANSMIT, 12);
+    copal_tune(w->client, NULL, COPAL_P_ACK_TIMEOUT, 50);
     p = ask_body(w, COPAL_GET, "coap://server/big", 0);
     run(w, 3000000);
     q = ask_body(w, COPAL_PUT, "coap://server/big", 3000);

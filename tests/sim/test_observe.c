@@ -336,6 +336,43 @@ static void who_leaves_does_not_fetch_the_whole_body_for_it(void **state)
     assert_int_equal(observers(w), 0);
 }
 
+/* Observes by a FETCH whose body takes three blocks, 10 ms a way. */
+static struct party *observe_by_long_fetch(struct world *w)
+{
+    copal_msg *m = request_of(w, COPAL_FETCH, "coap://server/t", 3000);
+
+    serve_body(w, COPAL_FETCH, "/t", COPAL_OBSERVABLE, 20);
+    copal_sim_set_path(w->sim, NULL, NULL, (copal_sim_path){.delay = 10});
+    copal_msg_add_uint(m, COPAL_OPT_OBSERVE, 0);
+    return send_request(w, m);
+}
+
+static void who_leaves_does_not_send_a_long_body_again(void **state)
+{
+    struct world *w = *state;
+    struct party *p = observe_by_long_fetch(w);
+
+    run(w, 1000);
+    assert_int_equal(observers(w), 1);
+    copal_cancel(p->x);
+    run(w, 1000);
+    assert_int_equal(observers(w), 0);
+    assert_int_equal(count_in_transcript(w, "CON FETCH"), 4);
+    assert_int_equal(count_in_transcript(w, "obs=1\n"), 1);
+}
+
+static void who_leaves_while_the_last_block_is_answered_says_so(void **state)
+{
+    struct world *w = *state;
+    struct party *p = observe_by_long_fetch(w);
+
+    run(w, 55); /* the answer is under way */
+    assert_int_equal(observers(w), 1);
+    copal_cancel(p->x);
+    run(w, 1000);
+    assert_int_equal(observers(w), 0);
+}
+
 static void a_lost_farewell_is_repeated(void **state)
 {
     struct world *w = *state;
@@ -1055,6 +1092,8 @@ int main(void)
         TEST(cancelling_deregisters_under_the_same_token),
         TEST(deregistering_has_the_options_of_the_registration),
         TEST(who_leaves_does_not_fetch_the_whole_body_for_it),
+        TEST(who_leaves_does_not_send_a_long_body_again),
+        TEST(who_leaves_while_the_last_block_is_answered_says_so),
         TEST(a_lost_farewell_is_repeated),
         TEST(a_notification_that_crosses_the_farewell_does_not_hold_it),
         TEST(what_observers_make_us_keep_is_bounded_in_bytes),

@@ -218,12 +218,14 @@ static void settle_observer(struct world *w, struct party *s, struct party *p)
 
 static void play_scene(struct world *w)
 {
-    static unsigned seed;
     const struct tap *t = tap_client(w);
     struct party *s, *p;
 
-    dice_state = ++seed;
-    copal_sim_keep(w->sim, 0);
+    /* Of its seed and cell alone, so that one can be played again. */
+    dice_state = (uint32_t)w->seed * 256 + (uint32_t)(the_pair - pairs) * 16 +
+                 (uint32_t)the_trouble;
+    if (seeds_or(SEEDS) > 1)
+        copal_sim_keep(w->sim, 0);
     copal_sim_set_path(w->sim, NULL, NULL, paths[the_trouble]);
     copal_tune(w->client, NULL, COPAL_P_SILENCE, 20000);
     copal_tune(w->client, NULL, COPAL_P_Q_BLOCK, the_pair->q_blocks);
