@@ -24,7 +24,10 @@ struct cp_observing {
     struct cp_list stale;   /* of topics: their handlers are to be asked */
     struct cp_list telling; /* of interests: their observers are to be told */
     unsigned budget;        /* steps left in this turn */
-    uint64_t resume_at;     /* ms: a link was blocked; 0: none was */
+    unsigned heard;         /* notifications acknowledged since the last */
+    uint32_t awaited[2]; /* not acknowledged yet, of those that were sent in */
+    uint64_t period;     /* this period and the one before: [period & 1] */
+    uint64_t resume_at;  /* ms: a link was blocked; 0: none was */
 };
 
 void cp_observing_init(struct cp_engine *e);

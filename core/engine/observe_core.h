@@ -72,6 +72,7 @@ struct cp_delivery {
     copal_msg *state; /* under way, as long as it may be sent again */
     copal_msg *next;  /* the newest state, while an older one is under way */
     uint64_t state_at, next_at; /* ms: when the handler gave it */
+    uint64_t period;            /* when it was sent; 0: not awaited */
     struct cp_late *late;       /* what it is told when its leisure is over */
     uint32_t room; /* bytes that may be sent while it is unproven */
 };
@@ -250,6 +251,11 @@ void cp_observe_round_ask(struct cp_engine *e, struct cp_topic *t);
 
 /* The observers of i are to hear of i->telling. */
 void cp_observe_round_tell(struct cp_interest *i);
+
+/* What is under way by d is to be acknowledged, and leaves now; it was, or
+ * nobody waits for that any more. */
+void cp_observe_round_sent(struct cp_engine *e, struct cp_delivery *d);
+void cp_observe_round_heard(struct cp_engine *e, struct cp_delivery *d);
 
 /* ---- observe_notify.c ---- */
 

@@ -6,9 +6,56 @@
 #include "engine/record.h"
 
 enum {
-    PER_TURN = 128, /* handlers asked and datagrams sent in a turn */
-    IN_A_ROW = 32   /* for one interest, then it is another's turn */
+    PER_TURN = 128,      /* handlers asked and datagrams sent in a turn */
+    IN_A_ROW = 32,       /* for one interest, then it is another's turn */
+    MOST_AWAITED = 4096, /* acknowledgements: a receive buffer holds as many */
+    PERIOD_MS = 500      /* for which one is waited for before others go */
 };
+
+/* ---- What is to be acknowledged ---- */
+
+/* Were all told at once, most of what they say to it would find the buffer full,
+ * and all of it would be sent again. Who is silent for longer than a period
+ * holds up nobody: he is sent it again in time, among the others. */
+static void count_on(struct cp_observing *all, uint64_t now)
+{
+    uint64_t period = now / PERIOD_MS + 1;
+
+    if (period == all->period)
+        return;
+    all->awaited[period & 1] = 0;
+    if (period != all->period + 1)
+        all->awaited[(period - 1) & 1] = 0;
+    all->period = period;
+}
+
+static bool awaits_many(const struct cp_observing *all)
+{
+    return all->awaited[0] + all->awaited[1] >= MOST_AWAITED;
+}
+
+void cp_observe_round_sent(struct cp_engine *e, struct cp_delivery *d)
+{
+    struct cp_observing *all = &e->observing;
+
+    count_on(all, e->now);
+    all->awaited[all->period & 1]++;
+    d->period = all->period;
+}
+
+void cp_observe_round_heard(struct cp_engine *e, struct cp_delivery *d)
+{
+    struct cp_observing *all = &e->observing;
+    uint64_t since = d->period;
+
+    if (since == 0)
+        return;
+    d->period = 0;
+    all->heard++;
+    count_on(all, e->now);
+    if (all->period - since < 2)
+        all->awaited[since & 1]--;
+}
 
 static bool spend(struct cp_observing *o)
 {
@@ -25,7 +72,8 @@ static void tell_some(struct cp_interest *i)
 {
     struct cp_observing *all = &i->engine->observing;
 
-    for (unsigned n = 0; n < IN_A_ROW && !cp_interest_is_told(i); n++) {
+    for (unsigned n = 0;
+         n < IN_A_ROW && !cp_interest_is_told(i) && !awaits_many(all); n++) {
         struct cp_observer *o = cp_cells_at(&all->cells, i->observers.first);
         struct cp_link *link = cp_observer_link(o);
 
@@ -43,7 +91,8 @@ static void tell(struct cp_engine *e)
 {
     struct cp_observing *all = &e->observing;
 
-    while (all->budget > 0 && all->resume_at == 0 &&
+    count_on(all, e->now);
+    while (all->budget > 0 && all->resume_at == 0 && !awaits_many(all) &&
            !cp_list_empty(&all->telling)) {
         struct cp_interest *i = cp_container_of(cp_list_first(&all->telling),
                                                 struct cp_interest, work);
@@ -97,14 +146,24 @@ void cp_observe_round_ask(struct cp_engine *e, struct cp_topic *t)
 
 /* ---- Turns ---- */
 
+/* Less goes out than came in where much came in: what waits to be read becomes
+ * less. */
+static unsigned half_of_turn(const struct cp_observing *all)
+{
+    return all->heard > IN_A_ROW && all->heard < PER_TURN ? all->heard / 3
+                                                          : PER_TURN / 2;
+}
+
 void cp_observe_turn(struct cp_engine *e)
 {
     struct cp_observing *all = &e->observing;
+    unsigned half = half_of_turn(all);
 
+    all->heard = 0;
     all->resume_at = 0;
-    all->budget = PER_TURN / 2; /* a round of many keeps no other waiting */
+    all->budget = half; /* a round of many keeps no other waiting */
     ask(e);
-    all->budget += PER_TURN / 2;
+    all->budget += half;
     tell(e);
     ask(e);
 }
@@ -115,7 +174,9 @@ uint64_t cp_observe_deadline(const struct cp_engine *e)
 
     if (!cp_list_empty(&all->stale))
         return e->now;
-    if (!cp_list_empty(&all->telling))
-        return all->resume_at > e->now ? all->resume_at : e->now;
-    return UINT64_MAX;
+    if (cp_list_empty(&all->telling))
+        return UINT64_MAX;
+    if (awaits_many(all))
+        return all->period * PERIOD_MS; /* if not heard of before */
+    return all->resume_at > e->now ? all->resume_at : e->now;
 }

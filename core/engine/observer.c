@@ -94,6 +94,7 @@ static void delivery_free(struct cp_observer *o)
 
     if (d == NULL)
         return;
+    cp_observe_round_heard(o->interest->engine, d);
     cp_flight_stop(&d->flight);
     cp_observe_late_stop(o);
     copal_msg_unref(d->state);

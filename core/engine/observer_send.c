@@ -174,6 +174,8 @@ static void send_next(struct cp_observer *o, bool confirms)
     }
     copal_msg_unref(m);
     count(o, plan.is_con);
+    if (d->flight.state == CP_OPEN)
+        cp_observe_round_sent(e, d);
     if (plan.is_part)
         cp_qblock_notify_rest(e, plan.link, cp_observer_request(o), d->state,
                               plan.is_con);
@@ -256,8 +258,11 @@ static void on_leaving(struct cp_flight *f)
 
     if (f->is_limited && !cp_observer_is_unproven(o))
         f->is_limited = false;
-    if (!may_change(d))
+    if (!may_change(d)) {
+        if (f->is_con && f->sent == 0)
+            cp_observe_round_sent(o->interest->engine, d);
         return;
+    }
     m = sealed(o, as_of_now(o, state, is_new ? d->next_at : d->state_at));
     if (f->sent == 0)
         f->is_con = must_confirm(o, state) || must_measure(o);
@@ -267,6 +272,8 @@ static void on_leaving(struct cp_flight *f)
         take_next(o);
     if (f->is_con && !was_con)
         count(o, true);
+    if (f->is_con && f->sent == 0)
+        cp_observe_round_sent(o->interest->engine, d);
     copal_msg_unref(m);
 }
 
@@ -304,6 +311,7 @@ void cp_observer_flight_over(struct cp_flight *f, int status)
     struct cp_delivery *d = cp_container_of(f, struct cp_delivery, flight);
     struct cp_observer *o = d->observer;
 
+    cp_observe_round_heard(o->interest->engine, d);
     if (status != 0 || o->ends) { /* rejected, gone, or told: RFC 7641 4.5 */
         cp_observer_free(o);
         return;
