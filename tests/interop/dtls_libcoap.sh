@@ -45,11 +45,11 @@ serve_peer() {
         "coap-server-$1" -A 127.0.0.1 -p "$port" -k $key -h hint -v 7 \
             >"$work/peer" 2>&1 &
         pids="$pids $!"
-        ! within 2 grep -q 'created DTLS endpoint' "$work/peer" || break
+        ready="created DTLS endpoint *127.0.0.1:$((port + 1))"
+        ! within 4 grep -q "$ready" "$work/peer" || break
     done
     uri=coaps://127.0.0.1:$((port + 1))
-    grep -q "created DTLS endpoint *127.0.0.1:$((port + 1))" "$work/peer" ||
-        fail "coap-server-$1 does not start"
+    grep -q "$ready" "$work/peer" || fail "coap-server-$1 does not start"
 }
 
 answers_us() {
