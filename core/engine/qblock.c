@@ -324,9 +324,14 @@ static int out(copal_exchange *x, copal_msg **m)
 
 static void end(copal_exchange *x)
 {
-    if (x->is_ask)
+    const struct cp_answer *a;
+
+    if (x->is_ask) {
         cp_qblock_ask_free(x);
-    else if (cp_answer_of(x)->qblock != NULL)
+        return;
+    }
+    a = cp_answer_of(x);
+    if (a->qblock != NULL || a->upload != NULL)
         cp_qblock_answer_free(x);
 }
 

@@ -627,6 +627,29 @@ static void forged_half_bodies_lock_nobody_out(void **state)
     assert_body(p, 3000, 1);
 }
 
+/* One that gives way takes the body along of which it was the newest block: there
+ * would be nobody to be told what is missing. */
+static void a_half_open_body_gives_way_with_its_newest_block(void **state)
+{
+    struct world *w = *state;
+    char from[20];
+
+    both_speak(w);
+    copal_tune(w->server, NULL, COPAL_P_GUARD_LOOPBACK, 1);
+    copal_tune(w->server, NULL, COPAL_P_MAX_EXCHANGES, 8);
+    serve(w, COPAL_PUT, 3);
+    for (unsigned i = 0; i < 20; i++) {
+        snprintf(from, sizeof(from), "192.0.2.%u", i + 1);
+        stranger_sends(w, from, "NON PUT " PATH " q1:0/1/64 tag=01 size1=2000",
+                       1, 1, body_of(64, 1));
+    }
+    assert_true(limited(w->server) > 0);
+    copal_sim_run(w->sim, 300000);
+    assert_int_equal(count_in_transcript(w, "server > 192.0.2.1 "), 1);
+    assert_int_equal(count_in_transcript(w, "NON 5.03"), 12);
+    assert_int_equal(count_in_transcript(w, "NON 4.08"), 8);
+}
+
 /* RFC 9177 11: what is asked for again and again hits who is not there. */
 static void a_stranger_is_told_once_a_request_and_with_an_echo(void **state)
 {
@@ -788,6 +811,9 @@ int main(void)
             tear_down_bodies),
         cmocka_unit_test_setup_teardown(forged_half_bodies_lock_nobody_out,
                                         build_bodies, tear_down_bodies),
+        cmocka_unit_test_setup_teardown(
+            a_half_open_body_gives_way_with_its_newest_block, build_bodies,
+            tear_down_bodies),
         cmocka_unit_test_setup_teardown(
             a_stranger_is_told_once_a_request_and_with_an_echo, build_bodies,
             tear_down_bodies),
