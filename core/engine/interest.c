@@ -79,11 +79,14 @@ static struct cp_topic *topic_get(struct cp_engine *e, struct cp_handler *h,
     return t;
 }
 
-static void topic_free_idle(struct cp_engine *e, struct cp_topic *t)
+/* An interest of it is gone. It may have been the last to be asked for. */
+static void topic_loses(struct cp_engine *e, struct cp_topic *t)
 {
-    if (t == NULL || !cp_list_empty(&t->interests) || !cp_list_empty(&t->stale))
+    if (t == NULL || !cp_list_empty(&t->stale))
         return;
     cp_list_remove(&t->work);
+    if (!cp_list_empty(&t->interests))
+        return;
     cp_map_remove(&e->observing.topics, &t->node);
     cp_free(e->mem, t);
 }
@@ -131,7 +134,7 @@ static void interest_free(struct cp_interest *i)
     cp_map_remove(&e->observing.interests, &i->node);
     cp_list_remove(&i->place);
     cp_list_remove(&i->work);
-    topic_free_idle(e, i->topic);
+    topic_loses(e, i->topic);
     copal_msg_unref(i->request);
     cp_free(e->mem, i);
     cp_handler_unref(h);
