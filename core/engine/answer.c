@@ -161,18 +161,28 @@ copal_exchange *cp_answer_open(struct cp_engine *e, struct cp_link *link,
     return &a->x;
 }
 
+struct cp_answer *cp_answer_begin(struct cp_engine *e, struct cp_link *link,
+                                  copal_msg *request, struct cp_seen *seen)
+{
+    struct cp_answer *a = answer_new(e, request);
+
+    if (a == NULL) {
+        cp_dedup_forget(&e->dedup, seen);
+        return NULL;
+    }
+    a->link = link;
+    cp_answer_wire_set(a, request, seen);
+    return a;
+}
+
 void cp_answer_at_once(struct cp_engine *e, struct cp_link *link,
                        const copal_msg *request, struct cp_seen *seen, int code,
                        const char *diagnostic)
 {
-    struct cp_answer *a = answer_new(e, (copal_msg *)request);
+    struct cp_answer *a = cp_answer_begin(e, link, (copal_msg *)request, seen);
 
-    if (a == NULL) {
-        cp_dedup_forget(&e->dedup, seen);
+    if (a == NULL)
         return;
-    }
-    a->link = link;
-    cp_answer_wire_set(a, (copal_msg *)request, seen);
     if (cp_answer_send_simple(e->stages.count > 0 ? e->stages.list[0] : NULL,
                               &a->x, code, diagnostic) < 0)
         cp_dedup_forget(&e->dedup, seen); /* a repeat may have better luck */
@@ -182,17 +192,13 @@ void cp_answer_with(struct cp_engine *e, struct cp_link *link,
                     const copal_msg *request, struct cp_seen *seen,
                     copal_msg *m)
 {
-    struct cp_answer *a = answer_new(e, (copal_msg *)request);
+    struct cp_answer *a = cp_answer_begin(e, link, (copal_msg *)request, seen);
     copal_exchange *x;
 
-    if (a == NULL) {
-        cp_dedup_forget(&e->dedup, seen);
+    if (a == NULL)
         return;
-    }
     x = &a->x;
-    a->link = link;
     a->answered = true;
-    cp_answer_wire_set(a, (copal_msg *)request, seen);
     cp_exchange_hold(x);
     if (cp_answer_send(x, m) != 0)
         cp_dedup_forget(&e->dedup, seen);

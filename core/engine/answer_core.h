@@ -71,6 +71,11 @@ static inline struct cp_answer *cp_answer_of(copal_exchange *x)
 void cp_answer_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
                        struct cp_seen *seen);
 
+/* An exchange of request that stages see nothing of yet. NULL: out of memory, as
+ * if the network had lost it. */
+struct cp_answer *cp_answer_begin(struct cp_engine *e, struct cp_link *link,
+                                  copal_msg *request, struct cp_seen *seen);
+
 /* Answers errors found on the way in, by an exchange that is over with that and
  * needs no place among MAX_EXCHANGES. */
 void cp_answer_at_once(struct cp_engine *e, struct cp_link *link,

@@ -1,6 +1,7 @@
 /* What goes out as an answer: the user's, a stage's, what stands for them. */
 #include "engine/answer_core.h"
 #include "engine/fresh_guard.h"
+#include "engine/outer.h"
 #include "engine/record.h"
 
 enum {
@@ -47,6 +48,19 @@ static int send_now(struct cp_answer *a, const copal_msg *m,
     return err;
 }
 
+/* m as it leaves, ref'd. COPAL_E*. */
+static int seal(struct cp_answer *a, const copal_msg *m, copal_msg **out)
+{
+    int err = cp_guard_answer(a->x.engine, a->wire, m, out);
+
+    if (err == 0 && a->wire->outer_block != 0) {
+        err = cp_outer_echo(a->wire, *out);
+        if (err != 0)
+            copal_msg_unref(*out);
+    }
+    return err;
+}
+
 int cp_answer_send_now(struct cp_answer *a, const copal_msg *m, uint8_t type,
                        uint16_t mid)
 {
@@ -55,7 +69,7 @@ int cp_answer_send_now(struct cp_answer *a, const copal_msg *m, uint8_t type,
 
     if (a->wire->guard == NULL)
         return send_now(a, m, m, type, mid);
-    err = cp_guard_answer(a->x.engine, a->wire, m, &sealed);
+    err = seal(a, m, &sealed);
     if (err == 0) {
         err = send_now(a, sealed, m, type, mid);
         copal_msg_unref(sealed);
@@ -70,7 +84,7 @@ static int send_separately(struct cp_answer *a, const copal_msg *m, bool is_con)
     struct cp_flight_plan plan = cp_flight_plan_for(e, m, uri);
     struct cp_path path = a->wire->path;
     copal_msg *going;
-    int err = cp_guard_answer(e, a->wire, m, &going);
+    int err = seal(a, m, &going);
 
     if (err != 0)
         return err;

@@ -2,6 +2,7 @@
 #include "base/callback.h"
 #include "engine/ask_group.h"
 #include "engine/core.h"
+#include "engine/outer.h"
 #include "engine/record.h"
 #include "engine/trace.h"
 #include "wire/message_text.h"
@@ -41,12 +42,14 @@ void cp_ask_stop(struct cp_ask *a)
     struct cp_engine *e = a->x.engine;
 
     drop_route(a);
+    if (a->protection != NULL) {
+        cp_guard_ask_stop(a);
+        cp_outer_drop(a);
+    }
     hope_no_limit(a);
     cp_connection_part(&a->x);
     cp_token_off(e, &a->main);
     cp_token_off(e, &a->sub);
-    if (a->protection != NULL)
-        cp_guard_ask_stop(a);
     cp_pass_end(e->stages, &a->x);
 }
 
@@ -303,8 +306,33 @@ static int send_sealed(struct cp_ask *a, copal_msg *m)
     }
     cp_guard_unref(t->guard);
     t->guard = guard;
+    copal_msg_unref(t->sealed);
+    t->sealed = copal_msg_ref(going);
     err = send_as(a, m, going);
     copal_msg_unref(going);
+    return err;
+}
+
+void cp_ask_token_init(struct cp_ask *a, struct cp_token *t)
+{
+    t->x = &a->x;
+    cp_flight_init(&t->flight, a->x.engine, on_flight_over);
+}
+
+int cp_ask_send_as_it_is(struct cp_ask *a, struct cp_token *t, copal_msg *m)
+{
+    struct cp_token *slot = a->slot;
+    struct cp_guard *guard = cp_guard_ref(t->guard);
+    bool kept = a->keeps_token;
+    int err;
+
+    cp_token_off(a->x.engine, t);
+    t->guard = guard;
+    a->slot = t;
+    a->keeps_token = false;
+    err = send_as(a, m, m);
+    a->slot = slot;
+    a->keeps_token = kept;
     return err;
 }
 
@@ -523,10 +551,9 @@ copal_exchange *cp_ask_open(struct cp_engine *e, copal_msg *m, copal_cb cb)
     m->frozen = true;
     cp_exchange_init(&a->x, e, true, m);
     a->cb = cb;
-    a->main.x = a->sub.x = &a->x;
+    cp_ask_token_init(a, &a->main);
+    cp_ask_token_init(a, &a->sub);
     a->slot = &a->main;
-    cp_flight_init(&a->main.flight, e, on_flight_over);
-    cp_flight_init(&a->sub.flight, e, on_flight_over);
     cp_list_init(&a->end.node);
     cp_observe_share_init(&a->share);
     a->is_ping = m->code == COPAL_EMPTY;

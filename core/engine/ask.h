@@ -13,6 +13,7 @@ enum {
 };
 
 struct cp_group;
+struct cp_outer;
 struct cp_qblock_ask;
 struct cp_seen;
 
@@ -63,6 +64,7 @@ struct cp_ask {
     struct cp_ask_source source; /* of what comes from elsewhere */
     struct cp_guard *protection; /* ref'd; NULL: what it sends is plain */
     struct cp_sealing sealing;
+    struct cp_outer *outer;       /* an answer that comes in blocks: outer.h */
     bool was_forged;              /* an answer came that was not genuine */
     struct cp_qblock_ask *qblock; /* the qblock stage's; NULL: not offered */
     struct cp_group *group;       /* it asks one, its members answer */
@@ -109,6 +111,12 @@ void cp_ask_limit_met(struct cp_ask *a);
 
 /* An answer came to what t carried: this way leads to somebody. */
 void cp_ask_heard(struct cp_ask *a, struct cp_token *t);
+
+/* t, zero, is one more token of a's. */
+void cp_ask_token_init(struct cp_ask *a, struct cp_token *t);
+
+/* Sends m, sealed already, under t, whose guard stays and bytes are new. */
+int cp_ask_send_as_it_is(struct cp_ask *a, struct cp_token *t, copal_msg *m);
 
 /* Sends the request once more from its beginning, through all stages. */
 void cp_ask_restart(copal_exchange *x);

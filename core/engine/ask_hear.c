@@ -192,7 +192,7 @@ void cp_ask_hear(struct cp_engine *e, struct cp_link *link, copal_msg **m,
     unsigned bad;
 
     if (t != NULL && t->guard != NULL &&
-        cp_guard_hear(e, link, t, m, seen) != 0)
+        cp_guard_hear(e, link, &t, m, seen) != 0)
         return;
     bad = cp_engine_check_options(e, *m);
     if (bad == 0)

@@ -3,6 +3,7 @@
 #include "engine/answer_core.h"
 #include "engine/ask.h"
 #include "engine/fresh_guard.h"
+#include "engine/outer.h"
 #include "engine/raw.h"
 #include "engine/record.h"
 #include "engine/record_put.h"
@@ -343,6 +344,10 @@ unsigned cp_engine_check_options(struct cp_engine *e, copal_msg *m)
     return bad != 0 ? bad : unsupported(m);
 }
 
+/* Sealed, and cut into blocks on the way. */
+#define CUT_AND_SEALED \
+    (UINT64_C(1) << COPAL_OPT_OSCORE | UINT64_C(1) << COPAL_OPT_BLOCK1)
+
 /* RFC 8768 3: 0 and what is above 255 are refused, be the option elective. */
 static bool has_bad_hop_limit(const copal_msg *m)
 {
@@ -359,6 +364,10 @@ void cp_engine_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
     unsigned bad;
     char why[64];
 
+    if (e->protection.ops != NULL &&
+        ((*m)->present & CUT_AND_SEALED) == CUT_AND_SEALED &&
+        !cp_outer_request(e, link, m, seen))
+        return;
     if (e->protection.ops != NULL &&
         (cp_msg_has(*m, COPAL_OPT_OSCORE) ||
          (cp_msg_has(*m, COPAL_OPT_EDHOC) && e->protection.by_edhoc)) &&

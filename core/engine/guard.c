@@ -2,6 +2,7 @@
 #include "engine/ask.h"
 #include "engine/core.h"
 #include "engine/observe_core.h"
+#include "engine/outer.h"
 #include "wire/message_text.h"
 #include "wire/target.h"
 
@@ -206,17 +207,49 @@ static bool is_lost(struct cp_ask *a, const copal_msg *m)
            p->ops->is_lost(p->user, a->protection, m);
 }
 
-int cp_guard_hear(struct cp_engine *e, struct cp_link *link, struct cp_token *t,
-                  copal_msg **m, struct cp_seen *seen)
+/* *m becomes what was sealed in it. CP_KEPT: it was a part of that, and is dealt
+ * with. */
+static int open_sealed(struct cp_engine *e, struct cp_link *link,
+                       struct cp_token **at, copal_msg **m,
+                       struct cp_seen *seen)
 {
-    struct cp_ask *a = cp_ask_of(t->x);
-    bool is_sealed = cp_msg_has(*m, COPAL_OPT_OSCORE);
-    int err = is_sealed ? open_by_either(&e->protection, t, m) : COPAL_EAUTH;
+    struct cp_ask *a = cp_ask_of((*at)->x);
+    int err = CP_PASS;
 
+    if (cp_msg_has(*m, COPAL_OPT_BLOCK2) || cp_outer_is_rest(a, *at))
+        err = cp_outer_hear(a, link, at, m, seen);
+    if (err == CP_PASS)
+        err = open_by_either(&e->protection, *at, m);
     if (err == 0)
-        return 0;
+        cp_outer_opened(a, *at);
+    return err;
+}
+
+/* Without protection, a request for the rest of an answer is answered as the one
+ * before it. NULL: that was given up. */
+static struct cp_token *plainly_answered(struct cp_ask *a, struct cp_token *t)
+{
+    return cp_outer_is_rest(a, t) ? cp_outer_drop(a) : t;
+}
+
+int cp_guard_hear(struct cp_engine *e, struct cp_link *link,
+                  struct cp_token **at, copal_msg **m, struct cp_seen *seen)
+{
+    struct cp_ask *a = cp_ask_of((*at)->x);
+    bool is_sealed = cp_msg_has(*m, COPAL_OPT_OSCORE);
+    struct cp_token *t;
+    int err;
+
     cp_exchange_hold(&a->x);
-    if (!is_sealed && is_lost(a, *m))
+    err = is_sealed ? open_sealed(e, link, at, m, seen) : COPAL_EAUTH;
+    if (err == 0 || err == CP_KEPT) {
+        cp_exchange_let_go(&a->x);
+        return err;
+    }
+    t = is_sealed ? *at : plainly_answered(a, *at);
+    if (t == NULL)
+        a->was_forged = true;
+    else if (!is_sealed && is_lost(a, *m))
         send_again(a, t);
     else if (!is_sealed)
         hear_plain(a, t, *m);

@@ -93,10 +93,10 @@ void cp_guard_ask_begin(struct cp_ask *a);
 int cp_guard_ask(struct cp_ask *a, copal_msg *m, struct cp_guard **guard,
                  copal_msg **out);
 
-/* An answer came to what t carried, which was protected. 0: *m is what was
- * sealed in it; else it was dealt with. */
-int cp_guard_hear(struct cp_engine *e, struct cp_link *link, struct cp_token *t,
-                  copal_msg **m, struct cp_seen *seen);
+/* An answer came to what *at carried, which was protected. 0: *m is what was
+ * sealed in it, and *at what it answers; else it was dealt with. */
+int cp_guard_hear(struct cp_engine *e, struct cp_link *link,
+                  struct cp_token **at, copal_msg **m, struct cp_seen *seen);
 
 /* a does not wait to be sealed any more. */
 void cp_guard_ask_stop(struct cp_ask *a);

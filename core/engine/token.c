@@ -16,7 +16,8 @@ void cp_token_off(struct cp_engine *e, struct cp_token *t)
         cp_map_remove(&e->by_token, &t->node);
     t->is_on = false;
     copal_msg_unref(t->sent);
-    t->sent = NULL;
+    copal_msg_unref(t->sealed);
+    t->sent = t->sealed = NULL;
     cp_guard_unref(t->guard);
     cp_guard_unref(t->before);
     t->guard = t->before = NULL;

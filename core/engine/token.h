@@ -15,7 +15,8 @@ struct cp_token {
     struct cp_map_node node; /* in e->by_token when is_on */
     struct cp_flight flight;
     copal_exchange *x;
-    copal_msg *sent; /* ref'd: what it carried; NULL: x->request as it is */
+    copal_msg *sent;   /* ref'd: what it carried; NULL: x->request as it is */
+    copal_msg *sealed; /* ref'd: the same as it left; NULL: as it is */
     struct cp_token_family *family; /* NULL: like no other */
     struct cp_guard *guard;  /* ref'd: what binds its answers; NULL: plain */
     struct cp_guard *before; /* the same under this token before */

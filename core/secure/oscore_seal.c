@@ -213,6 +213,7 @@ static int read_plain(const copal_msg *m, copal_bytes plain, copal_msg **out)
     inner->scheme = m->scheme;
     inner->received = m->received;
     inner->path = m->path;
+    inner->outer_block = m->outer_block;
     if (m->token.len > 0)
         memcpy(inner->data, m->token.data, m->token.len);
     inner->token = cp_bytes(inner->data, m->token.len);

@@ -99,6 +99,8 @@ struct copal_msg {
     uint8_t resume_etag[8];
     uint8_t resume_etag_len; /* 0: an upload goes on */
     bool resumed;
+    uint32_t outer_block;   /* of one that came in blocks, outside: what its
+                             * answer's Block1 is to be, and 1 more; 0: not */
     char *identity;         /* proven name of the sender; NULL: none */
     bool names_guard;       /* identity is the guard's, and lives as long */
     struct cp_address from; /* copal_msg_set_from(); family 0: any */
