@@ -32,6 +32,7 @@ others' do not. SIGHUP starts them anew, one after the other, and refuses no req
 over UDP; connections are closed, observers told 5.03, bodies on their way begin
 again, and if FILE.lua does not load all stay as they are. SIGTERM and SIGINT end all
 in an orderly way.
+OSCORE with fixed keys is not for workers: numbers that are used once cannot be shared.
 With --reload each loads FILE.lua again by itself. --metrics PLACE is a page for
 each: the second one's at the next port, and so on. --pcap and --trace write a file
 for each: FILE.1, FILE.2, ...

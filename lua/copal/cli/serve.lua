@@ -109,8 +109,14 @@ local function begin(flags, worker)
   return coap
 end
 
+local function check_shared(flags)
+  local ok, err = require "copal.cli.worker".may_share(session.creds_of(flags))
+  if not ok then exit.usage(err.message) end
+end
+
 -- What one worker does. Each writes files of its own.
 local function work(flags, worker)
+  if worker.count > 1 then check_shared(flags) end -- it may be another one by now
   for _, name in ipairs { "pcap", "trace", "store" } do
     if flags[name] and flags[name] ~= "-" then
       flags[name] = flags[name] .. "." .. worker.number
@@ -130,6 +136,7 @@ function M.main(command, argv)
     exit.usage("copal serve wants a FILE.lua or --test, not both")
   end
   if flags.workers then
+    if flags.workers > 1 then check_shared(flags) end
     return require "copal.cli.workers".run(flags.workers, flags.quiet, function(worker)
       return work(flags, worker)
     end)

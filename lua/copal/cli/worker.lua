@@ -19,13 +19,58 @@ local RETRY = 0.01
 local Worker = {}
 Worker.__index = Worker
 
--- me: number; bus, a descriptor; kept[uri], sockets of the one before, { uri =,
+-- me: number; count, of all; bus, a descriptor; kept[uri], sockets of the one before, { uri =,
 -- fd = } each; bound[uri], where the first of the workers listens for that;
 -- is_heir: another is still at work in its place.
 function M.new(me)
   me.out = outlet.new(me.bus)
   me.listened = {}
   return setmetatable(me, Worker)
+end
+
+---- What workers cannot share ---------------------------------------------------
+
+local FIXED = "OSCORE with fixed keys and several workers: each would use the same numbers, "
+  .. "which gives away what they protect, and act on what another has had; set rederives at "
+  .. "both ends, use EDHOC, or serve without --workers"
+
+local function is_fixed(entry)
+  return type(entry) == "table" and type(entry.oscore) == "table" and not entry.oscore.rederives
+end
+
+-- The scope in a credentials file under which such a context stands; nil: none does,
+-- or the file cannot be read, which is for others to say.
+local function scope_of_fixed(path)
+  local f = path and io.open(path, "rb")
+  local text = f and f:read "*a" or ""
+  if f then f:close() end
+  if not text:find('"oscore"', 1, true) then return nil end
+  local ok, all = pcall(require "copal.json".decode, text)
+  for scope, entry in pairs(ok and type(all) == "table" and all or {}) do
+    for _, one in ipairs(type(entry) == "table" and entry[1] and entry or { entry }) do
+      if is_fixed(one) then return scope end
+    end
+  end
+end
+
+-- nil and an error: path has keys that workers must not have each.
+function M.may_share(path)
+  local scope = scope_of_fixed(path)
+  if not scope then return true end
+  return nil, errors.new("ESTATE", path .. ': "' .. scope .. '": ' .. FIXED)
+end
+
+local function refuse_fixed(coap)
+  local use_oscore, use_file = coap.use_oscore, coap.use_file
+  function coap.use_oscore(c, scope, context)
+    if is_fixed { oscore = context } then return nil, errors.new("ESTATE", FIXED) end
+    return use_oscore(c, scope, context)
+  end
+  function coap.use_file(c, path)
+    local ok, err = M.may_share(path)
+    if not ok then return nil, err end
+    return use_file(c, path)
+  end
 end
 
 ---- The channel ---------------------------------------------------------------
@@ -186,6 +231,7 @@ function Worker:attach(coap)
     return join(...)
   end
   function coap.stop() tell(self, "Q") end
+  if self.count > 1 then refuse_fixed(coap) end
   self.coap, self.notify = coap, notify
 end
 

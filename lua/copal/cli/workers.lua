@@ -47,8 +47,8 @@ local function become(self, place, bus, is_heir)
   end
   math.randomseed(process.pid(), math.floor(host.clock() * 1e6))
   return require "copal.cli.worker".new {
-    number = place.number, bus = bus, kept = place.kept, bound = self.bound,
-    is_heir = is_heir,
+    number = place.number, count = #self.places, bus = bus, kept = place.kept,
+    bound = self.bound, is_heir = is_heir,
   }
 end
 
