@@ -93,8 +93,11 @@ for walker in $walkers; do
         broken="$broken $named"
     fi
 done
-for way in $ways; do # its place in the table
-    row OSCORE "$way" missing
+for way in $ways; do # as oscore.sh and edhoc.sh found it, if they did
+    for kind in OSCORE EDHOC; do
+        verdict=$(sed -n "s/^$way //p" "$COPAL_BUILD/interop/walked-$kind" 2>/dev/null)
+        row "$kind" "$way" "${verdict:--}"
+    done
 done
 sh "$COPAL_ROOT/tests/interop/support/table.sh" "$COPAL_BUILD/interop" tour
 [ -z "$broken" ] || fail "the tour by$broken"
