@@ -16,10 +16,13 @@ void cp_token_off(struct cp_engine *e, struct cp_token *t)
         cp_map_remove(&e->by_token, &t->node);
     t->is_on = false;
     copal_msg_unref(t->sent);
+    t->sent = NULL;
+    if (t->guard == NULL) /* plain */
+        return;
     copal_msg_unref(t->sealed);
-    t->sent = t->sealed = NULL;
     cp_guard_unref(t->guard);
     cp_guard_unref(t->before);
+    t->sealed = NULL;
     t->guard = t->before = NULL;
 }
 

@@ -1132,8 +1132,9 @@ COPAL_API int copal_make_edhoc(int curve, copal_bytes subject, copal_bytes kid,
  *    "*": [{"cert": "own.pem", "key": "own.key", "ca": "all.pem"}]}
  * psk, psk-file, psk-env or psk-cmd: the key, after "0x" in hexadecimal digits;
  * cert or rpk, key, ca: PEM, or files beside this one; oscore: fields of
- * copal_oscore, secret in any of the four ways. ENOENT, EIO: it, or what
- * it names; EPERM: others can read it, or a key's file, or it is not ours;
+ * copal_oscore, secret in any of the four ways, and state: "begun" refuses keys of
+ * whose numbers the store has nothing, with ENOENT, as copal creds add writes it.
+ * ENOENT, EIO: it, or what it names; EPERM: others can read it, or a key's file, or it is not ours;
  * EFORMAT, EINVAL: what is wrong where. */
 COPAL_API int copal_use_file(copal *c, const char *path);
 

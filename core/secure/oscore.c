@@ -83,6 +83,7 @@ struct cp_oscore_context *cp_oscore_context_new(
         memcpy(c->id_context, id.data, id.len);
     c->window.size = spec->window == 0 ? CP_OSCORE_WINDOW : spec->window;
     c->is_kept = !spec->is_new && !spec->rederives;
+    c->start = spec->start;
     cp_list_init(&c->of_root);
     c->identity = name_of(all->mem, spec);
     if (c->identity == NULL) {

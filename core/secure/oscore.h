@@ -31,20 +31,29 @@ void cp_oscore_free(struct cp_oscore *all);
 /* Where numbers are kept from now on; it outlives all, or NULL comes first. */
 void cp_oscore_keep_in(struct cp_oscore *all, struct cp_store *store);
 
+/* What the store is known to have of a context's numbers. */
+enum cp_oscore_start {
+    CP_OSCORE_EITHER, /* their state, or nothing: then this is their first use */
+    CP_OSCORE_NEW,    /* the same, but none is used before somebody asks */
+    CP_OSCORE_BEGUN /* their state: where it is gone they are not used again */
+};
+
 struct cp_oscore_spec {
     struct cp_oscore_input in;
     uint32_t window;      /* messages; 0: the default */
     const char *identity; /* of the peer; NULL: "oscore:" and its kid */
     bool is_new;          /* fresh keys, as from EDHOC: nothing is kept */
     bool rederives;       /* new ones of these at each beginning: B.2 */
+    enum cp_oscore_start start;
 };
 
 /* A context for requests to what scope covers, or with "*" for those that come.
  * The same under two scopes is one, with one row of numbers. What scope had
  * before gives way but under "*", where each peer has its own. COPAL_EINVAL:
  * scope, IDs, algorithms, window; COPAL_EEXIST: under "*" another has that kid
- * and ID Context; COPAL_ESTATE: there is no store, and it is not new; the
- * store's errors, and COPAL_ENOMEM. */
+ * and ID Context; COPAL_ESTATE: there is no store, and it is not new;
+ * COPAL_ENOENT: its state was begun, and is gone; the store's errors, and
+ * COPAL_ENOMEM. */
 int cp_oscore_use(struct cp_oscore *all, const char *scope,
                   const struct cp_oscore_spec *spec);
 

@@ -62,7 +62,8 @@ struct cp_oscore_context {
     uint64_t ceiling; /* none at or above it may be used */
     uint64_t asked;   /* the ceiling that is being written */
     bool is_kept;     /* numbers are kept in the store */
-    bool is_known;    /* next is known: the store was read */
+    enum cp_oscore_start start;
+    bool is_known; /* next is known: the store was read */
     bool is_writing;
     bool is_synced; /* the window is one that saw all that came */
     int error;      /* why next is not known, or ceiling does not grow */
@@ -163,6 +164,10 @@ int cp_oscore_in_by(struct cp_oscore *all, struct cp_oscore_context *c,
 /* Finds out which numbers may be used, now or later. The store's errors. */
 int cp_oscore_state_begin(struct cp_oscore_context *c);
 void cp_oscore_state_end(struct cp_oscore_context *c);
+
+/* A request came, and there is no number that an answer could have: so that
+ * there is one when it comes again. */
+void cp_oscore_state_want(struct cp_oscore_context *c);
 
 /* A number that was never used. CP_GUARD_LATER; COPAL_ELIMIT: there is none
  * any more; the store's errors; both with their sentence. */

@@ -66,6 +66,17 @@ static int algorithm_of(const json_t *value, bool is_aead)
     return 0;
 }
 
+static int take_start(struct cp_mem *mem, const char *file, const char *scope,
+                      const char *text, struct cp_oscore_spec *spec)
+{
+    if (strcmp(text, "new") != 0 && strcmp(text, "begun") != 0)
+        return wrong(mem, file, scope, "state",
+                     "\"new\" or \"begun\" is wanted; copal creds add says "
+                     "which");
+    spec->start = text[0] == 'n' ? CP_OSCORE_NEW : CP_OSCORE_BEGUN;
+    return 0;
+}
+
 static int take_number(struct cp_mem *mem, const char *file, const char *scope,
                        const char *name, const json_t *value,
                        struct cp_oscore_spec *spec)
@@ -81,6 +92,8 @@ static int take_number(struct cp_mem *mem, const char *file, const char *scope,
         spec->window = (uint32_t)n;
         return 0;
     }
+    if (strcmp(name, "state") == 0 && json_is_string(value))
+        return take_start(mem, file, scope, json_string_value(value), spec);
     if (strcmp(name, "aead") == 0 || strcmp(name, "hkdf") == 0) {
         algorithm = algorithm_of(value, name[0] == 'a');
         if (algorithm == 0)
@@ -93,7 +106,7 @@ static int take_number(struct cp_mem *mem, const char *file, const char *scope,
     return wrong(mem, file, scope, name,
                  "not known, or of another kind; secret (or secret-file, "
                  "secret-env, secret-cmd), salt, sender_id, recipient_id, "
-                 "id_context, aead, hkdf, replay_window, rederives");
+                 "id_context, aead, hkdf, replay_window, rederives, state");
 }
 
 static int take(struct cp_mem *mem, const char *file, const char *scope,

@@ -102,8 +102,10 @@ int cp_oscore_in_by(struct cp_oscore *all, struct cp_oscore_context *c,
     int err;
 
     if (!c->is_known ||
-        (c->next >= c->ceiling && c->ceiling <= CP_OSCORE_LAST_SEQ))
+        (c->next >= c->ceiling && c->ceiling <= CP_OSCORE_LAST_SEQ)) {
+        cp_oscore_state_want(c);
         return COPAL_ESTATE; /* what needs a number could not be answered */
+    }
     if (c->is_synced && !cp_oscore_window_is_new(&c->window, seq))
         return COPAL_EEXIST;
     cp_oscore_bind(&bound, head->kid, head->piv);

@@ -12,6 +12,12 @@ enum {
     VERSION = 1
 };
 
+static const char lost[] =
+    "the state of these OSCORE keys was begun, and is not in the store: name "
+    "the "
+    "store that has it. Where it is gone for good the keys must not be used "
+    "any "
+    "more: give both ends a new secret with copal creds add";
 static const char out_of_numbers[] =
     "its OSCORE context has no sequence number left; give both ends new keys";
 
@@ -41,7 +47,7 @@ static void on_written(struct cp_store_wait *w, int status, copal_bytes value,
 }
 
 /* Nothing at or above the ceiling is used before this is durable. */
-static int write_ceiling(struct cp_oscore_context *c)
+static int write_ceiling(struct cp_oscore_context *c, uint64_t ceiling)
 {
     uint8_t bytes[VALUE];
     struct cp_buf b = cp_buf_fixed(bytes, sizeof(bytes));
@@ -49,9 +55,8 @@ static int write_ceiling(struct cp_oscore_context *c)
 
     if (c->is_writing || c->all == NULL || c->all->store == NULL)
         return c->is_writing ? 0 : COPAL_ECLOSED;
-    c->asked = c->next + RESERVED;
-    if (c->asked > CP_OSCORE_LAST_SEQ + 1)
-        c->asked = CP_OSCORE_LAST_SEQ + 1;
+    c->asked =
+        ceiling > CP_OSCORE_LAST_SEQ + 1 ? CP_OSCORE_LAST_SEQ + 1 : ceiling;
     cp_put_u8(&b, VERSION);
     cp_put_u32(&b, (uint32_t)(c->asked >> 32));
     cp_put_u32(&b, (uint32_t)c->asked);
@@ -69,12 +74,17 @@ static int read_value(struct cp_oscore_context *c, int status,
         return status;
     if (status == 0 && (value.len != VALUE || value.data[0] != VERSION))
         return COPAL_EFORMAT;
+    if (status == COPAL_ENOENT && c->start == CP_OSCORE_BEGUN)
+        return cp_why(c->mem, COPAL_ENOENT, "%s", lost);
     c->is_known = true;
-    c->is_synced = status == COPAL_ENOENT; /* it was never used */
     if (status == 0)
         c->next = c->ceiling =
             cp_bytes_uint(cp_bytes(value.data + 1, VALUE - 1));
-    return c->next > CP_OSCORE_LAST_SEQ ? 0 : write_ceiling(c);
+    c->is_synced = c->next == 0; /* it was never used */
+    if (c->start == CP_OSCORE_NEW)
+        return status == COPAL_ENOENT ? write_ceiling(c, 0) : 0;
+    return c->next > CP_OSCORE_LAST_SEQ ? 0
+                                        : write_ceiling(c, c->next + RESERVED);
 }
 
 static void on_read(struct cp_store_wait *w, int status, copal_bytes value,
@@ -82,11 +92,13 @@ static void on_read(struct cp_store_wait *w, int status, copal_bytes value,
 {
     struct cp_oscore_context *c =
         cp_container_of(w, struct cp_oscore_context, wait);
-    char copy[256];
+    char copy[512];
 
     snprintf(copy, sizeof(copy), "%s", why);
     cp_guard_ref(&c->guard);
     c->error = read_value(c, status, value);
+    if (c->error == COPAL_ENOENT)
+        snprintf(copy, sizeof(copy), "%s", lost);
     if (c->error != 0)
         ready(c, c->error, *copy != '\0' ? copy : copal_strerror(c->error));
     cp_guard_unref(&c->guard);
@@ -140,17 +152,28 @@ void cp_oscore_state_end(struct cp_oscore_context *c)
     c->is_writing = false;
 }
 
+void cp_oscore_state_want(struct cp_oscore_context *c)
+{
+    /* What failed is tried again by requests of ours, not by those of anybody. */
+    if (c->is_known && c->error == 0 && c->next <= CP_OSCORE_LAST_SEQ)
+        write_ceiling(c, c->next + RESERVED);
+}
+
 int cp_oscore_state_take(struct cp_oscore_context *c, uint64_t *out)
 {
     if (c->is_known && c->next > CP_OSCORE_LAST_SEQ)
         return cp_why(c->mem, COPAL_ELIMIT, "%s", out_of_numbers);
     if (c->is_known && c->is_kept && c->ceiling - c->next <= RESERVED / 2 &&
         c->ceiling <= CP_OSCORE_LAST_SEQ)
-        write_ceiling(c); /* once more after a failure, too */
+        write_ceiling(c,
+                      c->next + RESERVED); /* once more after a failure, too */
     if (!c->is_known || c->next >= c->ceiling) {
         if (c->error != 0 && !c->is_writing)
-            return cp_why(c->mem, c->error,
-                          "the state of its OSCORE context cannot be kept");
+            return cp_why(c->mem, c->error, "%s",
+                          c->error == COPAL_ENOENT
+                              ? lost
+                              : "the state of its OSCORE context cannot be "
+                                "kept");
         return CP_GUARD_LATER;
     }
     *out = c->next++;

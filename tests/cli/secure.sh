@@ -78,12 +78,15 @@ err_has 'seen by everybody'
 XDG_CONFIG_HOME=$work/oscore
 oscore=$work/oscore/copal/creds.json
 check 0 creds add coap://127.0.0.1 secret=random sender_id=c recipient_id=s
+grep -q '"state": "begun"' "$oscore" || fail "its numbers were not begun"
+state=$(echo "$work/oscore/copal/creds.state/oscore/"*)
+cp "$state" "$work/begun" || fail "its numbers were begun nowhere"
 check 0 creds list
 out_has 'coap://127.0.0.1  oscore c > s'
 secret=$(sed -n 's/.*"secret": "0x\([0-9a-f]*\)".*/\1/p' "$oscore")
 [ ${#secret} = 32 ] || fail "no secret of 16 bytes"
 grep -q "$secret" "$work/out" "$work/err" && fail "a secret was shown"
-[ ! -e "$work/oscore/copal/creds.state" ] || fail "a look at it left state"
+cmp -s "$state" "$work/begun" || fail "a look at it changed the state"
 cat >"$work/server.json" <<END
 { "*": { "oscore": { "secret": "0x$secret", "sender_id": "s", "recipient_id": "c" } } }
 END
@@ -100,6 +103,19 @@ stop TERM
 serve --test --creds "$work/server.json" --listen coap://127.0.0.1:0
 check 0 get "$uri/oscore/hello/1"
 stop TERM
+
+# A state that was begun and is gone is no first use: only another key begins anew.
+rm -r "$work/oscore/copal/creds.state"
+check 2 get "$uri/oscore/hello/1"
+err_has 'coap://127.0.0.1": the state of these OSCORE keys was begun, and is not in the store'
+err_has 'give both ends a new secret'
+check 2 get --store "$work/elsewhere" "$uri/oscore/hello/1"
+err_has 'was begun, and is not in the store'
+check 0 creds add coap://127.0.0.1 secret=random sender_id=c recipient_id=s
+check 8 get "$uri/oscore/hello/1"
+check 0 creds add coap://127.0.0.1 secret=random sender_id=c recipient_id=s \
+    --store "$work/elsewhere"
+check 8 get --store "$work/elsewhere" "$uri/oscore/hello/1"
 XDG_CONFIG_HOME=$work/config
 
 # Certificates, made now so that they are never too old.

@@ -166,6 +166,144 @@ static void what_cannot_be_read_is_not_begun_anew(void **state)
     assert_int_equal(tap.count, 0);
 }
 
+/* ---- State that was begun ---- */
+
+/* The context with nothing known of its numbers but start. */
+static int use(copal *c, const char *scope, copal_oscore k,
+               enum cp_oscore_start start)
+{
+    struct cp_oscore_spec spec = {.in = {.secret = k.secret,
+                                         .salt = k.salt,
+                                         .sender_id = k.sender_id,
+                                         .recipient_id = k.recipient_id,
+                                         .aead = CP_OSCORE_AEAD,
+                                         .hkdf = CP_OSCORE_HKDF},
+                                  .start = start};
+
+    return cp_oscore_use(cp_endpoint_oscore(c), scope, &spec);
+}
+
+static copal *anew(struct world *w, copal **c, const char *name,
+                   struct memory_store *s)
+{
+    copal_free(*c);
+    *c = add_host(w, name);
+    keep_in(*c, s);
+    return *c;
+}
+
+static void what_was_begun_and_is_gone_is_not_begun_anew(void **state)
+{
+    struct world *w = *state;
+    struct record *r, *served;
+
+    memset(&client_store, 0, sizeof(client_store));
+    anew(w, &w->client, "client", &client_store);
+    assert_int_equal(
+        use(w->client, "coap://server", client_end(0), CP_OSCORE_BEGUN),
+        0); /* the store has not answered */
+    listen_to(w->client, &tap);
+    for (int i = 0; i < 2; i++) {
+        r = get(w, "coap://server/t");
+        run(w, 1000);
+        assert_ended(r, COPAL_ENOENT);
+        assert_non_null(strstr(r->text, "give both ends a new secret"));
+    }
+    assert_int_equal(tap.count, 0);
+    assert_int_equal(client_store.puts, 0);
+
+    memset(&server_store, 0, sizeof(server_store));
+    anew(w, &w->server, "server", &server_store);
+    served = serve_text(w, w->server, "/t", 0, "x");
+    use(w->server, "*", server_end(0), CP_OSCORE_BEGUN);
+    anew(w, &w->client, "client", &client_store);
+    assert_int_equal(protect(w->client, "coap://server", client_end(0)), 0);
+    run(w, 0);
+    r = get(w, "coap://server/t");
+    run(w, 300000);
+    assert_ended(r, COPAL_ETIMEOUT);
+    assert_int_equal(served->requests, 0);
+}
+
+static void what_was_begun_and_is_there_goes_on(void **state)
+{
+    struct world *w = *state;
+    struct record *r;
+    uint64_t piv;
+
+    serve_text(w, w->server, "/t", 0, "x");
+    anew(w, &w->client, "client", &client_store);
+    use(w->client, "coap://server", client_end(0), CP_OSCORE_BEGUN);
+    run(w, 0);
+    listen_to(w->client, &tap);
+    r = get(w, "coap://server/t");
+    run(w, 1000);
+    assert_ended(r, 0);
+    assert_true(partial_iv(&tap.heard[0], &piv));
+    assert_int_equal(piv, 2048);
+}
+
+/* As copal creds add leaves it: the first number is still to be used, and no
+ * Echo is asked for. */
+static void what_was_only_begun_has_used_nothing(void **state)
+{
+    struct world *w = *state;
+    struct record *r;
+    uint64_t piv;
+
+    memset(&client_store, 0, sizeof(client_store));
+    memset(&server_store, 0, sizeof(server_store));
+    anew(w, &w->client, "client", &client_store);
+    anew(w, &w->server, "server", &server_store);
+    use(w->client, "coap://server", client_end(0), CP_OSCORE_NEW);
+    use(w->server, "*", server_end(0), CP_OSCORE_NEW);
+    run(w, 0);
+    assert_int_equal(client_store.puts, 1);
+    anew(w, &w->client, "client", &client_store);
+    anew(w, &w->server, "server", &server_store);
+    serve_text(w, w->server, "/t", 0, "x");
+    use(w->client, "coap://server", client_end(0), CP_OSCORE_BEGUN);
+    use(w->server, "*", server_end(0), CP_OSCORE_BEGUN);
+    run(w, 0);
+    listen_to(w->client, &tap);
+    r = get(w, "coap://server/t");
+    run(w, 1000);
+    assert_ended(r, 0);
+    assert_int_equal(tap.count, 2);
+    assert_true(partial_iv(&tap.heard[0], &piv));
+    assert_int_equal(piv, 0);
+}
+
+/* Nobody takes what comes before a number is reserved: after a crash it would
+ * not be known that anything came. */
+static void what_is_new_reserves_numbers_when_the_first_request_comes(
+    void **state)
+{
+    struct world *w = *state;
+    struct record *r, *served;
+    int before;
+
+    memset(&server_store, 0, sizeof(server_store));
+    anew(w, &w->server, "server", &server_store);
+    served = serve_text(w, w->server, "/t", 0, "x");
+    use(w->server, "*", server_end(0), CP_OSCORE_NEW);
+    run(w, 0);
+    before = server_store.puts;
+    listen_to(w->client, &tap);
+    r = get(w, "coap://server/t");
+    run(w, 1000);
+    assert_int_equal(served->requests, 0);
+    assert_int_equal(server_store.puts, before + 1);
+    run(w, 10000);
+    assert_ended(r, 0);
+    assert_int_equal(served->requests, 1);
+    served = serve_text(w, restart_server(w), "/t", 0, "x");
+    r = get(w, "coap://server/t");
+    run(w, 1000);
+    assert_ended(r, 0);
+    assert_int_equal(tap.count, 7); /* by an Echo: it had used some */
+}
+
 /* ---- The window ---- */
 
 static void after_a_restart_an_echo_shows_that_a_request_is_new(void **state)
@@ -408,6 +546,10 @@ int main(void)
         TEST(the_ceiling_is_raised_before_it_is_reached),
         TEST(the_last_number_is_the_last),
         TEST(what_cannot_be_read_is_not_begun_anew),
+        TEST(what_was_begun_and_is_gone_is_not_begun_anew),
+        TEST(what_was_begun_and_is_there_goes_on),
+        TEST(what_was_only_begun_has_used_nothing),
+        TEST(what_is_new_reserves_numbers_when_the_first_request_comes),
         TEST(after_a_restart_an_echo_shows_that_a_request_is_new),
         TEST(no_request_from_before_a_restart_is_acted_upon),
         TEST(an_echo_is_good_for_half_a_minute),

@@ -205,6 +205,8 @@ static void what_is_wrong_with_a_context_is_said_with_its_place(void **state)
          "aead: an algorithm"},
         {"{\"secret\": \"k\", \"replay_window\": -1}", COPAL_EFORMAT,
          "replay_window: not known"},
+        {"{\"secret\": \"k\", \"state\": \"old\"}", COPAL_EFORMAT,
+         "state: \"new\" or \"begun\""},
         {"{\"secret-file\": \"none\"}", COPAL_ENOENT, "/none"},
         {"{\"sender_id\": \"a\"}", COPAL_EINVAL, "no secret"},
         {"{\"secret\": \"k\"}", COPAL_EINVAL, "are the same"},

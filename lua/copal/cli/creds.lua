@@ -17,7 +17,7 @@ local NAMES = { ["psk-id"] = true, psk = true, ["psk-file"] = true, ["psk-env"] 
 local OSCORE = { secret = "text", ["secret-file"] = "text", ["secret-env"] = "text",
   ["secret-cmd"] = "text", salt = "text", sender_id = "text", recipient_id = "text",
   id_context = "text", aead = "number", hkdf = "number", replay_window = "number",
-  rederives = "boolean" }
+  rederives = "boolean", state = "text" }
 
 -- Fields of keys for EDHOC, and of a new one.
 local EDHOC = { method = "number", suite = "number", private_key = "text",
@@ -216,6 +216,30 @@ local function put(all, scope, one)
   all[scope] = kept
 end
 
+-- Numbers of fixed keys are begun here and nowhere else: who finds no state of what
+-- was begun, because it was deleted or is kept elsewhere, uses none of them.
+local function begin_state(flags, path, scope, one)
+  local k = one.oscore
+  if not k or k.rederives or k.state then return end
+  k.state = "new"
+  local alone = path .. ".alone"
+  local store = flags.store or session.state_of(path)
+  local ok, why = host.write_secret(alone, json.encode({ [scope] = { oscore = k } }) .. "\n")
+  if not ok then exit.fail(exit.INTERNAL, alone .. ": " .. why) end
+  local coap, err = copal.endpoint()
+  if coap then
+    ok, err = coap:store(store)
+    if ok then ok, err = coap:use_file(alone) end
+    coap:free() -- what was put is durable then
+  end
+  os.remove(alone)
+  if ok then
+    k.state = "begun"
+  elseif err and err.name ~= "ENOTSUP" then
+    io.stderr:write("copal: state: \"new\", since it cannot be begun now: ", err.message, "\n")
+  end
+end
+
 -- The file with one entry more, if it can be used.
 local function save(flags, scope, one)
   local path = path_of(flags)
@@ -232,6 +256,11 @@ local function save(flags, scope, one)
   if before then session.open({ params = {}, creds = before, is_trial = true }):free() end
   local checked, failed = pcall(function() session.open({ params = {}, creds = trial, is_trial = true }):free() end)
   if checked then
+    if one.oscore and not one.oscore.state then
+      begin_state(flags, path, scope, one)
+      ok, why = host.write_secret(trial, json.encode(all, true) .. "\n")
+      if not ok then exit.fail(exit.INTERNAL, trial .. ": " .. why) end
+    end
     ok, why = host.replace(path, trial)
     if not ok then exit.fail(exit.INTERNAL, why) end
     return exit.OK

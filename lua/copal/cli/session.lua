@@ -59,8 +59,12 @@ local NOWHERE = {
 
 -- Numbers of OSCORE are kept beside the file: creds.json has creds.state,
 -- unless there is --store.
+function M.state_of(path)
+  return (path:gsub("%.json$", "")) .. ".state"
+end
+
 local function keep_state(coap, flags, path)
-  local ok, failed = coap:store(flags.is_trial and NOWHERE or path:gsub("%.json$", "") .. ".state")
+  local ok, failed = coap:store(flags.is_trial and NOWHERE or M.state_of(path))
   if not ok then exit.fail(exit.of_error(failed), failed.message) end
 end
 
