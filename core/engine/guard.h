@@ -69,6 +69,12 @@ enum {
     CP_GUARD_MORE = 28
 };
 
+/* Bytes that can be sealed at once: AES-CCM with nonces of 13 bytes takes 65535
+ * (RFC 3610 2), of which some are for what tells blocks apart. */
+enum {
+    CP_GUARD_MOST = 65000
+};
+
 /* ---- Server ---- */
 
 /* False: *m was answered, or is nobody's. */

@@ -51,6 +51,8 @@ static copal_msg *part_of(struct cp_telling *t, struct cp_observer *o)
     uint16_t size;
 
     if (link->connection != NULL &&
+        (cp_observer_guard(o) == NULL ||
+         t->whole->payload.len <= CP_GUARD_MOST) &&
         cp_connection_takes(link, t->whole, cp_observer_token(o).len))
         return t->whole;
     if (o->keeps_all)

@@ -127,7 +127,9 @@ static int ask_next(struct cp_ask *a, uint16_t size)
     struct cp_outer *o = a->outer;
     copal_msg *m = cp_msg_derive(o->asks);
     struct cp_block b = {.num = (uint32_t)(o->body.len / size), .size = size};
-    int err = m == NULL ? COPAL_ENOMEM : 0;
+    int err = m == NULL                               ? COPAL_ENOMEM
+              : o->body.len / size > CP_BLOCK_MAX_NUM ? COPAL_ELIMIT
+                                                      : 0;
 
     if (err == 0) {
         cp_msg_remove(m, COPAL_OPT_OBSERVE);

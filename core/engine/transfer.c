@@ -69,12 +69,24 @@ void cp_transfer_note_blocks(const copal_exchange *x)
         link->connection->peer.block_wise = true;
 }
 
+static bool is_sealed(const copal_exchange *x)
+{
+    const copal_msg *wire;
+
+    if (x->is_ask)
+        return cp_container_of(x, struct cp_ask, x)->protection != NULL;
+    wire = cp_container_of(x, struct cp_answer, x)->wire;
+    return wire != NULL && wire->guard != NULL;
+}
+
 bool cp_transfer_fits(const copal_exchange *x, const copal_msg *m)
 {
     const struct cp_link *link = cp_transfer_link(x);
 
     if (!is_connected(link))
         return m->payload.len <= cp_transfer_own_size(x);
+    if (is_sealed(x) && cp_datagram_size(m, (copal_bytes){0}) > CP_GUARD_MOST)
+        return false;
     return cp_connection_takes(
         link, m, x->is_ask ? CP_TOKEN_LEN : x->request->token.len);
 }

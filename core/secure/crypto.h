@@ -22,10 +22,11 @@ enum cp_aead {
 };
 
 enum {
-    CP_AEAD_KEY = 32,      /* bytes at most */
-    CP_AEAD_TAG = 16,      /* likewise */
-    CP_AEAD_NONCE = 13,    /* likewise */
-    CP_AEAD_TLS_NONCE = 12 /* always, there */
+    CP_AEAD_KEY = 32,       /* bytes at most */
+    CP_AEAD_TAG = 16,       /* likewise */
+    CP_AEAD_NONCE = 13,     /* likewise */
+    CP_AEAD_TLS_NONCE = 12, /* always, there */
+    CP_AEAD_AAD = 65000     /* bytes of what is not sealed, at most */
 };
 
 /* A key at rest. What the library makes of it (4 kB of tables for GCM) is kept
@@ -61,8 +62,24 @@ static inline size_t cp_aead_tag_len(enum cp_aead a)
     return a == CP_AES_128_CCM_8 || a == CP_AES_256_CCM_8 ? 8 : 16;
 }
 
+static inline bool cp_aead_is_ccm(enum cp_aead a)
+{
+    return a == CP_AES_128_CCM || a == CP_AES_128_CCM_8 ||
+           a == CP_AES_256_CCM || a == CP_AES_256_CCM_8;
+}
+
+/* Bytes that one nonce can seal: the rest of a CCM's first block counts them. RFC
+ * 3610 2.1. */
+static inline uint64_t cp_aead_most(enum cp_aead a, size_t nonce_len)
+{
+    return cp_aead_is_ccm(a) && nonce_len > 11
+               ? (UINT64_C(1) << (8 * (15 - nonce_len))) - 1
+               : UINT32_MAX;
+}
+
 /* Writes plain.len bytes and the tag to out, which plain must not overlap.
- * COPAL_ENOMEM; COPAL_ENOTSUP: no library. */
+ * COPAL_ELIMIT: more than cp_aead_most(), or than CP_AEAD_AAD; COPAL_ENOMEM;
+ * COPAL_ENOTSUP: no library. */
 int cp_aead_seal(struct cp_aeads *all, const struct cp_aead_key *k,
                  copal_bytes nonce, copal_bytes aad, copal_bytes plain,
                  uint8_t *out);

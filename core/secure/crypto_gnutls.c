@@ -90,6 +90,13 @@ static gnutls_aead_cipher_hd_t handle_of(struct cp_aeads *all,
     return s->handle;
 }
 
+/* The library's CCM ends the program over more bytes than it can count. */
+static bool is_too_much(const struct cp_aead_key *k, copal_bytes nonce,
+                        copal_bytes aad, size_t len)
+{
+    return aad.len > CP_AEAD_AAD || len > cp_aead_most(k->algorithm, nonce.len);
+}
+
 int cp_aead_seal(struct cp_aeads *all, const struct cp_aead_key *k,
                  copal_bytes nonce, copal_bytes aad, copal_bytes plain,
                  uint8_t *out)
@@ -97,6 +104,8 @@ int cp_aead_seal(struct cp_aeads *all, const struct cp_aead_key *k,
     gnutls_aead_cipher_hd_t handle = handle_of(all, k);
     size_t tag = cp_aead_tag_len(k->algorithm), len = plain.len + tag;
 
+    if (is_too_much(k, nonce, aad, plain.len))
+        return COPAL_ELIMIT;
     if (handle == NULL || gnutls_aead_cipher_encrypt(
                               handle, nonce.data, nonce.len, aad.data, aad.len,
                               tag, plain.data, plain.len, out, &len) != 0)
@@ -113,7 +122,7 @@ int cp_aead_open(struct cp_aeads *all, const struct cp_aead_key *k,
 
     if (handle == NULL)
         return COPAL_ENOMEM;
-    if (sealed.len < tag ||
+    if (sealed.len < tag || is_too_much(k, nonce, aad, sealed.len - tag) ||
         gnutls_aead_cipher_decrypt(handle, nonce.data, nonce.len, aad.data,
                                    aad.len, tag, sealed.data, sealed.len, out,
                                    &len) != 0)

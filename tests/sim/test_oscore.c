@@ -232,6 +232,24 @@ static void it_goes_by_connections_as_well(void **state)
     }
 }
 
+/* Of which a connection could take all at once, but AES-CCM could not. */
+static void long_bodies_by_connections_are_sealed_in_blocks(void **state)
+{
+    static char body[200001];
+    struct world *w = *state;
+    struct record *served, *r;
+
+    memset(body, 'b', sizeof(body) - 1);
+    served = serve_text(w, w->server, "/body", COPAL_SECURE, body);
+    assert_int_equal(protect(w->client, "coap+tcp://server", client_end(0)), 0);
+    r = ask(w, w->client, COPAL_PUT, "coap+tcp://server/body", body);
+    run(w, 10000);
+    assert_ended(r, 0);
+    assert_int_equal(served->requests, 1);
+    assert_int_equal(served->payload_len, 200000);
+    assert_int_equal(r->payload_len, 200000);
+}
+
 /* ---- Observations ---- */
 
 static void notifications_come_in_order_and_sealed(void **state)
@@ -783,6 +801,7 @@ int main(void)
         TEST(bodies_go_in_blocks_each_sealed),
         TEST(nobody_goes_on_with_the_body_of_another),
         TEST(it_goes_by_connections_as_well),
+        TEST(long_bodies_by_connections_are_sealed_in_blocks),
         TEST(notifications_come_in_order_and_sealed),
         TEST(a_notification_that_came_late_is_dropped),
         TEST(nobody_else_ends_an_observation),

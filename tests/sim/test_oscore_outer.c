@@ -10,7 +10,7 @@
 /* ---- The proxy ---- */
 
 enum {
-    LINE = 64 /* messages that may wait */
+    LINE = 128 /* messages that may wait */
 };
 
 /* Who stands between client and server, and sees what each of them sends. What
@@ -371,6 +371,29 @@ static void bodies_that_never_end_take_no_more_than_their_share(void **state)
     assert_int_equal(w->server->engine->bodies.used, 0);
 }
 
+/* AES-CCM with nonces of 13 bytes counts no further than 65535. */
+static void what_is_longer_than_can_be_sealed_is_not_genuine(void **state)
+{
+    static const uint8_t option[] = {9, 5, 'c'};
+    static uint8_t body[70000];
+    copal_msg *m = cp_msg_new(proxy.mem, COPAL_POST, 0), *request, *answer;
+
+    (void)state;
+    cp_msg_add(m, COPAL_OPT_OSCORE, cp_bytes(option, 3));
+    cp_msg_copy_payload(m, cp_bytes(body, sizeof(body)));
+    for (uint32_t i = 0; i * 1024 < sizeof(body); i++) {
+        request = part_of(m, COPAL_OPT_BLOCK1, i, 1024);
+        to_server(request);
+        copal_msg_unref(request);
+        answer = from_server();
+        assert_non_null(answer);
+        assert_int_equal(answer->code, (i + 1) * 1024 < sizeof(body)
+                                           ? COPAL_CONTINUE
+                                           : COPAL_BAD_REQUEST);
+    }
+    copal_msg_unref(m);
+}
+
 /* ---- Answers ---- */
 
 static void an_answer_that_was_cut_is_put_together(void **state)
@@ -535,6 +558,7 @@ int main(void)
         TEST(a_request_of_which_a_block_is_missing_is_none),
         TEST(a_request_longer_than_max_body_is_refused),
         TEST(bodies_that_never_end_take_no_more_than_their_share),
+        TEST(what_is_longer_than_can_be_sealed_is_not_genuine),
         TEST(an_answer_that_was_cut_is_put_together),
         TEST(an_answer_of_which_a_block_was_changed_is_none),
         TEST(an_answer_longer_than_max_body_is_not_kept),
