@@ -65,27 +65,22 @@ static bool brings_echo(struct cp_oscore_context *c, const copal_msg *m)
     return o != NULL && cp_oscore_state_is_echo(c, cp_msg_option_value(m, o));
 }
 
-/* inner is genuine: it takes the place of *m, with what its answers need. */
-static int take(struct cp_oscore_context *c, copal_msg *inner, uint64_t seq,
-                const struct cp_oscore_bound *bound, copal_msg **m,
-                copal_msg **answer)
+/* m is genuine: it gets what its answers need. */
+static int take(struct cp_oscore_context *c, copal_msg *m, uint64_t seq,
+                const struct cp_oscore_bound *bound, copal_msg **answer)
 {
     struct cp_oscore_guard *g = cp_oscore_guard_new(c, bound);
 
-    if (g == NULL) {
-        copal_msg_unref(inner);
+    if (g == NULL)
         return COPAL_ENOMEM;
-    }
-    inner->guard = &g->guard;
-    inner->identity = c->identity;
-    inner->names_guard = true;
-    copal_msg_unref(*m);
-    *m = inner;
+    m->guard = &g->guard;
+    m->identity = c->identity;
+    m->names_guard = true;
     if (c->is_synced) {
         cp_oscore_window_note(&c->window, seq);
         return CP_GUARD_DONE;
     }
-    if (!brings_echo(c, inner))
+    if (!brings_echo(c, m))
         return ask_for_echo(c, g, answer);
     cp_oscore_window_begin(&c->window, seq);
     c->is_synced = true;
@@ -98,7 +93,6 @@ int cp_oscore_in_by(struct cp_oscore *all, struct cp_oscore_context *c,
 {
     uint64_t seq = cp_bytes_uint(head->piv);
     struct cp_oscore_bound bound;
-    copal_msg *inner = NULL;
     int err;
 
     if (!c->is_known ||
@@ -109,9 +103,10 @@ int cp_oscore_in_by(struct cp_oscore *all, struct cp_oscore_context *c,
     if (c->is_synced && !cp_oscore_window_is_new(&c->window, seq))
         return COPAL_EEXIST;
     cp_oscore_bind(&bound, head->kid, head->piv);
-    err = cp_oscore_open(all->aeads, &c->keys, &bound, head, *m, &inner);
+    cp_oscore_bind_aad(&bound, &c->keys);
+    err = cp_oscore_open_as(all->aeads, &c->keys, &bound, head, m);
     if (err == 0)
-        return take(c, inner, seq, &bound, m, answer);
+        return take(c, *m, seq, &bound, answer);
     if (err == COPAL_EFORMAT && c->is_synced)
         cp_oscore_window_note(&c->window, seq);
     return err;
@@ -132,7 +127,8 @@ int cp_oscore_in_request(void *user, copal_msg **m, copal_msg **answer)
     struct cp_oscore_option head;
     int err = COPAL_ENOENT;
 
-    cp_msg_remove(*m, COPAL_OPT_NO_RESPONSE); /* outer: RFC 8613 4.1.3.6 */
+    if (cp_msg_find(*m, COPAL_OPT_NO_RESPONSE) != NULL) /* 4.1.3.6 */
+        cp_msg_remove(*m, COPAL_OPT_NO_RESPONSE);
     if (!read_head(*m, &head) || !head.has_kid || head.piv.len == 0)
         return refuse(all, *m, COPAL_BAD_OPTION, "Failed to decode COSE",
                       answer);
@@ -197,7 +193,8 @@ int cp_oscore_in_answer(void *user, struct cp_guard *guard, copal_msg **m)
     struct cp_oscore_guard *g = cp_oscore_guard_of(guard);
     struct cp_oscore_context *c = g->context;
     struct cp_oscore_option head;
-    copal_msg *inner = NULL;
+    uint8_t piv[CP_OSCORE_PIV]; /* head's stands in *m, which goes */
+    copal_msg *inner;
     int err;
 
     if (!read_head(*m, &head) ||
@@ -206,21 +203,20 @@ int cp_oscore_in_answer(void *user, struct cp_guard *guard, copal_msg **m)
         return COPAL_EAUTH;
     if (head.has_context && c->root != NULL)
         return cp_oscore_rederive_answer(all, g, &head, *m);
-    err = cp_oscore_open(all->aeads, &c->keys, &g->bound, &head, *m, &inner);
+    if (head.piv.len > 0) {
+        memcpy(piv, head.piv.data, head.piv.len);
+        head.piv.data = piv;
+    }
+    err = cp_oscore_open_as(all->aeads, &c->keys, &g->bound, &head, m);
     if (err != 0)
         return err == COPAL_EFORMAT ? COPAL_EAUTH : err;
+    inner = *m;
     inner->guard = cp_guard_ref(guard);
     inner->identity = c->identity;
     inner->names_guard = true;
     if (cp_msg_has(inner, COPAL_OPT_OBSERVE))
         err = number(g, &head, inner);
-    if (err != 0) {
-        copal_msg_unref(inner);
-        return err;
-    }
-    if (head.piv.len == 0)
+    if (err == 0 && head.piv.len == 0)
         g->nonce_used = true;
-    copal_msg_unref(*m);
-    *m = inner;
-    return 0;
+    return err;
 }

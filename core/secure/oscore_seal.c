@@ -9,10 +9,27 @@ void cp_oscore_bind(struct cp_oscore_bound *b, copal_bytes kid, copal_bytes piv)
 {
     b->kid_len = (uint8_t)kid.len;
     b->piv_len = (uint8_t)piv.len;
+    b->aad_len = 0;
     if (kid.len > 0)
         memcpy(b->kid, kid.data, kid.len);
     if (piv.len > 0)
         memcpy(b->piv, piv.data, piv.len);
+}
+
+void cp_oscore_bind_aad(struct cp_oscore_bound *b,
+                        const struct cp_oscore_keys *k)
+{
+    b->aad_len = (uint8_t)cp_oscore_aad(k, cp_oscore_bound_kid(b),
+                                        cp_oscore_bound_piv(b), b->aad)
+                     .len;
+}
+
+static copal_bytes aad_of(const struct cp_oscore_keys *k,
+                          const struct cp_oscore_bound *b, uint8_t *storage)
+{
+    return b->aad_len > 0 ? cp_bytes(b->aad, b->aad_len)
+                          : cp_oscore_aad(k, cp_oscore_bound_kid(b),
+                                          cp_oscore_bound_piv(b), storage);
 }
 
 /* Numbers of class U, as bits of a message's present: none is above 63. */
@@ -90,10 +107,14 @@ static int add_outer(copal_msg *out, const copal_msg *m,
 {
     uint8_t storage[CP_OSCORE_VALUE + 255];
     struct cp_buf value = cp_buf_fixed(storage, sizeof(storage));
-    int err;
+    int err = 0;
 
     cp_oscore_option_put(&value, head);
-    err = cp_msg_add(out, COPAL_OPT_OSCORE, cp_bytes(value.data, value.len));
+    if (value.len == 0) /* the first, and there is room for it */
+        cp_msg_index_last(out, COPAL_OPT_OSCORE, (copal_bytes){0});
+    else
+        err =
+            cp_msg_add(out, COPAL_OPT_OSCORE, cp_bytes(value.data, value.len));
     if (!has_outer(m))
         return err;
     for (size_t i = 0; err == 0 && i < m->option_count; i++) {
@@ -132,11 +153,9 @@ static copal_msg *sealed(struct cp_aeads *aeads, const struct cp_oscore_keys *k,
     if (*err == 0)
         *err = cp_msg_reserve(out, len);
     if (*err == 0)
-        *err = cp_aead_seal(aeads, &k->sender,
-                            nonce_of(k, true, bound, head, nonce),
-                            cp_oscore_aad(k, cp_oscore_bound_kid(bound),
-                                          cp_oscore_bound_piv(bound), aad),
-                            plain, out->data + out->data_len);
+        *err = cp_aead_seal(
+            aeads, &k->sender, nonce_of(k, true, bound, head, nonce),
+            aad_of(k, bound, aad), plain, out->data + out->data_len);
     if (*err != 0) {
         copal_msg_unref(out);
         return NULL;
@@ -152,7 +171,8 @@ int cp_oscore_seal(struct cp_aeads *aeads, const struct cp_oscore_keys *k,
                    copal_msg **out)
 {
     uint8_t storage[INLINE];
-    size_t most = cp_datagram_size(m, (copal_bytes){0});
+    size_t most = 2 + m->data_len + 5 * (size_t)m->option_count +
+                  m->payload.len; /* it may be less */
     struct cp_buf plain = most <= sizeof(storage)
                               ? cp_buf_fixed(storage, sizeof(storage))
                               : cp_buf_new(m->mem);
@@ -231,30 +251,94 @@ static int read_plain(const copal_msg *m, copal_bytes plain, copal_msg **out)
     return 0;
 }
 
+/* What is sealed in m. *plain: storage, or to be freed where it is longer. */
+static int unseal(struct cp_aeads *aeads, const struct cp_oscore_keys *k,
+                  const struct cp_oscore_bound *bound,
+                  const struct cp_oscore_option *head, const copal_msg *m,
+                  uint8_t storage[INLINE], copal_bytes *plain)
+{
+    uint8_t nonce[CP_AEAD_NONCE], aad[CP_OSCORE_AAD], *out = storage;
+    size_t tag = cp_aead_tag_len((enum cp_aead)k->aead->aead);
+    int err;
+
+    if (m->payload.len < tag + 1)
+        return COPAL_EAUTH;
+    if (m->payload.len - tag > INLINE)
+        out = cp_alloc(m->mem, m->payload.len - tag);
+    if (out == NULL)
+        return COPAL_ENOMEM;
+    err = cp_aead_open(aeads, &k->recipient,
+                       nonce_of(k, false, bound, head, nonce),
+                       aad_of(k, bound, aad), m->payload, out);
+    if (err == 0)
+        *plain = cp_bytes(out, m->payload.len - tag);
+    else if (out != storage)
+        cp_free(m->mem, out);
+    return err;
+}
+
 int cp_oscore_open(struct cp_aeads *aeads, const struct cp_oscore_keys *k,
                    const struct cp_oscore_bound *bound,
                    const struct cp_oscore_option *head, const copal_msg *m,
                    copal_msg **out)
 {
-    uint8_t storage[INLINE], nonce[CP_AEAD_NONCE], aad[CP_OSCORE_AAD];
-    size_t tag = cp_aead_tag_len((enum cp_aead)k->aead->aead);
-    uint8_t *plain = storage;
+    uint8_t storage[INLINE];
+    copal_bytes plain;
+    int err = unseal(aeads, k, bound, head, m, storage, &plain);
+
+    if (err != 0)
+        return err;
+    err = read_plain(m, plain, out);
+    if (plain.data != storage)
+        cp_free(m->mem, (uint8_t *)plain.data);
+    return err;
+}
+
+/* Nobody else has it, it has nothing that stays but where it came from, and its
+ * sealed part leaves more room than what was in it needs. */
+static bool is_mine(const copal_msg *m)
+{
+    return m->present == UINT64_C(1) << COPAL_OPT_OSCORE && !m->frozen &&
+           m->option_count == 1 && m->identity == NULL && m->guard == NULL &&
+           m->payload_of == NULL && m->own_payload == NULL &&
+           (uintptr_t)m->payload.data - (uintptr_t)m->data < m->data_len &&
+           atomic_load(&m->refs) == 1;
+}
+
+static int read_in_place(copal_msg *m, copal_bytes plain)
+{
+    bool is_request = cp_code_is_request(m->code);
     int err;
 
-    if (m->payload.len < tag + 1)
-        return COPAL_EAUTH;
-    if (m->payload.len - tag > sizeof(storage))
-        plain = cp_alloc(m->mem, m->payload.len - tag);
-    if (plain == NULL)
-        return COPAL_ENOMEM;
-    err = cp_aead_open(aeads, &k->recipient,
-                       nonce_of(k, false, bound, head, nonce),
-                       cp_oscore_aad(k, cp_oscore_bound_kid(bound),
-                                     cp_oscore_bound_piv(bound), aad),
-                       m->payload, plain);
-    if (err == 0)
-        err = read_plain(m, cp_bytes(plain, m->payload.len - tag), out);
-    if (plain != storage)
-        cp_free(m->mem, plain);
+    m->option_count = 0;
+    m->present = 0;
+    m->code = plain.data[0];
+    m->data_len = (uint32_t)(m->payload.data - m->data);
+    err = cp_options_decode(m, cp_bytes(plain.data + 1, plain.len - 1));
+    return err == 0 && !is_sound(m, is_request) ? COPAL_EFORMAT : err;
+}
+
+int cp_oscore_open_as(struct cp_aeads *aeads, const struct cp_oscore_keys *k,
+                      const struct cp_oscore_bound *bound,
+                      const struct cp_oscore_option *head, copal_msg **m)
+{
+    uint8_t storage[INLINE];
+    copal_bytes plain;
+    copal_msg *inner = NULL;
+    int err = unseal(aeads, k, bound, head, *m, storage, &plain);
+
+    if (err != 0)
+        return err;
+    if (is_mine(*m)) {
+        err = read_in_place(*m, plain);
+    } else {
+        err = read_plain(*m, plain, &inner);
+        if (err == 0) {
+            copal_msg_unref(*m);
+            *m = inner;
+        }
+    }
+    if (plain.data != storage)
+        cp_free((*m)->mem, (uint8_t *)plain.data);
     return err;
 }

@@ -10,6 +10,8 @@
 struct cp_oscore_bound {
     uint8_t kid[CP_OSCORE_ID], piv[CP_OSCORE_PIV];
     uint8_t kid_len, piv_len;
+    uint8_t aad_len; /* 0: aad is not made yet */
+    uint8_t aad[CP_OSCORE_AAD];
 };
 
 static inline copal_bytes cp_oscore_bound_kid(const struct cp_oscore_bound *b)
@@ -25,6 +27,10 @@ static inline copal_bytes cp_oscore_bound_piv(const struct cp_oscore_bound *b)
 /* kid and piv are short enough. */
 void cp_oscore_bind(struct cp_oscore_bound *b, copal_bytes kid,
                     copal_bytes piv);
+
+/* Makes the AAD, which is the same for a request and all that answers it. */
+void cp_oscore_bind_aad(struct cp_oscore_bound *b,
+                        const struct cp_oscore_keys *k);
 
 /* m, a request or an answer to the one that bound tells of, in *out: its code,
  * payload and options of class E within, those of class U without. head: the
@@ -44,5 +50,11 @@ int cp_oscore_open(struct cp_aeads *aeads, const struct cp_oscore_keys *k,
                    const struct cp_oscore_bound *bound,
                    const struct cp_oscore_option *head, const copal_msg *m,
                    copal_msg **out);
+
+/* The same, in the place of *m, which is let go of, and is not the message any more
+ * where COPAL_EFORMAT comes of it. */
+int cp_oscore_open_as(struct cp_aeads *aeads, const struct cp_oscore_keys *k,
+                      const struct cp_oscore_bound *bound,
+                      const struct cp_oscore_option *head, copal_msg **m);
 
 #endif

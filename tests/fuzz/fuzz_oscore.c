@@ -70,11 +70,34 @@ static void check_forged(const copal_msg *m,
     require(err == COPAL_EAUTH && inner == NULL);
 }
 
-static void check_genuine(copal_msg *m, const struct cp_oscore_option *head,
+/* *m becomes what inner is; NULL: nothing. */
+static void check_in_place(copal_msg **at, const struct cp_oscore_option *head,
+                           const struct cp_oscore_bound *bound,
+                           const copal_msg *inner)
+{
+    int err = cp_oscore_open_as(aeads, &keys, bound, head, at);
+    const copal_msg *m = *at;
+
+    require((err == 0) == (inner != NULL));
+    if (inner != NULL) {
+        require(m->code == inner->code && m->present == inner->present &&
+                m->option_count == inner->option_count &&
+                cp_bytes_equal(m->token, inner->token) &&
+                cp_bytes_equal(m->payload, inner->payload));
+        for (size_t i = 0; i < m->option_count; i++)
+            require(
+                m->options[i].number == inner->options[i].number &&
+                cp_bytes_equal(cp_msg_option_value(m, &m->options[i]),
+                               cp_msg_option_value(inner, &inner->options[i])));
+    }
+}
+
+static void check_genuine(copal_msg **at, const struct cp_oscore_option *head,
                           const struct cp_oscore_bound *bound)
 {
     uint8_t nonce[CP_AEAD_NONCE], aad[CP_OSCORE_AAD];
     uint8_t sealed[2048];
+    copal_msg *m = *at;
     copal_bytes plain = m->payload;
     copal_msg *inner = NULL;
     int err;
@@ -86,12 +109,13 @@ static void check_genuine(copal_msg *m, const struct cp_oscore_option *head,
                          cp_oscore_aad(&keys, cp_oscore_bound_kid(bound),
                                        cp_oscore_bound_piv(bound), aad),
                          plain, sealed) == 0);
-    cp_msg_borrow_payload(m, NULL, cp_bytes(sealed, plain.len + 8));
+    require(cp_msg_append_payload(m, cp_bytes(sealed, plain.len + 8)) == 0);
     err = cp_oscore_open(aeads, &keys, bound, head, m, &inner);
     require(err == 0 || err == COPAL_EFORMAT || err == COPAL_ELIMIT ||
             (err == COPAL_EAUTH && plain.len == 0));
     if (err == 0)
         check_opened(inner, m);
+    check_in_place(at, head, bound, inner);
     copal_msg_unref(inner);
 }
 
@@ -114,9 +138,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         cp_oscore_option_decode(cp_msg_option_value(m, o), &head) == 0) {
         if (head.piv.len == 0)
             head.piv = cp_oscore_piv(1, one);
+        memmove(one, head.piv.data, head.piv.len); /* it outlives m's data */
+        head.piv.data = one;
         cp_oscore_bind(&bound, cp_oscore_recipient(&keys), head.piv);
         check_forged(m, &head, &bound);
-        check_genuine(m, &head, &bound);
+        check_genuine(&m, &head, &bound);
     }
     copal_msg_unref(m);
     require_all_back();
