@@ -2,7 +2,9 @@
  * blocks: Block1 and Block2 outside. They are put together before they are
  * opened. Nothing that blocks say is protected until all of them are there, so
  * MAX_BODY bounds the whole, BODY_MEMORY and PEER_BODIES all of a server's, and
- * what is cut displaces nothing that is whole. RFC 8613 4.1.3.4.2. */
+ * what is cut displaces nothing that is whole. RFC 8613 4.1.3.4.2.
+ * Nothing of ours is cut: a request with Block2 outside, by which somebody on the
+ * way wants an answer in blocks, is answered as one without. */
 #ifndef CP_ENGINE_OUTER_H
 #define CP_ENGINE_OUTER_H
 
