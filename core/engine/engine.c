@@ -461,8 +461,43 @@ static bool is_too_long(const struct cp_engine *e, const struct cp_header *h)
            cp_code_is_request(h->code);
 }
 
-void cp_engine_datagram(struct cp_engine *e, struct cp_link *link,
-                        const struct cp_path *path, copal_bytes datagram)
+void cp_engine_foresee(struct cp_engine *e, const struct cp_link *link,
+                       const struct cp_path *path, copal_bytes datagram,
+                       struct cp_foreseen *out)
+{
+    struct cp_dedup_key key;
+    struct cp_header h;
+
+    out->is_known = cp_header_read(datagram, &h) == 0 && h.type != CP_ACK &&
+                    h.code != COPAL_EMPTY;
+    if (!out->is_known)
+        return;
+    key = cp_dedup_key_of(&e->dedup, link, &path->remote, &h);
+    cp_index_fetch_bucket(&e->dedup.index, key.hash);
+    out->hash = key.hash;
+    out->share = (uint32_t)key.share;
+}
+
+void cp_engine_fetch(const struct cp_engine *e, const struct cp_foreseen *f)
+{
+    if (f->is_known)
+        cp_index_fetch_record(&e->dedup.index, f->hash);
+}
+
+static struct cp_dedup_key key_of(const struct cp_engine *e,
+                                  const struct cp_link *link,
+                                  const struct cp_path *path,
+                                  const struct cp_header *h,
+                                  const struct cp_foreseen *f)
+{
+    if (f == NULL || !f->is_known)
+        return cp_dedup_key_of(&e->dedup, link, &path->remote, h);
+    return (struct cp_dedup_key){.hash = f->hash, .share = f->share};
+}
+
+void cp_engine_foreseen(struct cp_engine *e, struct cp_link *link,
+                        const struct cp_path *path, copal_bytes datagram,
+                        const struct cp_foreseen *f)
 {
     struct cp_header h;
     struct cp_seen *seen = NULL;
@@ -496,8 +531,7 @@ void cp_engine_datagram(struct cp_engine *e, struct cp_link *link,
         return;
     }
     if (h.type != CP_ACK) { /* an ACK is a repeat where nothing waits for it */
-        struct cp_dedup_key key =
-            cp_dedup_key_of(&e->dedup, link, &path->remote, &h);
+        struct cp_dedup_key key = key_of(e, link, path, &h, f);
 
         seen = cp_dedup_find(&e->dedup, &key);
         if (seen != NULL) {
@@ -511,6 +545,12 @@ void cp_engine_datagram(struct cp_engine *e, struct cp_link *link,
         }
     }
     on_message(e, link, path, &h, seen);
+}
+
+void cp_engine_datagram(struct cp_engine *e, struct cp_link *link,
+                        const struct cp_path *path, copal_bytes datagram)
+{
+    cp_engine_foreseen(e, link, path, datagram, NULL);
 }
 
 /* ---- What the network could not deliver ---- */

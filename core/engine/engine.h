@@ -56,6 +56,27 @@ void cp_engine_attach(struct cp_engine *e, struct cp_link *link);
 void cp_engine_datagram(struct cp_engine *e, struct cp_link *link,
                         const struct cp_path *path, copal_bytes datagram);
 
+/* What a datagram will be looked up by, once it is handed in. */
+struct cp_foreseen {
+    uint64_t hash;
+    uint32_t share;
+    bool is_known; /* or it is to be worked out then */
+};
+
+/* Where many wait at once, each is looked at before the first is handed in: the
+ * memory that it will need is fetched meanwhile, which is far away where what
+ * was seen is much. Nothing else changes by it. First all of them are foreseen,
+ * then all are fetched. */
+void cp_engine_foresee(struct cp_engine *e, const struct cp_link *link,
+                       const struct cp_path *path, copal_bytes datagram,
+                       struct cp_foreseen *out);
+void cp_engine_fetch(const struct cp_engine *e, const struct cp_foreseen *f);
+
+/* As cp_engine_datagram(); f was foreseen of the same. */
+void cp_engine_foreseen(struct cp_engine *e, struct cp_link *link,
+                        const struct cp_path *path, copal_bytes datagram,
+                        const struct cp_foreseen *f);
+
 /* The network says that a datagram to path->remote did not arrive: status is
  * COPAL_EREFUSED, EUNREACH, EPERM or EIO; quoted is the beginning of it, or
  * empty where the system does not tell: then everything on the way to that

@@ -26,6 +26,9 @@ struct cp_inbox {
     struct iovec parts[CP_BATCH][2];
     union cp_sockaddr names[CP_BATCH];
     _Alignas(struct cmsghdr) uint8_t control[CP_BATCH][CONTROL];
+    struct cp_path paths[CP_BATCH];
+    struct cp_foreseen foreseen[CP_BATCH];
+    bool is_good[CP_BATCH]; /* whole, and from where it can be answered */
     unsigned used; /* by the last batch: these need to be set up again */
     uint8_t slots[CP_BATCH][SLOT];
     uint8_t large[SLOT + LARGE];
@@ -46,12 +49,25 @@ static void set_up(struct cp_inbox *in, unsigned i)
     };
 }
 
+/* What the system wrote over. */
+static void set_up_again(struct cp_inbox *in, unsigned i)
+{
+    struct msghdr *head = &in->heads[i].msg_hdr;
+
+    head->msg_namelen = sizeof(in->names[i]);
+    head->msg_controllen = CONTROL;
+    head->msg_flags = 0;
+}
+
 struct cp_inbox *cp_inbox_new(struct cp_mem *mem)
 {
     struct cp_inbox *in = cp_alloc(mem, sizeof(*in));
 
-    if (in != NULL)
-        in->used = CP_BATCH;
+    if (in == NULL)
+        return NULL;
+    in->used = 0;
+    for (unsigned i = 0; i < CP_BATCH; i++)
+        set_up(in, i);
     return in;
 }
 
@@ -94,12 +110,14 @@ static bool read_path(const struct cp_udp *s, struct msghdr *head,
 
             memcpy(&info, CMSG_DATA(c), sizeof(info));
             note_destination_v4(&info, s->local.port, path);
+            break;
         } else if (c->cmsg_level == IPPROTO_IPV6 &&
                    c->cmsg_type == IPV6_PKTINFO) {
             struct in6_pktinfo info;
 
             memcpy(&info, CMSG_DATA(c), sizeof(info));
             note_destination_v6(&info, s->local.port, path);
+            break;
         }
     }
     return true;
@@ -107,15 +125,30 @@ static bool read_path(const struct cp_udp *s, struct msghdr *head,
 
 /* ---- Datagrams ---- */
 
-static void hand_in(struct cp_udp *s, unsigned i, bool is_intact)
+/* What it says is not touched before the way it came is known. */
+static void look_at(struct cp_udp *s, unsigned i, bool is_intact,
+                    bool is_foreseen)
+{
+    struct cp_inbox *in = s->net->in;
+    struct cp_engine *e = s->link.engine;
+    size_t len = in->heads[i].msg_len;
+
+    cp_engine_count_datagram(e, false, len);
+    in->foreseen[i].is_known = false;
+    in->is_good[i] =
+        is_intact && read_path(s, &in->heads[i].msg_hdr, &in->paths[i]);
+    if (in->is_good[i] && is_foreseen && len <= SLOT)
+        cp_engine_foresee(e, &s->link, &in->paths[i],
+                          cp_bytes(in->slots[i], len), &in->foreseen[i]);
+}
+
+static void hand_in(struct cp_udp *s, unsigned i)
 {
     struct cp_inbox *in = s->net->in;
     size_t len = in->heads[i].msg_len;
     const uint8_t *data = in->slots[i];
-    struct cp_path path;
 
-    cp_engine_count_datagram(s->link.engine, false, len);
-    if (!is_intact || !read_path(s, &in->heads[i].msg_hdr, &path))
+    if (!in->is_good[i])
         return;
     if (len > SLOT) {
         memcpy(in->large, in->slots[i], SLOT);
@@ -123,18 +156,26 @@ static void hand_in(struct cp_udp *s, unsigned i, bool is_intact)
     }
     /* What a group's socket hears is answered from one where we are reached. */
     if (s->is_group)
-        s = cp_route_back(s, &path);
-    cp_udp_heard(s, &path, cp_bytes(data, len));
+        s = cp_route_back(s, &in->paths[i]);
+    cp_udp_heard(s, &in->paths[i], cp_bytes(data, len), &in->foreseen[i]);
+}
+
+/* Is what a batch brings the engine's as it comes, and by this link? One alone
+ * has nobody to be worked on meanwhile. */
+static bool can_be_foreseen(const struct cp_udp *s, int count)
+{
+    return count > 1 && s->secured == NULL && !s->is_group;
 }
 
 int cp_inbox_receive(struct cp_udp *s)
 {
     struct cp_inbox *in = s->net->in;
     int last_large = -1;
+    bool is_foreseen;
     int n;
 
     for (unsigned i = 0; i < in->used; i++)
-        set_up(in, i);
+        set_up_again(in, i);
     in->used = 0;
     n = cp_batch_receive(s->fd, in->heads, CP_BATCH);
     /* Failures are those of earlier datagrams, which the error queue tells
@@ -149,9 +190,14 @@ int cp_inbox_receive(struct cp_udp *s)
     for (int i = 0; i < n; i++)
         if (in->heads[i].msg_len > SLOT)
             last_large = i;
+    is_foreseen = can_be_foreseen(s, n);
     for (int i = 0; i < n; i++)
-        hand_in(s, (unsigned)i,
-                in->heads[i].msg_len <= SLOT || i == last_large);
+        look_at(s, (unsigned)i, in->heads[i].msg_len <= SLOT || i == last_large,
+                is_foreseen);
+    for (int i = 0; i < n && is_foreseen; i++)
+        cp_engine_fetch(s->link.engine, &in->foreseen[i]);
+    for (int i = 0; i < n; i++)
+        hand_in(s, (unsigned)i);
     return n == CP_BATCH;
 }
 

@@ -420,12 +420,12 @@ void cp_udp_start(struct cp_udp *s)
 }
 
 void cp_udp_heard(struct cp_udp *s, const struct cp_path *path,
-                  copal_bytes datagram)
+                  copal_bytes datagram, const struct cp_foreseen *foreseen)
 {
     if (s->secured != NULL)
         s->net->driver->security->datagram(s->secured, path, datagram);
     else
-        cp_engine_datagram(s->link.engine, &s->link, path, datagram);
+        cp_engine_foreseen(s->link.engine, &s->link, path, datagram, foreseen);
 }
 
 void cp_udp_undelivered(struct cp_udp *s, const struct cp_path *path,

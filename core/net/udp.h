@@ -5,6 +5,7 @@
 #define CP_NET_UDP_H
 
 #include <uv.h>
+#include "engine/engine.h"
 #include "engine/link.h"
 #include "net/net.h"
 
@@ -44,7 +45,7 @@ int cp_udp_open_secured(struct cp_net *net, const struct cp_address *local,
 /* A datagram came, or did not arrive: the engine hears of it, or who secures
  * the socket. quoted: as cp_engine_undelivered() has it. */
 void cp_udp_heard(struct cp_udp *s, const struct cp_path *path,
-                  copal_bytes datagram);
+                  copal_bytes datagram, const struct cp_foreseen *foreseen);
 void cp_udp_undelivered(struct cp_udp *s, const struct cp_path *path,
                         copal_bytes quoted, int status);
 

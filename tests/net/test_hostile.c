@@ -120,9 +120,45 @@ static void junk_from_many_addresses_keeps_nobody_from_an_answer(void **state)
     free(j);
 }
 
+/* Those of one batch are looked at before the first is handed in: a repeat is
+ * one all the same, also while the table of what was seen grows. */
+static void of_repeats_in_one_batch_one_is_acted_upon(void **state)
+{
+    copal *server = copal_new(NULL);
+    copal_stats stats = {.size = sizeof(stats)};
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    uint8_t get[] = {0x41, COPAL_GET, 0, 0, 'k', 0xb1, 't'};
+    uint64_t until = now_ms() + LIMIT_MS;
+    unsigned port;
+    int fd = sender(1);
+
+    (void)state;
+    assert_int_equal(copal_listen(server, "coap://127.0.0.1:0", 0), 0);
+    assert_int_equal(
+        sscanf(copal_local(server, 0), "coap://127.0.0.1:%u", &port), 1);
+    copal_serve(server, COPAL_GET, "/t", 0, COPAL_CB(answer, NULL));
+    to.sin_port = htons((uint16_t)port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (int i = 0; i < 40; i++) {
+        get[3] = (uint8_t)(i % 20);
+        assert_int_equal(
+            sendto(fd, get, sizeof(get), 0, (struct sockaddr *)&to, sizeof(to)),
+            sizeof(get));
+    }
+    while (stats.datagrams_in < 40 && now_ms() < until) {
+        step_all(&server, 1, 50);
+        copal_get_stats(server, &stats);
+    }
+    assert_int_equal(stats.datagrams_in, 40);
+    assert_int_equal(stats.duplicates, 20);
+    close(fd);
+    copal_free(server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(of_repeats_in_one_batch_one_is_acted_upon),
         cmocka_unit_test(junk_from_many_addresses_keeps_nobody_from_an_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
