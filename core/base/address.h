@@ -69,7 +69,7 @@ bool cp_address_is_loopback(const struct cp_address *a);
 /* text is an IPv4 or IPv6 literal without brackets; an IPv6 one may have a
  * zone, "%eth0" or "%2", which only a link-local address and a group keep.
  * False: not a literal (or no such interface). Port is set to 0. */
-bool cp_address_read(const char *text, struct cp_address *out);
+CP_SHARED bool cp_address_read(const char *text, struct cp_address *out);
 
 enum {
     CP_ADDRESS_TEXT = 80

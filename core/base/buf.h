@@ -95,6 +95,6 @@ const char *cp_buf_text(struct cp_buf *b);
 /* Hands the storage to the caller, who frees it with cp_free(); b is empty
  * then. NULL: a put failed; else never NULL. Not with fixed storage. */
 uint8_t *cp_buf_take(struct cp_buf *b, size_t *len);
-void cp_buf_free(struct cp_buf *b);
+CP_SHARED void cp_buf_free(struct cp_buf *b);
 
 #endif

@@ -8,6 +8,15 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Inner functions that are called from outside of core/: by the bindings, and by
+ * what counts instructions. Where the core is optimized as one (COPAL_LTO), these
+ * and COPAL_API keep their names, all else is free to melt into its callers. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define CP_SHARED __attribute__((externally_visible))
+#else
+#define CP_SHARED
+#endif
+
 /* The struct of which member is a part. */
 #define cp_container_of(pointer, type, member) \
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))

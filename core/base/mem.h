@@ -5,6 +5,7 @@
 #ifndef CP_BASE_MEM_H
 #define CP_BASE_MEM_H
 
+#include "base/bytes.h"
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,12 +16,13 @@ struct cp_mem;
 
 /* realloc_fn: as realloc(), but n 0 frees and gives NULL; NULL: the system's.
  * NULL: out of memory. The calling thread owns it. */
-struct cp_mem *cp_mem_new(void *(*realloc_fn)(void *user, void *p, size_t n),
-                          void *user);
+CP_SHARED struct cp_mem *cp_mem_new(void *(*realloc_fn)(void *user, void *p,
+                                                        size_t n),
+                                    void *user);
 
 /* The owner lets go. What is still allocated stays valid and may be freed from
  * any thread; the last of it takes the allocator along. Reaps first. */
-void cp_mem_release(struct cp_mem *mem);
+CP_SHARED void cp_mem_release(struct cp_mem *mem);
 
 /* Allocations fail once more than max bytes are out; 0: no limit of ours. */
 void cp_mem_limit(struct cp_mem *mem, uint64_t max);
@@ -88,7 +90,8 @@ int cp_why(struct cp_mem *mem, int error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 int cp_why_list(struct cp_mem *mem, int error, const char *format,
                 va_list list);
-const char *cp_why_text(const struct cp_mem *mem); /* "" when nothing failed */
+/* "" when nothing failed */
+CP_SHARED const char *cp_why_text(const struct cp_mem *mem);
 
 /* ---- Threads ---- */
 

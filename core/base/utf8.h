@@ -11,7 +11,7 @@
 size_t cp_utf8_length(copal_bytes text, size_t i, bool *valid);
 
 /* All of text is UTF-8. */
-bool cp_utf8_is_valid(copal_bytes text);
+CP_SHARED bool cp_utf8_is_valid(copal_bytes text);
 
 /* C0, DEL or C1: a character that steers a terminal instead of leaving a mark.
  * c is one whole character. */

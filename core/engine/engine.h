@@ -29,15 +29,15 @@ void cp_engine_free(struct cp_engine *e);
 
 /* Before bytes are handed in: tells the time. Every entry from the world does
  * this first; cp_engine_turn() closes it. */
-void cp_engine_enter(struct cp_engine *e, uint64_t now);
+CP_SHARED void cp_engine_enter(struct cp_engine *e, uint64_t now);
 
 /* Timers due, events delivered. Afterwards the driver flushes what was sent.
  * One turn may follow any number of cp_engine_datagram(). */
-void cp_engine_turn(struct cp_engine *e, uint64_t now);
+CP_SHARED void cp_engine_turn(struct cp_engine *e, uint64_t now);
 
 /* When the next turn is needed: now or earlier where work waits already;
  * UINT64_MAX: only when something arrives. */
-uint64_t cp_engine_deadline(const struct cp_engine *e);
+CP_SHARED uint64_t cp_engine_deadline(const struct cp_engine *e);
 
 /* Is anything left to wait for: exchanges, timers, posts, messages owed. What
  * only waits to be forgotten (answers kept for repeats) does not count. */
@@ -50,11 +50,12 @@ bool cp_engine_is_closing(const struct cp_engine *e);
 bool cp_engine_is_condemned(const struct cp_engine *e);
 
 /* What comes by link is the engine's from now on. */
-void cp_engine_attach(struct cp_engine *e, struct cp_link *link);
+CP_SHARED void cp_engine_attach(struct cp_engine *e, struct cp_link *link);
 
 /* A whole datagram came by link. */
-void cp_engine_datagram(struct cp_engine *e, struct cp_link *link,
-                        const struct cp_path *path, copal_bytes datagram);
+CP_SHARED void cp_engine_datagram(struct cp_engine *e, struct cp_link *link,
+                                  const struct cp_path *path,
+                                  copal_bytes datagram);
 
 /* What a datagram will be looked up by, once it is handed in. */
 struct cp_foreseen {

@@ -89,8 +89,8 @@ void cp_host_schedule(struct cp_host *h);
 void cp_host_turn(struct cp_host *h);
 
 /* A datagram for h: in, and a turn. */
-void cp_host_receive(struct cp_host *h, const struct cp_path *path,
-                     copal_bytes datagram);
+__attribute__((noinline)) CP_SHARED void cp_host_receive(
+    struct cp_host *h, const struct cp_path *path, copal_bytes datagram);
 
 /* What h sent by path was refused. */
 void cp_host_refused(struct cp_host *h, const struct cp_path *path,

@@ -39,8 +39,8 @@ struct cp_aead_key {
 struct cp_aeads; /* what is kept of keys in use */
 
 /* NULL: out of memory. */
-struct cp_aeads *cp_aeads_new(struct cp_mem *mem);
-void cp_aeads_free(struct cp_aeads *all); /* may be NULL */
+CP_SHARED struct cp_aeads *cp_aeads_new(struct cp_mem *mem);
+CP_SHARED void cp_aeads_free(struct cp_aeads *all); /* may be NULL */
 
 /* Before k goes or changes. all may be NULL. */
 void cp_aeads_forget(struct cp_aeads *all, const struct cp_aead_key *k);
@@ -80,14 +80,14 @@ static inline uint64_t cp_aead_most(enum cp_aead a, size_t nonce_len)
 /* Writes plain.len bytes and the tag to out, which plain must not overlap.
  * COPAL_ELIMIT: more than cp_aead_most(), or than CP_AEAD_AAD; COPAL_ENOMEM;
  * COPAL_ENOTSUP: no library. */
-int cp_aead_seal(struct cp_aeads *all, const struct cp_aead_key *k,
-                 copal_bytes nonce, copal_bytes aad, copal_bytes plain,
-                 uint8_t *out);
+CP_SHARED int cp_aead_seal(struct cp_aeads *all, const struct cp_aead_key *k,
+                           copal_bytes nonce, copal_bytes aad,
+                           copal_bytes plain, uint8_t *out);
 
 /* Writes sealed.len bytes without the tag to out. COPAL_EAUTH: not genuine;
  * COPAL_ENOMEM; COPAL_ENOTSUP. */
-int cp_aead_open(struct cp_aeads *all, const struct cp_aead_key *k,
-                 copal_bytes nonce, copal_bytes aad, copal_bytes sealed,
-                 uint8_t *out);
+CP_SHARED int cp_aead_open(struct cp_aeads *all, const struct cp_aead_key *k,
+                           copal_bytes nonce, copal_bytes aad,
+                           copal_bytes sealed, uint8_t *out);
 
 #endif

@@ -58,8 +58,8 @@ static inline copal_bytes cp_oscore_recipient(const struct cp_oscore_keys *k)
 
 /* COPAL_EINVAL: an algorithm that is none, an ID too long for it, or both IDs
  * the same; COPAL_ENOMEM; COPAL_ENOTSUP: no library. Wipe *out after use. */
-int cp_oscore_derive(const struct cp_oscore_input *in,
-                     struct cp_oscore_keys *out);
+CP_SHARED int cp_oscore_derive(const struct cp_oscore_input *in,
+                               struct cp_oscore_keys *out);
 
 /* The info of one output: an ID, or empty for the Common IV; type "Key" or
  * "IV"; len: of the output. RFC 8613 3.2.1. */

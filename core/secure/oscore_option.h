@@ -32,6 +32,6 @@ int cp_oscore_option_decode(copal_bytes value, struct cp_oscore_option *out);
 void cp_oscore_option_put(struct cp_buf *out, const struct cp_oscore_option *o);
 
 /* The shortest Partial IV of a number: 0 is one byte. */
-copal_bytes cp_oscore_piv(uint64_t seq, uint8_t storage[8]);
+CP_SHARED copal_bytes cp_oscore_piv(uint64_t seq, uint8_t storage[8]);
 
 #endif

@@ -25,8 +25,8 @@ static inline copal_bytes cp_oscore_bound_piv(const struct cp_oscore_bound *b)
 }
 
 /* kid and piv are short enough. */
-void cp_oscore_bind(struct cp_oscore_bound *b, copal_bytes kid,
-                    copal_bytes piv);
+CP_SHARED void cp_oscore_bind(struct cp_oscore_bound *b, copal_bytes kid,
+                              copal_bytes piv);
 
 /* Makes the AAD, which is the same for a request and all that answers it. */
 void cp_oscore_bind_aad(struct cp_oscore_bound *b,
@@ -37,10 +37,11 @@ void cp_oscore_bind_aad(struct cp_oscore_bound *b,
  * option's parts; with a Partial IV it is the sender's, without one the nonce
  * is the request's. COPAL_EINVAL: m has an OSCORE option (RFC 8613 4.1.3.7);
  * COPAL_ENOMEM. */
-int cp_oscore_seal(struct cp_aeads *aeads, const struct cp_oscore_keys *k,
-                   const struct cp_oscore_bound *bound,
-                   const struct cp_oscore_option *head, const copal_msg *m,
-                   copal_msg **out);
+CP_SHARED int cp_oscore_seal(struct cp_aeads *aeads,
+                             const struct cp_oscore_keys *k,
+                             const struct cp_oscore_bound *bound,
+                             const struct cp_oscore_option *head,
+                             const copal_msg *m, copal_msg **out);
 
 /* The message in m, which came: its header, where it came from and options of
  * class U, and what was sealed in it. head as above, of the other end.

@@ -63,22 +63,24 @@ struct cp_cbor_reader {
 /* Reads bytes, which hold one item and nothing else. max_depth: how many
  * arrays, maps, tags and strings in chunks may stand in one another, at most
  * CP_CBOR_DEPTH. */
-struct cp_cbor_reader cp_cbor_read(copal_bytes bytes, int max_depth);
+CP_SHARED struct cp_cbor_reader cp_cbor_read(copal_bytes bytes, int max_depth);
 
 /* The next item into *out. 1: there is one; 0: the end, all is read.
  * COPAL_EFORMAT: not well-formed (RFC 8949 C, F), text that is not UTF-8, a
  * length beyond the input, or something after the item. COPAL_ELIMIT: nested
  * deeper than max_depth. */
-int cp_cbor_next(struct cp_cbor_reader *r, struct cp_cbor_item *out);
+CP_SHARED int cp_cbor_next(struct cp_cbor_reader *r, struct cp_cbor_item *out);
 
 /* The rest of the item just read, up to its END. 0 or an error as above. */
-int cp_cbor_skip(struct cp_cbor_reader *r, const struct cp_cbor_item *item);
+CP_SHARED int cp_cbor_skip(struct cp_cbor_reader *r,
+                           const struct cp_cbor_item *item);
 
 /* Reads all. 0 or an error as above. */
 int cp_cbor_check(copal_bytes bytes, int max_depth);
 
 /* Where in the input the next item begins, or the failed one began. */
-size_t cp_cbor_offset(const struct cp_cbor_reader *r, copal_bytes bytes);
+CP_SHARED size_t cp_cbor_offset(const struct cp_cbor_reader *r,
+                                copal_bytes bytes);
 
 /* ---- Writing ---- */
 
@@ -87,23 +89,26 @@ size_t cp_cbor_offset(const struct cp_cbor_reader *r, copal_bytes bytes);
  * many items or pairs put by the caller. */
 void cp_cbor_put_unsigned(struct cp_buf *b, uint64_t n);
 void cp_cbor_put_negative(struct cp_buf *b, uint64_t n); /* -1 - n */
-void cp_cbor_put_int(struct cp_buf *b, int64_t n);
-void cp_cbor_put_bytes(struct cp_buf *b, copal_bytes bytes);
+CP_SHARED void cp_cbor_put_int(struct cp_buf *b, int64_t n);
+CP_SHARED void cp_cbor_put_bytes(struct cp_buf *b, copal_bytes bytes);
 void cp_cbor_put_bytes_head(struct cp_buf *b, uint64_t len); /* they follow */
-void cp_cbor_put_text(struct cp_buf *b, copal_bytes text);   /* is UTF-8 */
-void cp_cbor_put_array(struct cp_buf *b, uint64_t count);
-void cp_cbor_put_map(struct cp_buf *b, uint64_t pairs);
-void cp_cbor_put_tag(struct cp_buf *b, uint64_t tag);
-void cp_cbor_put_simple(struct cp_buf *b, uint8_t n); /* not 24 .. 31 */
-void cp_cbor_put_float(struct cp_buf *b, double number);
+CP_SHARED void cp_cbor_put_text(struct cp_buf *b,
+                                copal_bytes text); /* is UTF-8 */
+CP_SHARED void cp_cbor_put_array(struct cp_buf *b, uint64_t count);
+CP_SHARED void cp_cbor_put_map(struct cp_buf *b, uint64_t pairs);
+CP_SHARED void cp_cbor_put_tag(struct cp_buf *b, uint64_t tag);
+CP_SHARED void cp_cbor_put_simple(struct cp_buf *b,
+                                  uint8_t n); /* not 24 .. 31 */
+CP_SHARED void cp_cbor_put_float(struct cp_buf *b, double number);
 
 /* An integer of any size: n's bytes, big-endian; is_negative: -1 - n. As an
  * integer where 64 bits hold it, else as a bignum. RFC 8949 3.4.3. */
-void cp_cbor_put_bignum(struct cp_buf *b, copal_bytes n, bool is_negative);
+CP_SHARED void cp_cbor_put_bignum(struct cp_buf *b, copal_bytes n,
+                                  bool is_negative);
 
 /* Brings the pairs that were put from begin on, and nothing else, into the
  * order of their encoded keys. RFC 8949 4.2.1. COPAL_EINVAL: a key stands
  * there twice. COPAL_ENOMEM: also if a put failed. Not with fixed storage. */
-int cp_cbor_sort_map(struct cp_buf *b, size_t begin, size_t pairs);
+CP_SHARED int cp_cbor_sort_map(struct cp_buf *b, size_t begin, size_t pairs);
 
 #endif

@@ -15,8 +15,8 @@ enum cp_cbor_style {
  * a sequence stand on lines of their own.
  * 0, or COPAL_EFORMAT or COPAL_ELIMIT as by cp_cbor_next(); then out holds
  * what came before the fault. */
-int cp_cbor_print(struct cp_cbor_reader *r, enum cp_cbor_style style,
-                  struct cp_buf *out);
+CP_SHARED int cp_cbor_print(struct cp_cbor_reader *r, enum cp_cbor_style style,
+                            struct cp_buf *out);
 
 /* A float as above: "1.5", "1.0e+300", "-Infinity", "NaN". */
 void cp_cbor_print_float(struct cp_buf *out, double number);

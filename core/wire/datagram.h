@@ -54,7 +54,7 @@ int cp_datagram_encode(const copal_msg *m, uint8_t type, uint16_t mid,
 /* Options and payload alone, as every transport has them; also what OSCORE
  * encrypts. cp_options_decode() adds options to m and replaces its payload.
  * COPAL_EFORMAT, COPAL_ELIMIT, COPAL_ENOMEM. */
-int cp_options_encode(const copal_msg *m, struct cp_buf *out);
+CP_SHARED int cp_options_encode(const copal_msg *m, struct cp_buf *out);
 int cp_options_decode(copal_msg *m, copal_bytes rest);
 
 /* One option behind one of number *last, which becomes number. */
