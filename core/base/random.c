@@ -123,16 +123,22 @@ void cp_random_untapped(struct cp_random *r, void *out, size_t n)
     }
 }
 
+static __attribute__((noinline)) void be_given(struct cp_random *r, void *out,
+                                               size_t n)
+{
+    if (!r->give(r->tap_user, out, n))
+        cp_random_untapped(r, out, n);
+}
+
+/* Whom it passes through has no frame here. */
 void cp_random_bytes(struct cp_random *r, void *out, size_t n)
 {
-    if (r->tap_user == NULL) {
+    if (r->tap_user == NULL)
         cp_random_untapped(r, out, n);
-        return;
-    }
-    if (r->give == NULL || !r->give(r->tap_user, out, n))
-        cp_random_untapped(r, out, n);
-    if (r->note != NULL)
-        r->note(r->tap_user, out, n);
+    else if (r->draw != NULL)
+        r->draw(r, out, n);
+    else
+        be_given(r, out, n);
 }
 
 uint64_t cp_random_u64(struct cp_random *r)

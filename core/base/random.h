@@ -13,10 +13,11 @@ struct cp_random {
     uint8_t pool[256];
     size_t left; /* bytes of pool not yet used */
 
-    /* May give bytes in place of what would come: true if it did. Sees bytes
-     * that were drawn. Each may be NULL; tap_user NULL: both are. */
+    /* May give bytes in place of what would come: true if it did. Or draws
+     * them by cp_random_untapped(), to keep what came. One of them is NULL;
+     * tap_user NULL: both are. */
     bool (*give)(void *tap_user, uint8_t *bytes, size_t n);
-    void (*note)(void *tap_user, const uint8_t *bytes, size_t n);
+    void (*draw)(struct cp_random *r, uint8_t *out, size_t n);
     void *tap_user;
 };
 
@@ -24,6 +25,13 @@ void cp_random_init(struct cp_random *r, uint64_t seed);
 void cp_random_bytes(struct cp_random *r, void *out, size_t n);
 /* The same, of which the tap is told nothing. */
 void cp_random_untapped(struct cp_random *r, void *out, size_t n);
+
+/* What is drawn next, if that are eight bytes. NULL: it is not known yet. */
+static inline const uint8_t *cp_random_next_eight(const struct cp_random *r)
+{
+    return r->left < 8 ? NULL : r->pool + sizeof(r->pool) - r->left;
+}
+
 uint64_t cp_random_u64(struct cp_random *r);
 
 /* A seeded stream goes on at one place, however much of it was drawn. */

@@ -297,19 +297,8 @@ void cp_answer_request(struct cp_engine *e, struct cp_link *link, copal_msg **m,
 
 /* ---- Handlers ---- */
 
-static void call_recorded(struct cp_engine *e, const struct cp_handler *h,
-                          const copal_event *ev)
-{
-    unsigned was = e->whose;
-
-    cp_record_do_pair(e, CP_RECORD_CALLBACK, cp_record_kind_of(ev),
-                      ev->exchange->serial);
-    e->whose = CP_WHOSE_USER;
-    h->cb.fn(ev, h->cb.user);
-    cp_record_callback_over(e, false, was);
-}
-
-/* Every request passes here, mostly not recorded. */
+/* Every request passes here, mostly not recorded; the recorder pays for no frame
+ * of its own. */
 static inline void call(struct cp_engine *e, struct cp_handler *h,
                         const copal_event *ev)
 {
@@ -318,7 +307,10 @@ static inline void call(struct cp_engine *e, struct cp_handler *h,
     if (h->cb.fn == NULL)
         return;
     if (CP_RECORD_IS_ON(e) && !h->is_own) {
-        call_recorded(e, h, ev);
+        ev = cp_record_do_handler(e, ev);
+        e->whose = CP_WHOSE_USER;
+        h->cb.fn(ev, h->cb.user);
+        cp_record_callback_over(e, false, was);
         return;
     }
     e->whose = h->is_own ? CP_WHOSE_INNER : CP_WHOSE_USER;

@@ -107,19 +107,27 @@ struct cp_rate *cp_peer_rate(struct cp_engine *e, struct cp_peer *p)
     return p->rate;
 }
 
-uint16_t cp_peer_tapped_mid(struct cp_engine *e, uint16_t *counter)
+/* Run again from a recording. */
+static __attribute__((noinline)) uint16_t given_mid(struct cp_engine *e,
+                                                    uint16_t *counter)
 {
     const struct cp_random *r = &e->random;
     uint16_t mid = *counter;
 
-    if (e->record != NULL) {
-        *counter = (uint16_t)(mid + 1);
-        return cp_record_do_mid(e->record, mid);
-    }
     if (!r->give(r->tap_user, (uint8_t *)&mid, sizeof(mid)))
         mid = *counter;
     *counter = (uint16_t)(mid + 1);
     return mid;
+}
+
+uint16_t cp_peer_tapped_mid(struct cp_engine *e, uint16_t *counter)
+{
+    uint16_t mid = *counter;
+
+    if (e->record == NULL)
+        return given_mid(e, counter);
+    *counter = (uint16_t)(mid + 1);
+    return cp_record_do_mid(e->record, mid);
 }
 
 uint16_t cp_peer_next_mid(struct cp_engine *e, const struct cp_address *to)

@@ -39,6 +39,14 @@ void cp_record_pair_in_next_part(struct cp_record *r, int type, uint64_t a,
                        b);
 }
 
+const copal_event *cp_record_call_in_next_part(struct cp_record *r,
+                                               const copal_event *ev)
+{
+    cp_record_pair_in_next_part(r, CP_RECORD_CALLBACK, cp_record_kind_of(ev),
+                                ev->exchange->serial);
+    return ev;
+}
+
 /* What is longer than a part leaves a gap: it begins anew behind that. */
 bool cp_record_next_part(struct cp_record *r, size_t size)
 {
@@ -169,49 +177,41 @@ void cp_record_do_turned(struct cp_engine *e)
 
 /* ---- Randomness ---- */
 
-static void on_random(void *user, const uint8_t *bytes, size_t n);
-
-static __attribute__((noinline, cold)) void random_in_next_part(
-    struct cp_record *r, const uint8_t *bytes, size_t n)
+static void note_random(struct cp_record *r, const void *bytes, size_t n)
 {
-    if (cp_record_next_part(r, CP_RECORD_HEAD + n))
-        on_random(r, bytes, n);
-}
+    uint8_t *p = cp_record_room(r, CP_RECORD_RANDOM, n);
 
-/* Tokens and what timers are spread by: mostly eight bytes. */
-static void on_random(void *user, const uint8_t *bytes, size_t n)
-{
-    struct cp_record *r = user;
-    uint8_t *p = r->at;
-
-    if (__builtin_expect((size_t)(r->end - p) < CP_RECORD_HEAD + n, 0)) {
-        random_in_next_part(r, bytes, n);
-        return;
-    }
-    p = cp_record_open(r, p, CP_RECORD_RANDOM, n);
-    if (n == 8)
-        memcpy(p, bytes, 8);
-    else
+    if (p != NULL)
         cp_record_bytes(p, cp_bytes(bytes, n));
 }
 
-static __attribute__((noinline, cold)) uint16_t mid_in_next_part(
-    struct cp_record *r, uint16_t mid)
+uint16_t cp_record_mid_in_next_part(struct cp_record *r, uint16_t mid)
 {
-    if (cp_record_next_part(r, CP_RECORD_HEAD + 2))
-        cp_record_do_mid(r, mid);
+    note_random(r, &mid, sizeof(mid));
     return mid;
 }
 
-/* By the machine's byte order, as one that is drawn. */
-uint16_t cp_record_do_mid(struct cp_record *r, uint16_t mid)
+static __attribute__((noinline)) void draw_others(struct cp_random *random,
+                                                  uint8_t *out, size_t n)
 {
+    cp_random_untapped(random, out, n);
+    note_random(random->tap_user, out, n);
+}
+
+/* Tokens and what timers are spread by, mostly, are seen before they are drawn:
+ * nothing has to be kept meanwhile. */
+static void draw(struct cp_random *random, uint8_t *out, size_t n)
+{
+    struct cp_record *r = random->tap_user;
+    const uint8_t *next = cp_random_next_eight(random);
     uint8_t *p = r->at;
 
-    if (__builtin_expect((size_t)(r->end - p) < CP_RECORD_HEAD + 2, 0))
-        return mid_in_next_part(r, mid);
-    memcpy(cp_record_open(r, p, CP_RECORD_RANDOM, 2), &mid, 2);
-    return mid;
+    if (n != 8 || next == NULL || !cp_record_fits(r, p, CP_RECORD_HEAD + 8)) {
+        draw_others(random, out, n);
+        return;
+    }
+    memcpy(cp_record_open(r, p, CP_RECORD_RANDOM, 8), next, 8);
+    cp_random_untapped(random, out, 8);
 }
 
 /* ---- Its life ---- */
@@ -223,7 +223,7 @@ void cp_record_freeze(struct cp_engine *e)
     e->frozen = e->record;
     e->record = NULL;
     e->random.tap_user = NULL;
-    e->random.note = NULL;
+    e->random.draw = NULL;
 }
 
 void cp_record_end(struct cp_engine *e)
@@ -253,7 +253,7 @@ int cp_record_begin(struct cp_engine *e, uint64_t bytes,
         .engine = e, .set_up = set_up, .user = user, .part_size = part_size};
     forget_all(r);
     e->record = r;
-    e->random.note = on_random;
+    e->random.draw = draw;
     e->random.tap_user = r;
     if (!e->in_turn) /* else at its end, which is a good place */
         start(r);
@@ -277,23 +277,23 @@ void cp_record_do_time(struct cp_engine *e, bool is_asked)
 }
 
 /* What every message pays for: nothing is kept across a call, the last of which
- * is the copy. */
+ * is the copy, in whose order the arguments are. */
 static __attribute__((noinline, cold)) void datagram_in_next_part(
-    struct cp_record *r, int type, uint32_t mark, const struct cp_path *path,
-    copal_bytes datagram)
+    struct cp_record *r, copal_bytes datagram, const struct cp_path *path,
+    uint32_t mark, int type)
 {
     if (cp_record_next_part(r, CP_RECORD_HEAD + CP_RECORD_PATH + datagram.len))
-        cp_record_do_datagram(r, type, mark, path, datagram);
+        cp_record_do_datagram(r, datagram, path, mark, type);
 }
 
-void cp_record_do_datagram(struct cp_record *r, int type, uint32_t mark,
-                           const struct cp_path *path, copal_bytes datagram)
+void cp_record_do_datagram(struct cp_record *r, copal_bytes datagram,
+                           const struct cp_path *path, uint32_t mark, int type)
 {
     size_t n = CP_RECORD_PATH + datagram.len;
     uint8_t *p = r->at;
 
-    if (__builtin_expect((size_t)(r->end - p) < CP_RECORD_HEAD + n, 0)) {
-        datagram_in_next_part(r, type, mark, path, datagram);
+    if (!cp_record_fits(r, p, CP_RECORD_HEAD + n)) {
+        datagram_in_next_part(r, datagram, path, mark, type);
         return;
     }
     p = cp_record_path(cp_record_open(r, p, type, n), path);
@@ -382,7 +382,7 @@ void cp_record_do_route(struct cp_engine *e, int type, struct cp_route *route,
     if (type == CP_RECORD_ROUTE)
         route->number = ++r->routes;
     if (status == 0 && route->count == 1 &&
-        (size_t)(r->end - p) >= CP_RECORD_HEAD + 16 + CP_RECORD_PATH) {
+        cp_record_fits(r, p, CP_RECORD_HEAD + 16 + CP_RECORD_PATH)) {
         p = cp_record_open(r, p, type, 16 + CP_RECORD_PATH);
         p = cp_record_le32(cp_record_le32(p, route->number), 0);
         p = cp_record_le32(cp_record_le32(p, UINT32_MAX), 1);

@@ -172,6 +172,14 @@ struct cp_record {
 __attribute__((cold)) bool cp_record_next_part(struct cp_record *r,
                                                size_t size);
 
+/* Is there room for one of so many bytes at p? They are few, or stand somewhere
+ * in memory already: none ends behind the last address. */
+static inline bool cp_record_fits(const struct cp_record *r, const uint8_t *p,
+                                  size_t size)
+{
+    return __builtin_expect((uintptr_t)p + size <= (uintptr_t)r->end, 1);
+}
+
 /* Begins a record at p, where there is room; gives where its body goes. */
 static inline uint8_t *cp_record_open(struct cp_record *r, uint8_t *p, int type,
                                       size_t n)
@@ -216,8 +224,8 @@ void cp_record_put_call(struct cp_buf *out, int type, uint64_t a, uint64_t b,
 
 void cp_record_do_time(struct cp_engine *e, bool is_asked);
 /* mark: the link's, and CP_RECORD_AGAIN. */
-void cp_record_do_datagram(struct cp_record *r, int type, uint32_t mark,
-                           const struct cp_path *path, copal_bytes datagram);
+void cp_record_do_datagram(struct cp_record *r, copal_bytes datagram,
+                           const struct cp_path *path, uint32_t mark, int type);
 void cp_record_do_stream(struct cp_engine *e, int type, uint32_t a, int b,
                          const struct cp_link *link, const struct cp_path *path,
                          copal_bytes bytes);
@@ -236,8 +244,6 @@ void cp_record_do_write(struct cp_engine *e, uint64_t exchange, bool last,
                         copal_bytes piece);
 void cp_record_do_message(struct cp_engine *e, int type, uint64_t a, uint64_t b,
                           const char *to, const copal_msg *m);
-/* Gives it. */
-uint16_t cp_record_do_mid(struct cp_record *r, uint16_t mid);
 void cp_record_do_request(struct cp_engine *e, uint64_t exchange,
                           uint64_t is_heard, const copal_msg *m);
 void cp_record_do_respond(struct cp_engine *e, uint64_t exchange,
@@ -245,19 +251,24 @@ void cp_record_do_respond(struct cp_engine *e, uint64_t exchange,
 /* A turn is over: a good place to begin from. */
 void cp_record_do_turned(struct cp_engine *e);
 
-/* Without a body; with two numbers. */
+/* Without a body; with two numbers; a message id, given. */
 void cp_record_plain_in_next_part(struct cp_record *r, int type);
 void cp_record_pair_in_next_part(struct cp_record *r, int type, uint64_t a,
                                  uint64_t b);
+uint16_t cp_record_mid_in_next_part(struct cp_record *r, uint16_t mid);
+/* Of a handler's call; gives ev. */
+const copal_event *cp_record_call_in_next_part(struct cp_record *r,
+                                               const copal_event *ev);
 
 static inline void cp_record_do_plain(struct cp_engine *e, int type)
 {
     struct cp_record *r = e->record;
+    uint8_t *p = r->at;
 
-    if (__builtin_expect((size_t)(r->end - r->at) < CP_RECORD_HEAD, 0))
-        cp_record_plain_in_next_part(r, type);
+    if (cp_record_fits(r, p, CP_RECORD_HEAD))
+        cp_record_open(r, p, type, 0);
     else
-        cp_record_open(r, r->at, type, 0);
+        cp_record_plain_in_next_part(r, type);
 }
 
 static inline void cp_record_do_pair(struct cp_engine *e, int type, uint64_t a,
@@ -266,10 +277,21 @@ static inline void cp_record_do_pair(struct cp_engine *e, int type, uint64_t a,
     struct cp_record *r = e->record;
     uint8_t *p = r->at;
 
-    if (__builtin_expect((size_t)(r->end - p) < CP_RECORD_HEAD + 16, 0))
-        cp_record_pair_in_next_part(r, type, a, b);
-    else
+    if (cp_record_fits(r, p, CP_RECORD_HEAD + 16))
         cp_record_le64(cp_record_le64(cp_record_open(r, p, type, 16), a), b);
+    else
+        cp_record_pair_in_next_part(r, type, a, b);
+}
+
+/* By the machine's byte order, as one that is drawn. Gives it. */
+static inline uint16_t cp_record_do_mid(struct cp_record *r, uint16_t mid)
+{
+    uint8_t *p = r->at;
+
+    if (!cp_record_fits(r, p, CP_RECORD_HEAD + 2))
+        return cp_record_mid_in_next_part(r, mid);
+    memcpy(cp_record_open(r, p, CP_RECORD_RANDOM, 2), &mid, 2);
+    return mid;
 }
 
 #define CP_RECORD_IS_ON(e) __builtin_expect((e)->record != NULL, 0)
@@ -287,9 +309,8 @@ static inline void cp_record_datagram(struct cp_engine *e, int type,
                                       copal_bytes datagram, bool again)
 {
     if (CP_RECORD_IS_ON(e))
-        cp_record_do_datagram(e->record, type,
-                              link->mark | (again ? CP_RECORD_AGAIN : 0), path,
-                              datagram);
+        cp_record_do_datagram(e->record, datagram, path,
+                              link->mark | (again ? CP_RECORD_AGAIN : 0), type);
 }
 
 /* NULL: nobody. */
@@ -336,10 +357,10 @@ static inline void cp_record_turn_over(struct cp_engine *e)
         cp_record_do_turned(e);
 }
 
-/* Of a call's record. */
+/* Of a call's record; it is not CP_WHOSE_INNER's. */
 static inline int cp_record_call_type(const struct cp_engine *e, int type)
 {
-    return type | (e->whose & CP_WHOSE_ENGINE);
+    return type | e->whose;
 }
 
 /* A public function is called: noted if the user did it. What it gives is for
@@ -433,6 +454,22 @@ static inline uint64_t cp_record_kind_of(const copal_event *ev)
     return ev->kind == COPAL_REQUEST && ev->msg->received
                ? (uint64_t)ev->kind | (ev->msg->mid + UINT64_C(1)) << 32
                : (uint64_t)ev->kind;
+}
+
+/* A handler of the user's is about to be called; gives ev, so that nobody has to
+ * keep it meanwhile. */
+static inline const copal_event *cp_record_do_handler(struct cp_engine *e,
+                                                      const copal_event *ev)
+{
+    struct cp_record *r = e->record;
+    uint8_t *p = r->at;
+
+    if (!cp_record_fits(r, p, CP_RECORD_HEAD + 16))
+        return cp_record_call_in_next_part(r, ev);
+    p = cp_record_open(r, p, CP_RECORD_CALLBACK, 16);
+    cp_record_le64(cp_record_le64(p, cp_record_kind_of(ev)),
+                   ev->exchange->serial);
+    return ev;
 }
 
 /* A callback of the user's, or of the site's or a watch's: before and after. */

@@ -137,19 +137,33 @@ static __attribute__((noinline)) void put_long_rest(struct cp_record *r,
     cp_record_le32(body - 4, (uint32_t)(r->at - body));
 }
 
+/* At p, to the end of the record that begins at where. */
+static inline void put_last(struct cp_record *r, uint8_t *where, uint8_t *p,
+                            copal_bytes payload)
+{
+    uint8_t *end = p + 4 + payload.len;
+
+    r->at = end;
+    cp_record_le32(where + 1, (uint32_t)(end - where) - CP_RECORD_HEAD);
+    cp_record_le32(p, (uint32_t)payload.len);
+    cp_record_bytes(p + 4, payload);
+}
+
 /* Options and payload, to the record's end. Values mostly have less than 17
- * bytes: moves, which may overlap. */
-static __attribute__((noinline)) void put_rest(struct cp_record *r, uint8_t *p,
-                                               const copal_msg *m)
+ * bytes: moves, which may overlap. m is no secret. */
+static inline __attribute__((always_inline)) void put_rest(struct cp_record *r,
+                                                           uint8_t *where,
+                                                           uint8_t *p,
+                                                           const copal_msg *m)
 {
     const struct cp_option *o = m->options, *end = o + m->option_count;
-    size_t len;
+    const uint8_t *data = m->data;
 
     for (; o < end; o++) {
-        const uint8_t *value = m->data + o->at;
+        const uint8_t *value = data + o->at;
         uint32_t n = o->len;
 
-        if (n > 16 || m->is_secret) {
+        if (n > 16) {
             put_long_rest(r, p, m, o);
             return;
         }
@@ -166,16 +180,13 @@ static __attribute__((noinline)) void put_rest(struct cp_record *r, uint8_t *p,
             p[-1] = value[n - 1];
         }
     }
-    len = m->payload.len;
-    cp_record_le32(r->at + 1, (uint32_t)(p + len + 4 - r->at) - CP_RECORD_HEAD);
-    p = cp_record_le32(p, (uint32_t)len);
-    r->at = p + len;
-    cp_record_bytes(p, cp_bytes(m->payload.data, len));
+    put_last(r, where, p, m->payload);
 }
 
 static inline bool is_simple(const copal_msg *m)
 {
-    return m->tuned == NULL && !m->resumed && m->from.family == CP_NO_ADDRESS;
+    return m->tuned == NULL && !m->resumed && m->from.family == CP_NO_ADDRESS &&
+           !m->is_secret;
 }
 
 void cp_record_do_request(struct cp_engine *e, uint64_t exchange,
@@ -183,41 +194,56 @@ void cp_record_do_request(struct cp_engine *e, uint64_t exchange,
 {
     const struct cp_target *t = m->target;
     struct cp_record *r = e->record;
-    uint8_t *p = r->at;
+    uint8_t *at = r->at, *p;
+    copal_bytes uri;
 
     if (t == NULL || !cp_record_is_short(t->uri_len) || !is_simple(m) ||
-        (size_t)(r->end - p) < CP_RECORD_HEAD + 24 + t->uri_len + most_of(m)) {
+        (size_t)(r->end - at) < CP_RECORD_HEAD + 24 + t->uri_len + most_of(m)) {
         cp_record_do_message(e, CP_RECORD_REQUEST, exchange, is_heard, NULL, m);
         return;
     }
-    *p = (uint8_t)cp_record_call_type(e, CP_RECORD_REQUEST);
-    p = cp_record_le64(p + CP_RECORD_HEAD, exchange);
+    uri = cp_bytes(t->uri, t->uri_len);
+    *at = (uint8_t)cp_record_call_type(e, CP_RECORD_REQUEST);
+    p = cp_record_le64(at + CP_RECORD_HEAD, exchange);
     p = cp_record_le32(cp_record_le64(p, is_heard), UINT32_MAX);
-    p = cp_record_le32(put_head(p, m, CP_RECORD_URI), (uint32_t)t->uri_len);
-    p = cp_record_short(p, cp_bytes(t->uri, t->uri_len));
-    put_rest(r, p, m);
+    p = cp_record_le32(put_head(p, m, CP_RECORD_URI), (uint32_t)uri.len);
+    put_rest(r, at, cp_record_short(p, uri), m);
+}
+
+/* Most have no options. */
+static __attribute__((noinline)) void put_respond(struct cp_engine *e,
+                                                  uint64_t exchange,
+                                                  const copal_msg *m)
+{
+    struct cp_record *r = e->record;
+    uint8_t *at = r->at, *p;
+
+    if (m->tuned != NULL || m->is_secret ||
+        (size_t)(r->end - at) < CP_RECORD_HEAD + 20 + most_of(m)) {
+        cp_record_do_message(e, CP_RECORD_RESPOND, exchange, 0, NULL, m);
+        return;
+    }
+    *at = (uint8_t)cp_record_call_type(e, CP_RECORD_RESPOND);
+    p = cp_record_le64(at + CP_RECORD_HEAD, exchange);
+    p = put_head(cp_record_le32(cp_record_le64(p, 0), UINT32_MAX), m, 0);
+    put_rest(r, at, p, m);
 }
 
 void cp_record_do_respond(struct cp_engine *e, uint64_t exchange,
                           const copal_msg *m)
 {
     struct cp_record *r = e->record;
-    uint8_t *p = r->at;
-    size_t len = m->payload.len;
+    copal_bytes payload = m->payload;
+    uint8_t *at = r->at, *p;
 
-    if (m->tuned != NULL || m->is_secret ||
-        (size_t)(r->end - p) < CP_RECORD_HEAD + 20 + most_of(m)) {
-        cp_record_do_message(e, CP_RECORD_RESPOND, exchange, 0, NULL, m);
+    if (m->option_count > 0 || m->tuned != NULL || m->is_secret ||
+        (size_t)(r->end - at) < CP_RECORD_HEAD + 36 + payload.len) {
+        put_respond(e, exchange, m);
         return;
     }
-    *p = (uint8_t)cp_record_call_type(e, CP_RECORD_RESPOND);
-    p = cp_record_le64(p + CP_RECORD_HEAD, exchange);
-    p = put_head(cp_record_le32(cp_record_le64(p, 0), UINT32_MAX), m, 0);
-    if (m->option_count > 0) {
-        put_rest(r, p, m);
-        return;
-    }
-    cp_record_le32(r->at + 1, (uint32_t)len + 36);
-    r->at = cp_record_le32(p, (uint32_t)len) + len;
-    cp_record_bytes(p + 4, cp_bytes(m->payload.data, len));
+    *at = (uint8_t)cp_record_call_type(e, CP_RECORD_RESPOND);
+    p = cp_record_le64(at + CP_RECORD_HEAD, exchange);
+    p = cp_record_le32(cp_record_le64(p, 0), UINT32_MAX);
+    p = cp_record_le32(cp_record_le32(p, m->code), m->flags);
+    put_last(r, at, cp_record_le32(p, 0), payload);
 }

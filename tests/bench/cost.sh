@@ -121,10 +121,10 @@ there=$(sed -n 's/^on //p' "$noted" 2>/dev/null)
 # that alone is 130.
 awk -v same="$([ "$there" = "$here" ] && echo 1)" '
     BEGIN {
-        most["c-notify-non-recorded"] = 112
-        most["c-get-recorded"] = 235
-        most["c-put-recorded"] = 375
-        most["c-client-recorded"] = 398
+        most["c-notify-non-recorded"] = 92
+        most["c-get-recorded"] = 180
+        most["c-put-recorded"] = 322
+        most["c-client-recorded"] = 350
     }
     FNR == NR { if ($1 !~ /^(#|on$)/) was[$1] = $2; next }
     {
