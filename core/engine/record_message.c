@@ -30,8 +30,18 @@ static inline size_t most_of(const copal_msg *m)
     return 12 + 6 * (size_t)m->option_count + m->data_len + 4 + m->payload.len;
 }
 
+/* Exactly; what asks for more room than it takes may be too long for a part. */
+static size_t size_of(const copal_msg *m)
+{
+    size_t size = 16 + m->payload.len;
+
+    for (size_t i = 0; i < m->option_count; i++)
+        size += 6 + m->options[i].len;
+    return size;
+}
+
 /* What few messages have. */
-static size_t most_of_parts(const copal_msg *m, unsigned parts)
+static size_t size_of_parts(const copal_msg *m, unsigned parts)
 {
     size_t size = 0;
 
@@ -102,8 +112,8 @@ void cp_record_do_message(struct cp_engine *e, int type, uint64_t a, uint64_t b,
     if (parts & CP_RECORD_URI)
         uri = cp_bytes(m->target->uri, m->target->uri_len);
     body = cp_record_room(r, cp_record_call_type(e, type),
-                          20 + where.len + most_of(m) + 4 + uri.len +
-                              most_of_parts(m, parts));
+                          20 + where.len + size_of(m) + 4 + uri.len +
+                              size_of_parts(m, parts));
     if (body == NULL)
         return;
     p = cp_record_le64(cp_record_le64(body, a), b);

@@ -470,6 +470,33 @@ static void where_it_first_differs_is_told(void **state)
 
 /* ---- The ring ---- */
 
+static void answer_at_length(const copal_event *ev, void *user)
+{
+    static const uint8_t body[100000];
+
+    (void)user;
+    if (ev->kind == COPAL_REQUEST)
+        copal_reply(ev->exchange, COPAL_CONTENT, COPAL_NO_FORMAT,
+                    (copal_bytes){body, sizeof(body)});
+}
+
+/* Of the ring a part has an eighth, 128 KiB: the second one begins another. */
+static void an_answer_of_most_of_a_part_leaves_no_gap(void **state)
+{
+    struct world *w = *state;
+
+    record(w->server);
+    copal_serve(w->server, COPAL_GET, "/long", 0,
+                COPAL_CB(answer_at_length, NULL));
+    for (int i = 0; i < 2; i++) {
+        struct record *r = get(w, "coap://server/long");
+
+        run(w, 100000);
+        assert_ended(r, 0);
+    }
+    assert_same_again(w->server);
+}
+
 static void a_ring_that_has_wrapped_begins_at_its_oldest_part(void **state)
 {
     struct world *w = *state;
@@ -618,6 +645,7 @@ int main(void)
         ON_A_FILE(a_recording_with_any_byte_changed_is_refused),
         ON_A_FILE(garbage_and_what_is_not_there_is_refused),
         ON_A_FILE(where_it_first_differs_is_told),
+        ON_A_FILE(an_answer_of_most_of_a_part_leaves_no_gap),
         ON_A_FILE(a_ring_that_has_wrapped_begins_at_its_oldest_part),
         ON_A_FILE(a_client_that_has_wrapped_begins_at_its_oldest_part),
         ON_A_FILE(it_may_begin_late),
