@@ -1,13 +1,17 @@
 /* OSCORE contexts, as users give them. */
 #include "endpoint.h"
 #include "engine/core.h"
+#include "engine/record.h"
 #include "secure/credentials.h"
 #include "secure/oscore.h"
 
 struct cp_oscore *cp_endpoint_oscore(copal *c)
 {
-    if (c->oscore == NULL)
+    if (c->oscore == NULL) {
+        if (CP_RECORD_IS_ON(c->engine)) /* what it draws comes behind that */
+            cp_record_do_plain(c->engine, CP_RECORD_KEYED);
         c->oscore = cp_oscore_new(c->mem, c->engine);
+    }
     if (c->oscore != NULL)
         cp_oscore_keep_in(c->oscore, c->credentials->store);
     return c->oscore;

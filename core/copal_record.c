@@ -37,6 +37,14 @@ static void put_describe(void *user, const char *path, const char *name,
     cp_record_put_call(user, CP_RECORD_DESCRIBE, 0, 0, 3, texts);
 }
 
+/* That there are keys, but none of them. */
+static void put_keyed(struct cp_buf *out)
+{
+    static const uint8_t head[CP_RECORD_HEAD] = {CP_RECORD_KEYED};
+
+    cp_put_bytes(out, cp_bytes(head, sizeof(head)));
+}
+
 static void put_setting(void *user, struct cp_buf *out)
 {
     copal *c = user;
@@ -49,6 +57,8 @@ static void put_setting(void *user, struct cp_buf *out)
                            NULL);
     if (e->has_stray)
         cp_record_put_call(out, CP_RECORD_STRAYS, 1, 0, 0, NULL);
+    if (c->oscore != NULL)
+        put_keyed(out);
     if (cp_site_each(c->site, &calls) != 0)
         out->failed = true;
     if (e->closing)

@@ -33,6 +33,7 @@ struct cp_replay {
     bool is_bare;       /* payloads were left out */
     bool is_late;       /* it begins amid things */
     bool is_begun;      /* a START was there */
+    bool is_keyed;      /* by OSCORE or EDHOC, with keys that are not here */
     bool is_over;       /* nothing counts any more */
     uint64_t turned_at; /* number of the record before the last turn's end */
 
@@ -51,7 +52,8 @@ struct cp_replay {
 
 /* ---- replay_tell.c ---- */
 
-/* It ends here, with a sentence; only the first counts. */
+/* It ends here, with a sentence; only the first counts. Where keys were in use
+ * that are not here it is COPAL_ENOTSUP, and says so. */
 void cp_replay_differs(struct cp_replay *r, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void cp_replay_malformed(struct cp_replay *r, const char *what);

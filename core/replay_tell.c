@@ -20,13 +20,25 @@ static void end_with(struct cp_replay *r, int status, const char *format,
     vsnprintf(r->why + len, sizeof(r->why) - len, format, list);
 }
 
+static void add_keyed(struct cp_replay *r)
+{
+    size_t len = strlen(r->why);
+
+    snprintf(r->why + len, sizeof(r->why) - len,
+             "; OSCORE or EDHOC had keys, which no recording holds: what they "
+             "seal cannot be run again, copal trace shows it");
+}
+
 void cp_replay_differs(struct cp_replay *r, const char *format, ...)
 {
+    bool is_first = !r->is_over;
     va_list list;
 
     va_start(list, format);
-    end_with(r, COPAL_ECHANGED, format, list);
+    end_with(r, r->is_keyed ? COPAL_ENOTSUP : COPAL_ECHANGED, format, list);
     va_end(list);
+    if (is_first && r->is_keyed)
+        add_keyed(r);
 }
 
 void cp_replay_damaged(struct cp_replay *r, const char *format, ...)

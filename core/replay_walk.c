@@ -11,9 +11,14 @@ bool cp_replay_peek(struct cp_replay *r, struct cp_record_head *out)
 {
     struct cp_cursor c = r->records;
 
-    if (r->is_over || !cp_record_take(&c, out) || out->type == CP_RECORD_SUM)
-        return false;
-    return true;
+    while (!r->is_over && cp_record_take(&c, out)) {
+        if (out->type != CP_RECORD_KEYED)
+            return out->type != CP_RECORD_SUM;
+        r->is_keyed = true; /* nothing is to be done, wherever it stands */
+        r->records = c;
+        r->number++;
+    }
+    return false;
 }
 
 bool cp_replay_take(struct cp_replay *r, struct cp_record_head *out)
@@ -65,6 +70,9 @@ void cp_replay_leftover(struct cp_replay *r)
         cp_replay_abandon(r, &h);
         break;
     case CP_RECORD_RANDOM:
+        if (r->is_keyed) /* where keys were given, say */
+            break;
+        /* fall through */
     case CP_RECORD_BLOCKED:
     case CP_RECORD_ROUTE:
     case CP_RECORD_RETURN:
@@ -194,7 +202,9 @@ static void set_up(struct cp_replay *r, struct cp_cursor *c)
     struct cp_record_head h;
 
     while (!r->is_over && cp_record_take(c, &h))
-        if (cp_replay_is_call(&h))
+        if (h.type == CP_RECORD_KEYED)
+            r->is_keyed = true;
+        else if (cp_replay_is_call(&h))
             cp_replay_call(r, &h);
 }
 
@@ -262,6 +272,9 @@ void cp_replay_walk(struct cp_replay *r)
     skip_to_start(r);
     while (!r->is_over && cp_replay_peek(r, &(struct cp_record_head){0}))
         step(r);
+    if (!r->is_over && r->is_keyed)
+        cp_replay_note(r, "OSCORE or EDHOC had keys, which no recording holds: "
+                          "what they sealed, if anything, is not compared");
     if (!r->is_over)
         cp_replay_note(r,
                        "%llu datagrams were sent as they were; %llu of what "

@@ -40,6 +40,8 @@
  *             network says that it did not arrive
  *   TURN      none: timers that are due fire, events are delivered
  *   NAMED     text: who sent the IN before it, by what his association proves
+ *   KEYED     none: OSCORE or EDHOC has keys from here on, or has them where it
+ *             is part of START; they stand in no recording
  *   OVER      i32 status; path: the secure association that it names has ended
  *   LOOK_UP   u64 exchange, u64 0, two texts: the user is asked for a key, what
  *             kind and whose. What he answers is recorded without the key
@@ -92,7 +94,7 @@ enum cp_record_type {
     CP_RECORD_BLOCKED, CP_RECORD_RANDOM, CP_RECORD_CALLBACK, CP_RECORD_RETURN,
     CP_RECORD_ABANDONED, CP_RECORD_CONNECTED, CP_RECORD_STREAM_IN,
     CP_RECORD_STREAM_OUT, CP_RECORD_CLOSED, CP_RECORD_DRAINED,
-    CP_RECORD_NAMED, CP_RECORD_OVER, CP_RECORD_LOOK_UP,
+    CP_RECORD_NAMED, CP_RECORD_OVER, CP_RECORD_LOOK_UP, CP_RECORD_KEYED,
     /* Calls: what a and b are; what follows. */
     CP_RECORD_REQUEST = 32,  /* exchange, 1: has a callback; NULL, message   */
     CP_RECORD_RESPOND,       /* exchange; NULL, message                      */

@@ -1264,6 +1264,7 @@ COPAL_API int copal_dump(copal *c, const char *path);
  *   0          all of it was the same
  *   ECHANGED   not so; text says at which record, when, and what was sent then
  *              and now
+ *   ENOTSUP    not so, and OSCORE or EDHOC had keys, see below
  *   EFORMAT    no recording, cut short or changed
  *   ENOENT, EPERM, EIO, ENOMEM   the file
  * Recorded from an endpoint's first call on, and as long as the ring did not
@@ -1277,8 +1278,9 @@ COPAL_API int copal_dump(copal *c, const char *path);
  * missing blocks do (Q_BLOCK); and what connections carried cannot be run again.
  * Of what went by coaps, coaps+tcp and coaps+ws it has the messages, not the
  * handshakes, and no keys: it is run again as all else is.
- * What went by OSCORE is not, for that has no keys either: ECHANGED where it
- * begins, and copal trace shows it all the same. */
+ * What OSCORE sealed, or EDHOC gave keys for, is not, for no recording has
+ * those: ENOTSUP where it first differs, with a sentence that says so, and copal
+ * trace shows it all the same. What went plainly beside it before is run again. */
 COPAL_API int copal_replay(const char *path, copal_cb cb);
 
 #ifdef __cplusplus

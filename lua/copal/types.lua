@@ -614,7 +614,8 @@ function copal.is_message(x) end
 function copal.decode(datagram) end
 ---Runs a recording again; fn sees each event of its trace, as of Endpoint:trace().
 ---True if all that is sent is what was sent; else nil and an error, ECHANGED: not
----so, EFORMAT: no recording, or damaged.
+---so, ENOTSUP: not so, and OSCORE or EDHOC had keys, which no recording holds,
+---EFORMAT: no recording, or damaged.
 ---@param path string
 ---@param fn fun(event: table, line: string)?
 ---@return true?, copal.Error?

@@ -25,7 +25,7 @@ enum {
 struct world {
     copal *client, *server;
     int responses, ends, requests, asked, failures, resumed;
-    int status, code, answer;
+    int status, code, answer, replayed;
     size_t body;
     char text[700], local[128], seen[128], proven[128], what[700], kind[16];
     copal_exchange *late;
@@ -911,6 +911,64 @@ static void a_heap_of_records_is_worked_off_in_parts(void **state)
     close(fd);
 }
 
+/* ---- Recorded ---- */
+
+static void note_replay(const copal_event *ev, void *user)
+{
+    struct world *w = user;
+
+    if (ev->kind == COPAL_TRACE)
+        w->replayed += strstr(ev->text, "\"ev\":\"out\"") != NULL;
+    else
+        snprintf(w->text, sizeof(w->text), "%s", ev->text);
+}
+
+/* What c sent by then is sent again; gives how many messages that are. */
+static int assert_same_again(struct world *w, copal *c)
+{
+    char path[] = "/tmp/copal-record-XXXXXX";
+    int fd = mkstemp(path), err;
+
+    assert_true(fd >= 0);
+    close(fd);
+    w->replayed = 0;
+    assert_int_equal(copal_log_to(c, COPAL_LOG_RECORDING, path), 0);
+    err = copal_replay(path, COPAL_CB(note_replay, w));
+    unlink(path);
+    if (err != 0)
+        fail_msg("%s", w->text);
+    return w->replayed;
+}
+
+/* Both ends from their beginning; the fixture's calls are part of the setting. */
+static void assert_recordings_are_the_same_again(struct world *w,
+                                                 const char *scope)
+{
+    copal_tune(w->client, NULL, COPAL_P_RECORD_MEMORY, 1 << 22);
+    copal_tune(w->server, NULL, COPAL_P_RECORD_MEMORY, 1 << 22);
+    use_cert(w->server, "*", &server_cert, ca.cert_pem);
+    use_cert(w->client, scope, &client_cert, ca.cert_pem);
+    ask(w, "localhost", "/secret");
+    assert_content(w);
+    assert_string_equal(w->seen, "client 7");
+    w->ends = 0;
+    put(w, "localhost", "/t", LONG_BODY);
+    go_until(w, &w->ends, 1);
+    assert_content(w);
+    assert_true(assert_same_again(w, w->client) >= 3); /* a CSM, two requests */
+    assert_true(assert_same_again(w, w->server) >= 3);
+}
+
+static void what_went_by_tls_is_the_same_again(void **state)
+{
+    assert_recordings_are_the_same_again(*state, ANY "localhost");
+}
+
+static void what_websocket_carried_over_tls_is_the_same_again(void **state)
+{
+    assert_recordings_are_the_same_again(*state, "coaps+ws://localhost");
+}
+
 /* ---- WebSocket over it ---- */
 
 static void websocket_goes_over_tls(void **state)
@@ -962,6 +1020,10 @@ int main(void)
         TEST(half_a_record_and_silence_is_cut_off_after_10_s),
         TEST(a_server_that_says_nothing_is_told_that_it_is_over),
         TEST(a_heap_of_records_is_worked_off_in_parts),
+        TEST(what_went_by_tls_is_the_same_again),
+        cmocka_unit_test_setup_teardown(
+            what_websocket_carried_over_tls_is_the_same_again, build_ws,
+            tear_down),
         cmocka_unit_test_setup_teardown(websocket_goes_over_tls, build_ws,
                                         tear_down),
     };

@@ -1,9 +1,10 @@
 /* Recordings of what went by coaps: they hold what the engine saw, run again as
- * others do, and have no keys in them. */
+ * others do, and have no keys in them. Those of OSCORE and EDHOC have none either,
+ * and are refused where these were in use. */
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "support.h"
+#include "secured.h"
 
 #define TEXT(t)  ((copal_bytes){(const uint8_t *)(t), sizeof(t) - 1})
 #define KEY      TEXT("0123456789abcdef")
@@ -59,7 +60,7 @@ static void know_key(struct world *w)
 /* What a replay shows. */
 struct shown {
     int status;
-    unsigned out;
+    unsigned out, keyed;
     char why[700];
 };
 
@@ -67,10 +68,12 @@ static void on_replay(const copal_event *ev, void *user)
 {
     struct shown *s = user;
 
-    if (ev->kind == COPAL_TRACE)
+    if (ev->kind == COPAL_TRACE) {
         s->out += strstr(ev->text, "\"ev\":\"out\"") != NULL;
-    else
+        s->keyed += strstr(ev->text, "which no recording holds") != NULL;
+    } else {
         snprintf(s->why, sizeof(s->why), "%s", ev->text);
+    }
 }
 
 /* Messages that c's recording sends when it is run again. */
@@ -83,6 +86,18 @@ static unsigned assert_same_again(copal *c)
     if (s.status != 0)
         fail_msg("%s", s.why);
     return s.out;
+}
+
+/* c's recording is not run again, and why is said. */
+static void assert_has_no_keys(copal *c)
+{
+    struct shown s = {0};
+
+    assert_int_equal(copal_log_to(c, COPAL_LOG_RECORDING, path), 0);
+    s.status = copal_replay(path, COPAL_CB(on_replay, &s));
+    if (s.status != COPAL_ENOTSUP ||
+        strstr(s.why, "no recording holds") == NULL)
+        fail_msg("%d: %s", s.status, s.why);
 }
 
 static void requests_by_coaps_are_the_same_again_at_both_ends(void **state)
@@ -232,8 +247,131 @@ static void a_recording_is_its_writers_alone(void **state)
     assert_int_equal(st.st_mode & 077, 0);
 }
 
+/* ---- OSCORE and EDHOC ---- */
+
+/* Their keys are given after the recorder was switched on. */
+static int build_oscore(void **state)
+{
+    int err = build_recorded(state);
+    struct world *w = *state;
+
+    if (err != 0 || !has_dtls(w))
+        return err;
+    memset(&client_store, 0, sizeof(client_store));
+    memset(&server_store, 0, sizeof(server_store));
+    keep_in(w->client, &client_store);
+    keep_in(w->server, &server_store);
+    assert_int_equal(protect(w->client, "coap://server", client_end(0)), 0);
+    assert_int_equal(protect(w->server, "*", server_end(0)), 0);
+    run(w, 0); /* the stores have answered */
+    return 0;
+}
+
+static void get_content(struct world *w, const char *uri)
+{
+    struct record *r = get(w, uri);
+
+    run(w, 5000);
+    assert_ended(r, 0);
+    assert_int_equal(r->code, COPAL_CONTENT);
+}
+
+static void what_oscore_sealed_is_refused_with_a_sentence(void **state)
+{
+    struct world *w = *state;
+
+    NEEDS_DTLS(w);
+    serve_text(w, w->server, "/t", 0, "22.5 C");
+    get_content(w, "coap://server/t");
+    assert_has_no_keys(w->client);
+    assert_false(has(path, client_end(0).secret));
+    assert_has_no_keys(w->server);
+    assert_false(has(path, server_end(0).secret));
+}
+
+/* Its setting says so: what goes on there is not compared, which is noted. */
+static void that_keys_are_missing_is_noted_where_it_began_late(void **state)
+{
+    struct world *w = *state;
+    struct shown s = {0};
+
+    NEEDS_DTLS(w);
+    serve_text(w, w->server, "/t", 0, "22.5 C");
+    get_content(w, "coap://server/t");
+    tune(w->server, COPAL_P_RECORD_MEMORY, 0);
+    tune(w->server, COPAL_P_RECORD_MEMORY, LONGEST);
+    get_content(w, "coap://server/t");
+    assert_int_equal(copal_log_to(w->server, COPAL_LOG_RECORDING, path), 0);
+    assert_int_equal(copal_replay(path, COPAL_CB(on_replay, &s)), 0);
+    assert_int_equal(s.keyed, 1);
+}
+
+/* Keys that nothing was sealed by do no harm. */
+static void what_went_plainly_beside_oscore_is_the_same_again(void **state)
+{
+    struct world *w = *state;
+    copal *other = add_host(w, "other");
+
+    NEEDS_DTLS(w);
+    serve_text(w, w->server, "/t", 0, "22.5 C");
+    assert_int_equal(ask(w, other, COPAL_GET, "coap://server/t", NULL)->ends,
+                     0);
+    run(w, 1000);
+    assert_int_equal(assert_same_again(w->server), 1);
+    copal_free(other);
+}
+
+struct edhoc_end {
+    uint8_t secret[32], cred[128];
+    size_t len;
+};
+
+static void make_end(struct edhoc_end *e, const char *name, const char *kid)
+{
+    int n =
+        copal_make_edhoc(1, (copal_bytes){(const uint8_t *)name, strlen(name)},
+                         (copal_bytes){(const uint8_t *)kid, strlen(kid)},
+                         e->secret, e->cred, sizeof(e->cred));
+
+    assert_true(n > 0);
+    e->len = (size_t)n;
+}
+
+static void use_end(copal *c, const char *scope, const struct edhoc_end *own,
+                    const struct edhoc_end *peer)
+{
+    copal_edhoc keys = {.size = sizeof(keys),
+                        .method = 3,
+                        .suite = 2,
+                        .private_key = {own->secret, sizeof(own->secret)},
+                        .credential = {own->cred, own->len},
+                        .peer_credential = {peer->cred, peer->len}};
+
+    assert_int_equal(copal_use_edhoc(c, scope, &keys), 0);
+}
+
+static void what_edhoc_keyed_is_refused_with_a_sentence(void **state)
+{
+    struct world *w = *state;
+    struct edhoc_end a, b;
+
+    NEEDS_DTLS(w);
+    make_end(&a, "the client", "a");
+    make_end(&b, "the server", "b");
+    use_end(w->client, "coap://server", &a, &b);
+    use_end(w->server, "*", &b, &a);
+    serve_text(w, w->server, "/t", 0, "22.5 C");
+    get_content(w, "coap://server/t");
+    assert_has_no_keys(w->client);
+    assert_false(has(path, (copal_bytes){a.secret, sizeof(a.secret)}));
+    assert_has_no_keys(w->server);
+    assert_false(has(path, (copal_bytes){b.secret, sizeof(b.secret)}));
+}
+
 #define RECORDED(test) \
     cmocka_unit_test_setup_teardown(test, build_recorded, tear_down_recorded)
+#define OSCORE(test) \
+    cmocka_unit_test_setup_teardown(test, build_oscore, tear_down_recorded)
 
 int main(void)
 {
@@ -245,6 +383,10 @@ int main(void)
         RECORDED(an_association_that_ends_ends_again),
         RECORDED(a_key_that_is_looked_up_is_in_no_recording),
         RECORDED(a_recording_is_its_writers_alone),
+        OSCORE(what_oscore_sealed_is_refused_with_a_sentence),
+        OSCORE(that_keys_are_missing_is_noted_where_it_began_late),
+        OSCORE(what_went_plainly_beside_oscore_is_the_same_again),
+        RECORDED(what_edhoc_keyed_is_refused_with_a_sentence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

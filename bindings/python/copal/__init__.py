@@ -233,7 +233,8 @@ def replay(path: str | os.PathLike[str], fn: Callable[[dict[str, Any]], object] 
     """Runs a recording of ``log_to("recording", path)`` again, without a network
     and without handlers, and compares what it sends with what was sent. fn sees
     each event of the traces ``wire`` and ``state``. Error: ``ECHANGED``, it
-    differs, and the text says where first; ``EFORMAT``, the file is damaged; or
+    differs, and the text says where first; ``ENOTSUP``, it differs, and OSCORE or
+    EDHOC had keys, which no recording holds; ``EFORMAT``, the file is damaged; or
     it cannot be read."""
 
     def on_line(line: str) -> None:

@@ -42,6 +42,7 @@ function M.main(command, argv)
     return exit.OK
   end
   if name == "ECHANGED" then exit.fail(1, "not the same: " .. why) end
+  if name == "ENOTSUP" then exit.fail(1, why) end
   if name == "EFORMAT" then exit.fail(exit.DECODE, why) end
   exit.fail(exit.USAGE, why)
 end
