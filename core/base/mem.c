@@ -257,6 +257,12 @@ static inline void give_back(struct cp_mem *mem, struct block *b)
     mem->free[b->class] = b;
 }
 
+/* Bytes that b can hold. */
+static inline size_t block_room(const struct block *b)
+{
+    return b->class == DIRECT ? b->size : class_size(b->class);
+}
+
 /* No object is larger than PTRDIFF_MAX; below that, no sum here overflows. */
 static inline bool is_allowed(const struct cp_mem *mem, size_t n, size_t more)
 {
@@ -437,9 +443,16 @@ void cp_wipe(void *p, size_t n)
 
 void cp_free_secret(struct cp_mem *mem, void *p, size_t n)
 {
+    size_t room;
+
     if (p == NULL)
         return;
-    cp_wipe(p, n);
+    /* All of the block: it may have held more before, or the secret be longer
+     * than whoever frees it can tell (a text with a NUL amid it). */
+    room = block_room(block_of(p));
+    assert(n <= room);
+    (void)n;
+    cp_wipe(p, room);
     cp_free(mem, p);
 }
 

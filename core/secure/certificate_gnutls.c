@@ -4,6 +4,7 @@
 #include <gnutls/crypto.h>
 #include <gnutls/x509.h>
 #include "base/base64.h"
+#include "secure/wiping.h"
 
 static const char cert_head[] = "-----BEGIN CERTIFICATE-----";
 static const char key_head[] = "-----BEGIN PUBLIC KEY-----";
@@ -256,8 +257,10 @@ int cp_certificate_new(struct cp_mem *mem, const struct cp_pem *list,
         cp_free(mem, c);
         return COPAL_ENOMEM;
     }
+    cp_wiping_gnutls();
     for (size_t i = 0; err == 0 && i < count; i++)
         err = take(c, &list[i], is_client);
+    cp_wiping_gnutls_over();
     if (err != 0) {
         cp_certificate_unref(c);
         return err;

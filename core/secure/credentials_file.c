@@ -1,10 +1,10 @@
 #include "secure/credentials_file.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include "secure/edhoc_entry.h"
 #include "secure/oscore_entry.h"
 #include "secure/secret_file.h"
+#include "secure/secret_json.h"
 
 /* What one scope, or one of the identities for who asks us, comes to. */
 struct row {
@@ -351,23 +351,10 @@ static int apply_all(struct file *f)
     return err;
 }
 
-/* Strings of jansson's that may be secrets: it does not wipe them. */
-static void wipe(json_t *value)
-{
-    const char *name;
-    json_t *v;
-    size_t i;
-
-    if (json_is_string(value))
-        cp_wipe((char *)json_string_value(value), json_string_length(value));
-    json_object_foreach(value, name, v) wipe(v);
-    json_array_foreach(value, i, v) wipe(v);
-}
-
 static int take_json(struct file *f, const char *text, size_t len)
 {
     json_error_t error;
-    json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+    json_t *root = cp_secret_json_read(text, len, &error);
     const char *scope;
     json_t *value;
     int err = 0;
@@ -384,8 +371,7 @@ static int take_json(struct file *f, const char *text, size_t len)
         if (err == 0)
             err = take_scope(f, scope, value);
     }
-    wipe(root);
-    json_decref(root);
+    cp_secret_json_free(root);
     return err;
 }
 

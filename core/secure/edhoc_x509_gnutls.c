@@ -5,6 +5,7 @@
 #include "secure/certificate_gnutls.h"
 #include "secure/cose.h"
 #include "secure/credentials.h"
+#include "secure/wiping.h"
 #include "wire/cbor.h"
 
 /* NULL, and *error: it is none. */
@@ -184,7 +185,9 @@ int cp_edhoc_x509_secret(copal_bytes pem, uint8_t out[CP_CURVE_KEY])
 
     if (error != 0)
         return COPAL_ENOMEM;
+    cp_wiping_gnutls();
     error = gnutls_x509_privkey_import2(key, &in, GNUTLS_X509_FMT_PEM, NULL, 0);
+    cp_wiping_gnutls_over();
     if (error == 0)
         error = gnutls_x509_privkey_export_ecc_raw(key, &curve, &x, &y, &k);
     if (error == 0 && (k.size > CP_CURVE_KEY + 1 || !copy_number(k, out)))

@@ -81,21 +81,47 @@ void cp_session_key_found(struct cp_session *s, copal_bytes identity,
     s->found_len = fits ? key.len : 0;
 }
 
-static int show_psk(struct cp_session *s, const struct cp_psk *psk)
+static int copy_datum(copal_bytes from, gnutls_datum_t *to)
 {
-    gnutls_datum_t identity = {(unsigned char *)psk->identity.data,
-                               (unsigned)psk->identity.len};
-    gnutls_datum_t key = {(unsigned char *)psk->key.data,
-                          (unsigned)psk->key.len};
+    to->data = gnutls_malloc(from.len);
+    if (to->data == NULL)
+        return GNUTLS_E_MEMORY_ERROR;
+    memcpy(to->data, from.data, from.len);
+    to->size = (unsigned)from.len;
+    return 0;
+}
+
+/* As a client, when it is needed: what GnuTLS asks for it wipes, which it does
+ * not with a key that it was given before. */
+static int give_own_key(gnutls_session_t library, gnutls_datum_t *username,
+                        gnutls_datum_t *out)
+{
+    const struct cp_session *s = of_library(library);
+    const struct cp_scope_keys *keys = cp_credentials_for(s->all, &s->asked);
+    int error;
+
+    if (keys == NULL || keys->psk.key.len == 0) /* forgotten meanwhile */
+        return GNUTLS_E_INSUFFICIENT_CREDENTIALS;
+    error = copy_datum(keys->psk.identity, username);
+    if (error != 0)
+        return error;
+    error = copy_datum(keys->psk.key, out);
+    if (error != 0) {
+        gnutls_free(username->data);
+        username->data = NULL;
+    }
+    return error;
+}
+
+static int show_psk(struct cp_session *s)
+{
     int error = gnutls_psk_allocate_client_credentials(&s->psk_client);
 
-    if (error == 0)
-        error = gnutls_psk_set_client_credentials2(s->psk_client, &identity,
-                                                   &key, GNUTLS_PSK_KEY_RAW);
-    if (error == 0)
-        error =
-            gnutls_credentials_set(s->library, GNUTLS_CRD_PSK, s->psk_client);
-    return border(s->mem, error);
+    if (error != 0)
+        return border(s->mem, error);
+    gnutls_psk_set_client_credentials_function2(s->psk_client, give_own_key);
+    return border(s->mem, gnutls_credentials_set(s->library, GNUTLS_CRD_PSK,
+                                                 s->psk_client));
 }
 
 static int know_psks(struct cp_session *s)
@@ -171,7 +197,7 @@ static int dress_client(struct cp_session *s)
         return err != 0 ? err : use_certificate(s, s->all->system);
     }
     if (keys->psk.key.len > 0)
-        err = show_psk(s, &keys->psk);
+        err = show_psk(s);
     if (err == 0 && keys->certificate != NULL)
         err = use_certificate(s, keys->certificate);
     return err;
