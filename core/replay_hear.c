@@ -2,6 +2,15 @@
 #include "replay.h"
 #include "engine/core.h"
 
+/* Of an association that is over: its number, if there is one. */
+static uint32_t heir_of(copal_bytes bytes)
+{
+    struct cp_cursor c = cp_cursor_of(bytes);
+    uint32_t heir = cp_record_take_32(&c);
+
+    return c.failed ? 0 : heir;
+}
+
 void cp_replay_hear(struct cp_replay *r, const struct cp_record_head *h)
 {
     struct cp_engine *e = r->c->engine;
@@ -27,7 +36,8 @@ void cp_replay_hear(struct cp_replay *r, const struct cp_record_head *h)
         return;
     }
     if (h->type == CP_RECORD_OVER) {
-        cp_engine_association_over(e, link, &way.path, status);
+        cp_engine_association_over(e, link, &way.path, status,
+                                   heir_of(datagram));
         return;
     }
     if (r->is_late)

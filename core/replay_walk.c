@@ -111,10 +111,12 @@ static bool give_random(void *user, uint8_t *bytes, size_t n)
 
 /* ---- What the world does ---- */
 
-/* What the timers of handshakes found out, which there are none of here. */
+/* What the timers of handshakes found out, which there are none of here. That
+ * another association took over was found out by what came. */
 static bool is_found_out(const struct cp_record_head *h)
 {
-    return h->type == CP_RECORD_ROUTED || h->type == CP_RECORD_OVER;
+    return h->type == CP_RECORD_ROUTED ||
+           (h->type == CP_RECORD_OVER && h->body.len <= 4 + CP_RECORD_PATH);
 }
 
 static void turn(struct cp_replay *r)

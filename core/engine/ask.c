@@ -379,6 +379,14 @@ void cp_ask_restart(copal_exchange *x)
                          copal_strerror(verdict));
 }
 
+void cp_ask_move(struct cp_ask *a, uint32_t association)
+{
+    cp_pass_end(a->x.engine->stages, &a->x);
+    a->moves = false;
+    a->way.path.remote.association = association;
+    cp_ask_restart(&a->x);
+}
+
 /* Takes the next way. A name may turn out to be that of a group. */
 static void go(struct cp_ask *a)
 {

@@ -50,6 +50,7 @@ struct cp_ask {
     bool is_silent;   /* nobody wants an answer to what is under way */
     bool is_farewell; /* deregisters an observation whose user has left */
     bool keeps_token; /* what is sent next goes under the token before it */
+    bool moves;       /* to the association that its peer has by now */
     bool echoed;      /* what is under way repeats a request with an Echo */
     bool wants_observe, is_observed;
     bool is_again;       /* registered once more, and not answered yet */
@@ -117,6 +118,10 @@ void cp_ask_token_init(struct cp_ask *a, struct cp_token *t);
 
 /* Sends m, sealed already, under t, whose guard stays and bytes are new. */
 int cp_ask_send_as_it_is(struct cp_ask *a, struct cp_token *t, copal_msg *m);
+
+/* Nothing was heard, and the association that it went by is over: it goes by the
+ * peer's new one, from its beginning. */
+void cp_ask_move(struct cp_ask *a, uint32_t association);
 
 /* Sends the request once more from its beginning, through all stages. */
 void cp_ask_restart(copal_exchange *x);

@@ -6,6 +6,7 @@
 #include "engine/block_partial.h"
 #include "engine/peer.h"
 #include "engine/record.h"
+#include "engine/record_put.h"
 
 static bool goes_by(copal_exchange *x, const struct cp_link *link,
                     const struct cp_address *remote)
@@ -36,8 +37,43 @@ static copal_exchange *next_of(const struct cp_engine *e,
     return NULL;
 }
 
+/* What was not answered goes by the new one, unless the peer might then act upon
+ * it a second time: RFC 7252 5.1 has POST alone do harm, RFC 8132 PATCH. */
+static bool may_move(const struct cp_ask *a)
+{
+    uint8_t code = a->x.request->code;
+
+    if (a->heard || a->slot != &a->main)
+        return false;
+    return a->main.flight.state == CP_QUEUED ||
+           (code != COPAL_POST && code != COPAL_PATCH);
+}
+
+/* Before the first does, since those behind it would then take its place. */
+static void mark_moving(struct cp_engine *e, const struct cp_link *link,
+                        const struct cp_address *remote, uint32_t heir)
+{
+    list_each (node, after, &e->exchanges) {
+        copal_exchange *x = cp_container_of(node, copal_exchange, node);
+
+        if (x->is_ask && goes_by(x, link, remote))
+            cp_ask_of(x)->moves = heir != 0 && may_move(cp_ask_of(x));
+    }
+}
+
+static void note(struct cp_engine *e, const struct cp_link *link,
+                 const struct cp_path *path, int status, uint32_t heir)
+{
+    uint8_t bytes[4];
+
+    cp_record_le32(bytes, heir);
+    cp_record_do_lost(e, CP_RECORD_OVER, link, path,
+                      cp_bytes(bytes, heir == 0 ? 0 : sizeof(bytes)), status);
+}
+
 void cp_engine_association_over(struct cp_engine *e, struct cp_link *link,
-                                const struct cp_path *path, int status)
+                                const struct cp_path *path, int status,
+                                uint32_t heir)
 {
     const struct cp_address *remote = &path->remote;
     char where[CP_ADDRESS_TEXT];
@@ -47,10 +83,14 @@ void cp_engine_association_over(struct cp_engine *e, struct cp_link *link,
     if (e->ending)
         return;
     if (CP_RECORD_IS_ON(e))
-        cp_record_do_lost(e, CP_RECORD_OVER, link, path, (copal_bytes){0},
-                          status);
+        note(e, link, path, status, heir);
     cp_address_print(remote, 0, where);
+    mark_moving(e, link, remote, heir);
     while ((x = next_of(e, link, remote)) != NULL) {
+        if (x->is_ask && cp_ask_of(x)->moves) {
+            cp_ask_move(cp_ask_of(x), heir);
+            continue;
+        }
         cp_exchange_hold(x);
         cp_exchange_fail(x, status,
                          x->is_ask ? "%s: the secure association with %s ended "

@@ -87,9 +87,12 @@ void cp_engine_undelivered(struct cp_engine *e, struct cp_link *link,
                            int status);
 
 /* The secure association that path->remote names is over: whatever went by it
- * ends with status, and nothing comes by it any more. */
+ * ends with status, and nothing comes by it any more. heir: the number of the
+ * one that the same peer has now, by which goes what was not heard of and may be
+ * asked twice; 0: none. */
 void cp_engine_association_over(struct cp_engine *e, struct cp_link *link,
-                                const struct cp_path *path, int status);
+                                const struct cp_path *path, int status,
+                                uint32_t heir);
 
 /* How many handshakes are under way: they are no connections yet, but take the
  * room of one. */

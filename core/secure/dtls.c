@@ -50,12 +50,16 @@ static int send_message(struct cp_link *l, const struct cp_path *path,
     struct cp_dtls *d = cp_dtls_of(l);
     struct cp_dtls_session *s =
         cp_dtls_session_numbered(d, path->remote.association);
+    int err;
 
     if (s == NULL || !s->is_up)
         return 0;
     if (s->asked_at == 0)
         s->asked_at = d->engine->now;
-    return send_by(s, CP_APPLICATION, data, path->hops);
+    err = send_by(s, CP_APPLICATION, data, path->hops);
+    if (s->host != NULL) /* behind it, as an answer may make that needless */
+        cp_dtls_ask_note(s, data);
+    return err;
 }
 
 static bool is_blocked(const struct cp_link *l)

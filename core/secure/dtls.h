@@ -75,6 +75,8 @@ struct cp_dtls_session {
     char *host;                  /* ours: whom we asked for; else NULL */
     uint64_t heard_at;           /* ms: the newest genuine record */
     uint64_t asked_at;      /* ms: the first record of ours since; 0: none */
+    uint16_t asked_mid;     /* of the first confirmable request among those, */
+    uint8_t asked_times;    /* and how often it left; 0: there was none */
     struct cp_path path;    /* where the peer is now */
     struct cp_address name; /* what the engine calls it: where it was at first,
                              * and the association's number */
@@ -227,6 +229,9 @@ void cp_dtls_shake_free(struct cp_dtls_session *s);
 /* Who waits for it; NULL: it is none of ours, or complete. */
 struct cp_list *cp_dtls_shake_routes(struct cp_dtls_session *s);
 
+/* The peer may have what completes it, and have let go of the one before. */
+bool cp_dtls_shake_is_late(const struct cp_dtls_session *s);
+
 /* ---- dtls_ask.c ---- */
 
 /* As the table's associate(). */
@@ -242,6 +247,13 @@ struct cp_dtls_session *cp_dtls_ask_find(const struct cp_dtls *d,
 
 /* r goes by s, which is up. Whoever asked is not told. */
 void cp_dtls_ask_give(struct cp_dtls_session *s, struct cp_route *r);
+
+/* message leaves by s, once more or for the first time since the peer was heard.
+ * If that was too often without an answer, a handshake is begun beside s. */
+void cp_dtls_ask_note(struct cp_dtls_session *s, copal_bytes message);
+
+/* The peer was heard by s after all: nothing beside it is needed. */
+void cp_dtls_ask_trust(struct cp_dtls_session *s);
 
 /* The handshake is complete; or it failed: then s ends, and who waits tries the
  * next of his ways. */

@@ -6,7 +6,8 @@
  * long may have forgotten the association (RFC 7252 4.8.2, MAX_TRANSMIT_SPAN).
  * A new handshake tells, and the old one lives until it is complete. */
 enum {
-    SUSPECT_AFTER_MS = 45000
+    SUSPECT_AFTER_MS = 45000,
+    LOST_AFTER = 3 /* transmissions of one request, with nothing heard */
 };
 
 static bool is_suspect(const struct cp_dtls_session *s)
@@ -56,6 +57,68 @@ static int begin(struct cp_dtls *d, struct cp_route *r)
     }
     cp_list_append(cp_dtls_shake_routes(s), &r->node);
     return 1;
+}
+
+/* ---- Who lost the association ---- */
+
+static bool is_confirmable_request(copal_bytes message)
+{
+    return message.len >= 4 && (message.data[0] & 0x30) == 0 &&
+           message.data[1] != 0 && message.data[1] >> 5 == 0;
+}
+
+static struct cp_dtls_session *beside(const struct cp_dtls_session *s)
+{
+    const struct cp_route r = {.host = s->host,
+                               .ways[0].path.remote = s->path.remote};
+
+    return cp_dtls_ask_find(s->dtls, &r, false);
+}
+
+/* Nobody waits for it. If it fails s goes on as it was, and the next time that
+ * the request is sent again it is tried again. */
+static void begin_beside(const struct cp_dtls_session *s)
+{
+    struct cp_dtls_session *other =
+        cp_dtls_session_new(s->dtls, &s->path, s->host);
+    int err;
+
+    if (other == NULL)
+        return;
+    err = cp_dtls_shake_ask(other, s->name.port);
+    if (err != 0)
+        cp_dtls_session_end(other, err, false);
+}
+
+/* A peer without the association drops what comes by it and says nothing, lest it
+ * answer whoever is named as sender (RFC 6347 4.1.2.7): all that waits would time
+ * out, one after the other. A peer that is there ends its own only once the new
+ * one is complete (4.2.8), so that asking for one costs nothing but the asking. */
+void cp_dtls_ask_note(struct cp_dtls_session *s, copal_bytes message)
+{
+    uint16_t mid;
+
+    if (!is_confirmable_request(message))
+        return;
+    mid = (uint16_t)(message.data[2] << 8 | message.data[3]);
+    if (s->asked_times == 0)
+        s->asked_mid = mid;
+    if (s->asked_mid != mid || s->asked_times == UINT8_MAX)
+        return;
+    if (++s->asked_times > LOST_AFTER && beside(s) == NULL)
+        begin_beside(s);
+}
+
+/* Unless it is so far that the peer may have let go of s for it. */
+void cp_dtls_ask_trust(struct cp_dtls_session *s)
+{
+    bool was_doubted = s->asked_times > LOST_AFTER;
+    struct cp_dtls_session *other = was_doubted ? beside(s) : NULL;
+
+    s->asked_times = 0;
+    if (other != NULL && cp_list_empty(cp_dtls_shake_routes(other)) &&
+        !cp_dtls_shake_is_late(other))
+        cp_dtls_session_end(other, COPAL_ECLOSED, false);
 }
 
 static void next_way(struct cp_route *r)

@@ -6,6 +6,9 @@ enum {
     WARNING = 1
 };
 
+static void end(struct cp_dtls_session *s, int status, bool is_told,
+                const struct cp_dtls_session *heir);
+
 static uint64_t hash_address(const struct cp_dtls *d,
                              const struct cp_address *remote)
 {
@@ -135,26 +138,24 @@ static void leave_shaking(struct cp_dtls_session *s)
 
 /* The one before at that address: the peer began anew, as after a reboot. We may
  * ask and be asked by the same address, so that both roles stand beside each
- * other. */
-static void end_former(struct cp_dtls_session *s)
+ * other. NULL: none; there is one at most. */
+static struct cp_dtls_session *former_of(struct cp_dtls_session *s)
 {
     struct cp_dtls *d = s->dtls;
     uint64_t hash = hash_address(d, &s->path.remote);
-    struct cp_map_node *n = cp_map_first(&d->by_address, hash), *after;
+    struct cp_map_node *n = cp_map_first(&d->by_address, hash);
 
-    for (; n != NULL; n = after) {
+    for (; n != NULL; n = cp_map_next(n)) {
         struct cp_dtls_session *former =
             cp_container_of(n, struct cp_dtls_session, by_address);
 
-        after = cp_map_next(n);
         if (former->is_up && former != s &&
             cp_address_equal(&former->path.remote, &s->path.remote) &&
             (former->host == NULL) == (s->host == NULL) &&
-            (s->host == NULL || strcmp(s->host, former->host) == 0)) {
-            cp_dtls_session_end(former, COPAL_ECLOSED, false);
-            return; /* there is one at most */
-        }
+            (s->host == NULL || strcmp(s->host, former->host) == 0))
+            return former;
     }
+    return NULL;
 }
 
 static void make_room(struct cp_dtls *d)
@@ -172,20 +173,25 @@ static void make_room(struct cp_dtls *d)
 void cp_dtls_session_rise(struct cp_dtls_session *s)
 {
     struct cp_dtls *d = s->dtls;
+    struct cp_dtls_session *former = former_of(s);
 
-    end_former(s);
-    make_room(d);
+    if (former == NULL)
+        make_room(d);
     leave_shaking(s);
     cp_list_append(&d->up, &s->node);
     d->up_count++;
     s->is_up = true;
     s->heard_at = d->engine->now;
+    if (former != NULL)
+        end(former, COPAL_ECLOSED, false, s);
 }
 
 void cp_dtls_session_heard(struct cp_dtls_session *s)
 {
     s->heard_at = s->dtls->engine->now;
     s->asked_at = 0;
+    if (s->asked_times > 0)
+        cp_dtls_ask_trust(s);
     cp_list_remove(&s->node);
     cp_list_append(&s->dtls->up, &s->node);
 }
@@ -201,7 +207,21 @@ void cp_dtls_session_move(struct cp_dtls_session *s, const struct cp_path *path)
                hash_address(d, &s->path.remote));
 }
 
-void cp_dtls_session_end(struct cp_dtls_session *s, int status, bool is_told)
+/* 0: none; or the peer moved in between, and has two names. */
+static uint32_t number_of(const struct cp_dtls_session *heir,
+                          const struct cp_address *former)
+{
+    struct cp_address name = *former;
+
+    if (heir == NULL)
+        return 0;
+    name.association = heir->name.association;
+    return cp_address_equal(&name, &heir->name) ? name.association : 0;
+}
+
+/* heir: what has not been heard of goes by that one; NULL: nobody takes over. */
+static void end(struct cp_dtls_session *s, int status, bool is_told,
+                const struct cp_dtls_session *heir)
 {
     static const uint8_t goodbye[] = {WARNING, CLOSE_NOTIFY};
     struct cp_dtls *d = s->dtls;
@@ -232,5 +252,11 @@ void cp_dtls_session_end(struct cp_dtls_session *s, int status, bool is_told)
     cp_free_secret(d->mem, s, sizeof(*s));
     /* Last: who hears of it may begin anew. */
     if (was_up && d->driver->engine != NULL)
-        cp_engine_association_over(d->engine, &d->link, &path, status);
+        cp_engine_association_over(d->engine, &d->link, &path, status,
+                                   number_of(heir, &path.remote));
+}
+
+void cp_dtls_session_end(struct cp_dtls_session *s, int status, bool is_told)
+{
+    end(s, status, is_told, NULL);
 }

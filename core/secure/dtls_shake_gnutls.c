@@ -336,6 +336,11 @@ void cp_dtls_shake_free(struct cp_dtls_session *s)
     cp_free_secret(s->dtls->mem, k, sizeof(*k));
 }
 
+bool cp_dtls_shake_is_late(const struct cp_dtls_session *s)
+{
+    return s->shake->showed_key;
+}
+
 bool cp_dtls_shake_is(const struct cp_dtls_session *s, const uint8_t random[32])
 {
     return s->shake != NULL &&

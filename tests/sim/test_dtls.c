@@ -3,7 +3,9 @@
 #include "support.h"
 
 #include <stdlib.h>
+#include "endpoint.h"
 #include "net/sim.h"
+#include "secure/dtls.h"
 
 #define TEXT(t)  ((copal_bytes){(const uint8_t *)(t), sizeof(t) - 1})
 #define KEY      TEXT("0123456789abcdef")
@@ -311,9 +313,100 @@ static void a_client_that_rebooted_is_served_again(void **state)
     assert_int_equal(taken, OF_CLIENT + OF_SERVER + 2);
 }
 
-/* Nobody tells the client: its request goes unanswered, and that makes it try a
- * handshake with the next. */
+static void reboot_server(struct world *w)
+{
+    reboot(w, "server", &w->server);
+    copal_use_psk(w->server, "*", IDENTITY, KEY);
+    copal_listen(w->server, "coaps://*", 0);
+}
+
+/* Nobody tells the client: its request goes unanswered, thrice, and that makes
+ * it try a handshake beside. The ladder is RFC 7252 4.2's, then RFC 6347 4.2.1's:
+ * 2, 6 and 14 s after the request was sent first. */
 static void a_server_that_rebooted_is_found_again(void **state)
+{
+    struct world *w = *state;
+    unsigned before;
+    struct record *r;
+
+    NEEDS_DTLS(w);
+    serve_text(w, w->server, "/t", 0, "x");
+    ask_once(w);
+    reboot_server(w);
+    serve_text(w, w->server, "/t", 0, "x");
+    before = datagrams(w);
+    r = get(w, SERVER "/t");
+    run(w, 13900);
+    assert_int_equal(datagrams(w), before + 3);
+    assert_int_equal(r->ends, 0);
+    run(w, 1000);
+    assert_ended(r, 0);
+    assert_string_equal(r->payload, "x");
+    assert_int_equal(datagrams(w), before + 4 + OF_CLIENT + OF_SERVER + 2);
+    assert_int_equal(ask_once(w), 2);
+}
+
+/* Those that wait for their turn (NSTART) need not find it out one by one. */
+static void what_waits_for_a_server_that_rebooted_is_answered_at_once(
+    void **state)
+{
+    struct world *w = *state;
+    struct record *all[5];
+
+    NEEDS_DTLS(w);
+    serve_text(w, w->server, "/t", 0, "x");
+    ask_once(w);
+    reboot_server(w);
+    serve_text(w, w->server, "/t", 0, "x");
+    for (int i = 0; i < 5; i++)
+        all[i] = ask(w, w->client, i < 3 ? COPAL_GET : COPAL_POST, SERVER "/t",
+                     i < 3 ? NULL : "p");
+    run(w, 15000);
+    for (int i = 0; i < 5; i++) /* no POST has left before */
+        assert_ended(all[i], 0);
+}
+
+/* It may have been acted upon, and only the answers be lost. */
+static void a_post_is_not_asked_twice_of_a_server_that_rebooted(void **state)
+{
+    struct world *w = *state;
+    struct record *posted, *served, *next;
+
+    NEEDS_DTLS(w);
+    serve_text(w, w->server, "/t", 0, "x");
+    ask_once(w);
+    reboot_server(w);
+    served = serve_text(w, w->server, "/t", 0, "x");
+    posted = ask(w, w->client, COPAL_POST, SERVER "/t", "p");
+    next = ask(w, w->client, COPAL_POST, SERVER "/t", "q");
+    run(w, 15000);
+    assert_ended(posted, COPAL_ECLOSED);
+    assert_ended(next, 0);
+    assert_int_equal(served->requests, 1);
+}
+
+static void who_is_only_hard_to_reach_keeps_his_association(void **state)
+{
+    struct world *w = *state;
+    struct record *r;
+    unsigned before;
+
+    NEEDS_DTLS(w);
+    serve_text(w, w->server, "/t", 0, "x");
+    ask_once(w);
+    before = datagrams(w);
+    copal_sim_lose(w->sim, "client", 3);
+    r = get(w, SERVER "/t");
+    run(w, 60000);
+    assert_ended(r, 0);
+    /* The request four times and its answer, a ClientHello, and what asks for
+     * a cookie, which came too late. */
+    assert_int_equal(datagrams(w), before + 5 + 2);
+    assert_int_equal(ask_once(w), 2);
+}
+
+/* What it began beside comes to nothing, and it is told when it always was. */
+static void who_is_gone_is_given_up_when_he_always_was(void **state)
 {
     struct world *w = *state;
     struct record *r;
@@ -321,14 +414,12 @@ static void a_server_that_rebooted_is_found_again(void **state)
     NEEDS_DTLS(w);
     serve_text(w, w->server, "/t", 0, "x");
     ask_once(w);
-    reboot(w, "server", &w->server);
-    copal_use_psk(w->server, "*", IDENTITY, KEY);
-    copal_listen(w->server, "coaps://*", 0);
-    serve_text(w, w->server, "/t", 0, "x");
+    copal_sim_lose(w->sim, "client", 1000);
     r = get(w, SERVER "/t");
-    run(w, 200000);
+    run(w, 61900);
+    assert_int_equal(r->ends, 0);
+    run(w, 200);
     assert_ended(r, COPAL_ETIMEOUT);
-    ask_once(w);
 }
 
 static void what_was_observed_ends_with_its_association(void **state)
@@ -555,6 +646,51 @@ static void a_client_that_moves_needs_no_handshake(void **state)
     assert_int_equal(observers(w), 1);
 }
 
+/* The only association of c. */
+static struct cp_dtls_session *only_session(const copal *c)
+{
+    const struct cp_dtls *d = cp_container_of(
+        cp_list_first(&c->credentials->links), struct cp_dtls, node);
+
+    assert_int_equal(d->up_count, 1);
+    return cp_container_of(cp_list_first(&d->up), struct cp_dtls_session, node);
+}
+
+/* As a peer that knows no RFC 9146 would have it. */
+static void take_connection_ids(struct world *w)
+{
+    struct cp_dtls_session *ours = only_session(w->client);
+    struct cp_dtls_session *its = only_session(w->server);
+
+    assert_true(ours->protect.cid_out_len > 0);
+    ours->protect.cid_out_len = 0;
+    cp_map_remove(&its->dtls->by_cid, &its->by_cid);
+    its->protect.cid_in_len = 0;
+}
+
+/* Its records come from where nobody is known, and are dropped without a word:
+ * to the client that is as if the server had rebooted. */
+static void without_connection_id_who_moves_shakes_hands_again(void **state)
+{
+    struct world *w = *state;
+    struct record *r, *served;
+
+    NEEDS_DTLS(w);
+    served = serve_text(w, w->server, "/t", 0, "x");
+    ask_once(w);
+    take_connection_ids(w);
+    assert_int_equal(ask_once(w), 2);
+    copal_sim_move(w->sim, "client");
+    r = get(w, SERVER "/t");
+    run(w, 13900);
+    assert_int_equal(r->ends, 0);
+    assert_int_equal(served->requests, 2);
+    run(w, 1000);
+    assert_ended(r, 0);
+    assert_int_equal(served->requests, 3);
+    assert_int_equal(ask_once(w), 2);
+}
+
 /* ---- Ends, and signs of life ---- */
 
 static void disconnected_both_ends_let_go(void **state)
@@ -650,10 +786,26 @@ static void play_request(struct world *w)
         assert_ended(r, 0);
 }
 
+/* The server lets go of the association, which the client does not hear. */
+static void play_forgotten(struct world *w)
+{
+    struct record *all[2];
+
+    play_request(w);
+    copal_sim_lose(w->sim, "server", 1);
+    (void)copal_disconnect(w->server, NULL);
+    for (int i = 0; i < 2; i++)
+        all[i] = get(w, SERVER "/t");
+    run(w, 300000);
+    for (int i = 0; !memory_failed(w) && i < 2; i++)
+        assert_ended(all[i], 0);
+}
+
 static void every_allocation_may_fail(void **state)
 {
     NEEDS_DTLS((struct world *)*state);
     for_each_failed_allocation(play_request);
+    for_each_failed_allocation(play_forgotten);
 }
 
 #define WORLD(f) cmocka_unit_test_setup_teardown(f, build_dtls, tear_down)
@@ -674,6 +826,10 @@ int main(void)
         WORLD(a_record_that_comes_twice_is_heard_once),
         WORLD(a_client_that_rebooted_is_served_again),
         WORLD(a_server_that_rebooted_is_found_again),
+        WORLD(what_waits_for_a_server_that_rebooted_is_answered_at_once),
+        WORLD(a_post_is_not_asked_twice_of_a_server_that_rebooted),
+        WORLD(who_is_only_hard_to_reach_keeps_his_association),
+        WORLD(who_is_gone_is_given_up_when_he_always_was),
         WORLD(what_was_observed_ends_with_its_association),
         WORLD(spoofed_hellos_and_alerts_end_nothing),
         WORLD(a_flood_of_hellos_leaves_nothing_behind),
@@ -682,6 +838,7 @@ int main(void)
         WORLD(junk_is_not_answered),
         WORLD(handshakes_that_stop_half_way_are_bounded),
         WORLD(a_client_that_moves_needs_no_handshake),
+        WORLD(without_connection_id_who_moves_shakes_hands_again),
         WORLD(disconnected_both_ends_let_go),
         WORLD(silence_is_broken_by_a_ping),
         WORLD(who_does_not_answer_pings_is_given_up_after_30_s),
