@@ -209,9 +209,9 @@ static int cut(copal_exchange *x, copal_msg **m)
         copal_msg_unref(whole);
         return COPAL_ENOMEM;
     }
-    if (block_wanted(x, whole).size == 0) { /* too long, and no blocks known */
+    if (block_wanted(x, whole).size == 0) { /* no blocks: as it is, or not */
         copal_msg_unref(whole);
-        return COPAL_ELIMIT;
+        return CP_PASS;
     }
     whole->frozen = true; /* so that its blocks share the payload */
     block = answer_block(x, whole, &more);
@@ -232,7 +232,7 @@ static bool fits(const copal_exchange *x, const copal_msg *m)
 
     if (x->connection == NULL || a->wants_block)
         return m->payload.len <= block_wanted(x, m).size;
-    return cp_transfer_fits(x, m);
+    return m->payload.len == 0 || cp_transfer_fits(x, m);
 }
 
 /* A value of a few bytes, which is shorter than the shortest block, and nothing

@@ -18,6 +18,8 @@ enum {
     IDLE = 600000,          /* ms: of one that the peer opened */
     PONG_WITHIN = 30000,    /* ms */
     INLINE_MESSAGE = 1280,
+    SMALLEST = 2, /* bytes of a message without token: RFC 8323 3.2 */
+    ABORT = COPAL_CODE(7, 5),
     BERT_MOST = 32768, /* bytes of a block: fair to others by that connection */
     BLOCK_OPTIONS = 32 /* bytes that Block, Size, ETag and Echo may add */
 };
@@ -325,6 +327,15 @@ static int send_by(struct cp_connection *c, copal_bytes bytes)
     return err;
 }
 
+/* Not even a code fits into what the peer takes: it would wait for ever for what
+ * it asked. The only word beyond that limit is the last. RFC 8323 5.3.1, 5.6. */
+static void leave_speechless(struct cp_connection *c, const copal_msg *m)
+{
+    if (cp_code_is_request(m->code))
+        return; /* whoever asks is told */
+    cp_signal_abort(c, 0, "Max-Message-Size leaves no room for an answer");
+}
+
 int cp_connection_send(struct cp_link *link, const copal_msg *m,
                        copal_bytes token)
 {
@@ -338,8 +349,12 @@ int cp_connection_send(struct cp_link *link, const copal_msg *m,
     if (c == NULL || c->is_closing)
         return COPAL_ECLOSED;
     size = cp_frame_size(m, token, c->framing);
-    if (size > c->peer.max_message || token.len > c->peer.max_token)
+    if ((size > c->peer.max_message && m->code != ABORT) ||
+        token.len > c->peer.max_token) {
+        if (SMALLEST + token.len > c->peer.max_message)
+            leave_speechless(c, m);
         return COPAL_ELIMIT;
+    }
     out = size <= sizeof(storage) ? cp_buf_fixed(storage, sizeof(storage))
                                   : cp_buf_new(c->engine->mem);
     err = cp_frame_encode(m, token, c->framing, &out);

@@ -308,6 +308,71 @@ static void what_is_malformed_aborts_and_is_not_acted_upon(void **state)
     assert_int_equal(r->requests, 0);
 }
 
+/* Nothing is answered before the last byte. */
+static void hear_whole_or_cut(struct world *w, struct other *o,
+                              const struct row *row, bool is_cut)
+{
+    if (!is_cut)
+        hear(w, o, row->bytes, row->len);
+    for (size_t i = 0; is_cut && i < row->len; i++)
+        hear(w, o, row->bytes + i, 1);
+}
+
+/* Max-Message-Size 0, 1, and one too little for the code and the token. */
+static void who_takes_no_message_is_told_so_by_an_abort(void **state)
+{
+    static const struct row rows[] = {
+        ROW("0", "\x10\xe1\x20\x21\x01\x07\xb1t", ""),
+        ROW("1", "\x20\xe1\x21\x01\x21\x01\x07\xb1t", ""),
+        ROW("2", "\x20\xe1\x21\x02\x21\x01\x07\xb1t", ""),
+        ROW("0, and a Ping", "\x10\xe1\x20\x00\xe2", ""),
+        ROW("1, and a Ping", "\x20\xe1\x21\x01\x00\xe2", ""),
+        ROW("2, and no such path", "\x20\xe1\x21\x02\x21\x01\x07\xb1x", ""),
+    };
+    struct world *w = *state;
+
+    serve_text(w, w->server, "/t", 0, "x");
+    for (size_t k = 0; k < 2 * sizeof(rows) / sizeof(rows[0]); k++) {
+        size_t i = k / 2;
+        struct other o;
+
+        connect_from(w, &o, "192.0.2.1");
+        hear_whole_or_cut(w, &o, &rows[i], k % 2 == 1);
+        run(w, 10);
+        if (!o.is_closed ||
+            !says(&o, "Max-Message-Size leaves no room for an answer"))
+            fail_msg("%s: %s", rows[i].name, o.sent);
+        end(w, &o);
+    }
+}
+
+/* The answer itself is longer than that, in whichever way it is asked for. */
+static void who_takes_little_gets_what_fits(void **state)
+{
+    static const struct row rows[] = {
+        ROW("3", "\x20\xe1\x21\x03\x21\x01\x07\xb1t", "01a007 "),
+        ROW("20, and knows blocks", "\x30\xe1\x21\x14\x20\x21\x01\x07\xb1t",
+            "01a007 "),
+        ROW("3, and no such path", "\x20\xe1\x21\x03\x21\x01\x07\xb1x",
+            "018407 "),
+        ROW("2, and a Ping", "\x20\xe1\x21\x02\x00\xe2", "00e3 "),
+    };
+    struct world *w = *state;
+
+    serve_text(w, w->server, "/t", 0, "twenty bytes and more of it");
+    for (size_t k = 0; k < 2 * sizeof(rows) / sizeof(rows[0]); k++) {
+        size_t i = k / 2;
+        struct other o;
+
+        connect_from(w, &o, "192.0.2.1");
+        hear_whole_or_cut(w, &o, &rows[i], k % 2 == 1);
+        run(w, 10);
+        if (o.is_closed || strcmp(o.sent, rows[i].why) != 0)
+            fail_msg("%s: %s", rows[i].name, o.sent);
+        end(w, &o);
+    }
+}
+
 static void a_bad_option_of_a_csm_is_named(void **state)
 {
     struct world *w = *state;
@@ -723,6 +788,8 @@ int main(void)
         TEST(what_is_not_known_is_passed_over),
         TEST(a_release_lets_what_was_asked_be_answered),
         TEST(what_is_malformed_aborts_and_is_not_acted_upon),
+        TEST(who_takes_no_message_is_told_so_by_an_abort),
+        TEST(who_takes_little_gets_what_fits),
         TEST(a_bad_option_of_a_csm_is_named),
         TEST(who_says_nothing_is_cut_off_after_10_s),
         TEST(a_message_that_takes_too_long_is_cut_off),
