@@ -543,8 +543,10 @@ COPAL_API int copal_take_over(copal *c, int fd);
 COPAL_API int copal_hand_over(copal *c, size_t i);
 
 /* Lets pages of one more origin, "https://example.org", connect by WebSocket; "*":
- * of any. Those of the host that they connect to may anyway, as may who names
- * no origin, which no browser does. RFC 6455 10.2. EINVAL: no origin; ENOTSUP. */
+ * of any. Those of the host that they connect to may anyway, on loopback only
+ * where that is "localhost" or an address, as any name may be led there; and so
+ * may who names no origin, which no browser does. RFC 6455 10.2. EINVAL: no
+ * origin; ENOTSUP. */
 COPAL_API int copal_allow_origin(copal *c, const char *origin);
 
 /* The i-th bound URI with its real port, or NULL past the last; "*" makes two.

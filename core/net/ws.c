@@ -154,7 +154,8 @@ static char *host_of(struct cp_mem *mem, const struct cp_asked *asked)
 }
 
 int cp_ws_new(struct cp_net *net, struct cp_pipe *below,
-              const struct cp_asked *asked, struct cp_pipe **out)
+              const struct cp_asked *asked, const struct cp_address *local,
+              struct cp_pipe **out)
 {
     struct cp_mem *mem = net->driver->mem;
     struct cp_ws *w = cp_zalloc(mem, sizeof(*w));
@@ -167,6 +168,7 @@ int cp_ws_new(struct cp_net *net, struct cp_pipe *below,
     }
     w->pipe.ops = &ws_ops;
     w->net = net;
+    w->is_loopback = cp_address_is_loopback(local);
     w->head = cp_buf_new(mem);
     w->rest = cp_buf_new(mem);
     cp_pipe_join(&w->pipe, below);

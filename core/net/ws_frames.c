@@ -5,7 +5,8 @@
 #include "net/turn.h"
 
 enum {
-    NOT_BINARY = 1003, /* RFC 6455 7.4.1 */
+    NO_SUCH_FRAME = 1002, /* RFC 6455 7.4.1 */
+    NOT_BINARY = 1003,
     TOO_OFTEN = 1008,
     TOO_BIG = 1009,
     AT_ONCE = 64 /* frames in a row; then it is others' turn */
@@ -140,21 +141,48 @@ static uint64_t payload_size(const struct cp_ws_place *p)
     return cp_bytes_uint(cp_bytes(p->head + 2, len == 126 ? 2 : 8));
 }
 
-/* A frame begins, of which head is all there. */
-static void begin_frame(struct cp_ws_place *p)
+static bool is_control(const struct cp_ws_place *p)
+{
+    return (p->head[0] & 8) != 0;
+}
+
+/* What wslay ends without saying why: a length longer than it need be, a control
+ * frame in pieces or over 125 bytes, and a Close with half a code. RFC 6455 5.2,
+ * 5.5. */
+static bool is_wrong(const struct cp_ws_place *p)
+{
+    unsigned len = p->head[1] & 0x7f;
+
+    if (is_control(p))
+        return (p->head[0] & 0x80) == 0 || len > 125 ||
+               ((p->head[0] & 15) == WSLAY_CONNECTION_CLOSE && len == 1);
+    return (len == 126 && p->left < 126) ||
+           (len == 127 && p->left <= UINT16_MAX);
+}
+
+/* A frame begins, of which head is all there. 0, or the code to close with. */
+static unsigned begin_frame(struct cp_ws_place *p, uint64_t most)
 {
     p->left = payload_size(p);
     p->have = 0;
-    if ((p->head[0] & 8) == 0) /* no control frame: RFC 6455 5.4 */
+    if (is_wrong(p))
+        return NO_SUCH_FRAME;
+    if (p->left > most)
+        return TOO_BIG;
+    p->is_empty = !is_control(p) && p->left == 0;
+    if (!is_control(p)) /* which come amid others: RFC 6455 5.4 */
         p->is_part = (p->head[0] & 0x80) == 0;
+    return 0;
 }
 
-/* Follows the bytes to the end of a frame, or to their own. How many those
- * are; 0: a frame longer than may be. */
-static size_t follow(struct cp_ws_place *p, copal_bytes b, uint64_t most)
+/* Follows the bytes to the end of a frame, or to their own. How many those are;
+ * 0: it is to be closed with *code. */
+static size_t follow(struct cp_ws_place *p, copal_bytes b, uint64_t most,
+                     unsigned *code)
 {
     size_t i = 0;
 
+    p->is_empty = false;
     while (i < b.len) {
         if (p->left > 0) {
             uint64_t n = b.len - i < p->left ? b.len - i : p->left;
@@ -166,8 +194,8 @@ static size_t follow(struct cp_ws_place *p, copal_bytes b, uint64_t most)
             p->head[p->have++] = b.data[i++];
             if (p->have < 2 || p->have < head_size(p))
                 continue;
-            begin_frame(p);
-            if (p->left > most)
+            *code = begin_frame(p, most);
+            if (*code != 0)
                 return 0;
         }
         if (p->left == 0)
@@ -181,6 +209,27 @@ static size_t follow(struct cp_ws_place *p, copal_bytes b, uint64_t most)
 static size_t held(const struct cp_ws_place *p)
 {
     return p->left > 0 || p->have > 0 || p->is_part ? p->held + 1 : 0;
+}
+
+static void refuse(struct cp_ws *w, unsigned code)
+{
+    if (code == TOO_BIG)
+        break_off(w, TOO_BIG, COPAL_ELIMIT,
+                  "a frame longer than Max-Message-Size");
+    else
+        break_off(w, NO_SUCH_FRAME, COPAL_EFORMAT,
+                  "a frame that WebSocket does not know");
+}
+
+/* They take no room, and so are bounded by nothing else. */
+static bool are_too_many_empty(struct cp_ws *w)
+{
+    if (!w->place.is_empty ||
+        !cp_flood_is_on(&w->pings, cp_turn_now(w->net->loop)))
+        return false;
+    cp_engine_limited(w->net->driver->engine, "signals");
+    break_off(w, TOO_OFTEN, COPAL_ELIMIT, "too many frames without anything");
+    return true;
 }
 
 static void read_frame(struct cp_ws *w, copal_bytes bytes)
@@ -203,11 +252,13 @@ static size_t read_some(struct cp_ws *w, copal_bytes bytes)
 
     for (int i = 0; i < AT_ONCE && used < bytes.len && w->why == NULL; i++) {
         copal_bytes left = cp_bytes(bytes.data + used, bytes.len - used);
-        size_t n = follow(&w->place, left, most);
+        unsigned code = 0;
+        size_t n = follow(&w->place, left, most, &code);
 
         if (n == 0) {
-            break_off(w, TOO_BIG, COPAL_ELIMIT,
-                      "a frame longer than Max-Message-Size");
+            refuse(w, code);
+        } else if (are_too_many_empty(w)) {
+            break;
         } else if (!w->pipe.above->ops->amid(w->pipe.above, held(&w->place))) {
             break_off(w, TOO_BIG, COPAL_ELIMIT,
                       "no room for a message that long");

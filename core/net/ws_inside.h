@@ -20,6 +20,8 @@ struct cp_ws_place {
     uint64_t left; /* bytes of the payload still to come */
     size_t held;   /* bytes of the message that came so far */
     bool is_part;  /* a frame before said that more follow */
+    bool is_empty; /* the frame that is over carried nothing, and is no control
+                    * frame */
 };
 
 struct cp_ws {
@@ -30,8 +32,9 @@ struct cp_ws {
     copal_bytes in;                 /* what wslay reads from, for the moment */
     struct cp_buf rest;             /* what came and waits for its turn */
     struct cp_ws_place place;
-    struct cp_flood pings; /* and Pongs */
+    struct cp_flood pings; /* and Pongs, and frames that carry nothing */
     char *host;            /* of whom we ask; NULL: we were asked */
+    bool is_loopback;      /* from this very host */
     char key[CP_UPGRADE_KEY + 1];
     const char *why; /* it ends; NULL: it does not */
     int status;

@@ -5,11 +5,16 @@
 #include "base/mem.h"
 #include "engine/engine.h"
 
-static bool origin_is_allowed(void *user, copal_bytes origin, copal_bytes host)
+/* The page came from where it connects to. On loopback a name proves nothing of
+ * that: whoever owns it lets it lead to 127.0.0.1 once the page is loaded, and
+ * reaches what this host keeps to itself (DNS rebinding). */
+static bool is_of_host(const struct cp_ws *w, copal_bytes origin,
+                       copal_bytes host)
 {
-    const struct cp_ws *w = user;
     static const char *const schemes[] = {"http://", "https://"};
 
+    if (w->is_loopback && !cp_upgrade_is_own_host(host))
+        return false;
     for (size_t i = 0; i < 2; i++) {
         size_t n = strlen(schemes[i]);
 
@@ -17,6 +22,15 @@ static bool origin_is_allowed(void *user, copal_bytes origin, copal_bytes host)
             cp_bytes_equal(cp_bytes(origin.data + n, origin.len - n), host))
             return true;
     }
+    return false;
+}
+
+static bool origin_is_allowed(void *user, copal_bytes origin, copal_bytes host)
+{
+    const struct cp_ws *w = user;
+
+    if (is_of_host(w, origin, host))
+        return true;
     list_each (node, after, &w->net->origins) {
         const char *text =
             cp_container_of(node, struct cp_ws_origin, node)->text;

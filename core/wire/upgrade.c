@@ -1,4 +1,5 @@
 #include "wire/upgrade.h"
+#include "base/address.h"
 #include "base/base64.h"
 #include "wire/http_head.h"
 
@@ -124,6 +125,37 @@ int cp_upgrade_judge(const struct cp_upgrade *r,
     if (r->origin.len > 0 && !origin_is_allowed(user, r->origin, r->host))
         return 403;
     return 101;
+}
+
+static copal_bytes without_port(copal_bytes host)
+{
+    size_t n = host.len;
+
+    while (n > 0 && host.data[n - 1] >= '0' && host.data[n - 1] <= '9')
+        n--;
+    return n > 0 && host.data[n - 1] == ':' ? cp_bytes(host.data, n - 1) : host;
+}
+
+bool cp_upgrade_is_own_host(copal_bytes host)
+{
+    char text[CP_ADDRESS_TEXT];
+    struct cp_address address;
+    bool is_v6;
+
+    host = without_port(host);
+    is_v6 = host.len > 2 && host.data[0] == '[';
+    if (is_v6 && host.data[host.len - 1] != ']')
+        return false;
+    if (is_v6)
+        host = cp_bytes(host.data + 1, host.len - 2);
+    if (equals(host, "localhost"))
+        return !is_v6;
+    if (host.len == 0 || host.len >= sizeof(text))
+        return false;
+    memcpy(text, host.data, host.len);
+    text[host.len] = '\0';
+    return cp_address_read(text, &address) &&
+           (address.family == CP_IPV6) == is_v6;
 }
 
 /* ---- Writing ---- */

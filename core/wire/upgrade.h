@@ -39,6 +39,10 @@ int cp_upgrade_judge(const struct cp_upgrade *request,
                                                copal_bytes host),
                      void *user);
 
+/* Is what Host has, a port aside, "localhost" or an address? Only those a page's
+ * author cannot have lead somewhere else than where the page came from. */
+bool cp_upgrade_is_own_host(copal_bytes host);
+
 /* "https://example.org", or "*" for any. COPAL_EINVAL, with its sentence. */
 int cp_upgrade_check_origin(struct cp_mem *mem, const char *origin);
 

@@ -474,6 +474,151 @@ static void handshakes_and_connections_share_the_room(void **state)
     close(tcp);
 }
 
+/* What is answered to an upgrade with those two fields: "101", "403". */
+static void upgrade_by(struct world *w, const char *host, const char *origin,
+                       char status[4])
+{
+    char text[512];
+    uint8_t got[512] = {0};
+    bool is_closed;
+    int fd = connect_to(w), tries;
+    size_t len = 0;
+
+    snprintf(text, sizeof(text),
+             "GET /.well-known/coap HTTP/1.1\r\nHost: %s\r\n"
+             "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: coap\r\n"
+             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s%s\r\n\r\n",
+             host, origin[0] == '\0' ? "" : "Origin: ", origin);
+    if (origin[0] == '\0')
+        text[strlen(text) - 2] = '\0';
+    assert_int_equal(send(fd, text, strlen(text), 0), strlen(text));
+    for (tries = 0; len < 12; tries++) {
+        assert_true(tries < 500);
+        len +=
+            read_all(w, fd, got + len, sizeof(got) - 1 - len, 20, &is_closed);
+    }
+    memcpy(status, got + 9, 3);
+    status[3] = '\0';
+    close(fd);
+}
+
+/* A page of a name that its owner leads to 127.0.0.1 (DNS rebinding) is of the
+ * host that it connects to, as browsers see it. */
+static void a_page_of_a_name_that_leads_to_loopback_is_foreign(void **state)
+{
+    static const struct {
+        const char *host, *origin, *status;
+    } rows[] = {
+        {"evil.example:5683", "http://evil.example:5683", "403"},
+        {"127.0.0.1.evil.example", "https://127.0.0.1.evil.example", "403"},
+        {"localhost:5683", "http://localhost:5683", "101"},
+        {"127.0.0.1:5683", "http://127.0.0.1:5683", "101"},
+        {"localhost:5683", "http://evil.example:5683", "403"},
+        {"evil.example:5683", "", "101"}, /* no browser */
+        {"good.example", "https://good.example", "101"},
+    };
+    struct world *w = *state;
+    char status[4];
+
+    listen_by_ws(w);
+    assert_int_equal(copal_allow_origin(w->server, "https://good.example"), 0);
+    snprintf(w->local, sizeof(w->local), "%s", copal_local(w->server, 1));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        upgrade_by(w, rows[i].host, rows[i].origin, status);
+        if (strcmp(status, rows[i].status) != 0)
+            fail_msg("%s by %s: %s", rows[i].origin, rows[i].host, status);
+    }
+}
+
+/* The code of the Close that ends the connection after these bytes, which the
+ * client sends once it is a WebSocket and has sent its CSM. */
+static unsigned close_code(struct world *w, const char *bytes, size_t len)
+{
+    static const char hello[] = "GET /.well-known/coap HTTP/1.1\r\n"
+                                "Host: localhost\r\nUpgrade: websocket\r\n"
+                                "Connection: Upgrade\r\n"
+                                "Sec-WebSocket-Version: 13\r\n"
+                                "Sec-WebSocket-Protocol: coap\r\n"
+                                "Sec-WebSocket-Key: "
+                                "dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+                                "\x82\x82\0\0\0\0\x00\xe1";
+    uint8_t got[1024];
+    bool is_closed;
+    int fd = connect_to(w);
+    size_t n;
+
+    assert_int_equal(send(fd, hello, sizeof(hello) - 1, 0), sizeof(hello) - 1);
+    assert_int_equal(send(fd, bytes, len, 0), len);
+    n = read_all(w, fd, got, sizeof(got), LIMIT_MS, &is_closed);
+    close(fd);
+    assert_true(is_closed);
+    if (n < 4 || got[n - 4] != 0x88 || got[n - 3] != 2)
+        return 0;
+    return got[n - 2] * 256u + got[n - 1];
+}
+
+#define FRAME(code, bytes) \
+    { \
+        code, bytes, sizeof(bytes) - 1 \
+    }
+#define NO_MASK "\0\0\0\0"
+#define TEN     "xxxxxxxxxx"
+#define SIXTY   TEN TEN TEN TEN TEN TEN
+
+/* RFC 6455 5.2, 5.4, 5.5, 7.4.1, 8.1 */
+static void frames_that_are_wrong_are_told_so_by_a_code(void **state)
+{
+    static const struct {
+        unsigned code;
+        const char *bytes;
+        size_t len;
+    } rows[] = {
+        FRAME(1002, "\xc2\x82" NO_MASK "\x00\xe1"), /* a reserved bit */
+        FRAME(1002, "\x83\x81" NO_MASK "x"),        /* no such opcode */
+        FRAME(1002, "\x82\x02\x00\xe1"),            /* not masked */
+        FRAME(1002, "\x80\x81" NO_MASK "x"),        /* continues nothing */
+        FRAME(1002, "\x02\x81" NO_MASK "x\x82\x81" NO_MASK "y"),
+        FRAME(1002, "\x09\x81" NO_MASK "x"), /* a Ping in pieces */
+        FRAME(1002, "\x89\xfe\x00\x7e" NO_MASK SIXTY SIXTY "xxxxxx"),
+        FRAME(1002, "\x82\xfe\x00\x02" NO_MASK "\x00\xe1"), /* 2 as 126 */
+        FRAME(1002, "\x82\xff\0\0\0\0\0\0\xff\xff" NO_MASK "x"),
+        FRAME(1002, "\x88\x81" NO_MASK "x"),        /* half a code */
+        FRAME(1002, "\x88\x82" NO_MASK "\x03\xed"), /* 1005 */
+        FRAME(1003, "\x81\x82" NO_MASK "hi"),       /* text */
+        FRAME(1007, "\x81\x82" NO_MASK "\xff\xfe"), /* which is none */
+        FRAME(1007, "\x88\x83" NO_MASK "\x03\xe8\xff"),
+        FRAME(1009, "\x82\xff\0\0\0\0\x40\0\0\0" NO_MASK),
+        FRAME(1009, "\x82\xff\x80\0\0\0\0\0\0\0" NO_MASK),
+        FRAME(1000, "\x88\x82" NO_MASK "\x03\xe8"), /* which is right */
+    };
+    struct world *w = *state;
+
+    listen_by_ws(w);
+    snprintf(w->local, sizeof(w->local), "%s", copal_local(w->server, 1));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        unsigned code = close_code(w, rows[i].bytes, rows[i].len);
+
+        if (code != rows[i].code)
+            fail_msg("row %zu: %u, not %u", i, code, rows[i].code);
+    }
+}
+
+/* They are no part of what may be held. */
+static void a_flood_of_frames_without_anything_is_cut_off(void **state)
+{
+    static const char begin[] = "\x02\x80" NO_MASK;
+    static const char next[] = "\x00\x80" NO_MASK;
+    struct world *w = *state;
+    char bytes[200 * (sizeof(next) - 1)];
+
+    listen_by_ws(w);
+    snprintf(w->local, sizeof(w->local), "%s", copal_local(w->server, 1));
+    for (size_t i = 0; i < sizeof(bytes); i += sizeof(next) - 1)
+        memcpy(bytes + i, i == 0 ? begin : next, sizeof(next) - 1);
+    assert_int_equal(close_code(w, bytes, sizeof(bytes)), 1008);
+}
+
 /* ---- Servers that are strangers ---- */
 
 /* A socket that listens on loopback, and its port; -1: no such family here. */
@@ -581,6 +726,9 @@ int main(void)
         TEST(one_address_has_its_share),
         TEST(unfinished_upgrades_are_part_of_that_share),
         TEST(handshakes_and_connections_share_the_room),
+        TEST(a_page_of_a_name_that_leads_to_loopback_is_foreign),
+        TEST(frames_that_are_wrong_are_told_so_by_a_code),
+        TEST(a_flood_of_frames_without_anything_is_cut_off),
         TEST(a_websocket_names_its_host_as_the_uri_does),
         TEST(the_end_of_a_connection_names_its_host_once),
     };

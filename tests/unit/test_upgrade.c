@@ -138,6 +138,37 @@ static void requests_are_judged(void **state)
                      rows[i].status);
 }
 
+static void only_localhost_and_addresses_are_this_hosts_own_names(void **state)
+{
+    static const char *const own[] = {
+        "localhost",      "LocalHost:5683", "127.0.0.1",  "127.0.0.1:80",
+        "192.168.1.5:80", "[::1]",          "[::1]:8080", "[fd00::7]:1"};
+    static const char *const others[] = {"",
+                                         ":80",
+                                         "evil.example",
+                                         "evil.example:80",
+                                         "127.0.0.1.evil.example",
+                                         "localhost.evil.example",
+                                         "[::1",
+                                         "::1",
+                                         "[localhost]",
+                                         "[127.0.0.1]",
+                                         "127.1",
+                                         "2130706433",
+                                         "localhost:x",
+                                         "[]",
+                                         "[::1]x",
+                                         "0x7f.0.0.1"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        if (!cp_upgrade_is_own_host(cp_bytes_of_text(own[i])))
+            fail_msg("%s", own[i]);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (cp_upgrade_is_own_host(cp_bytes_of_text(others[i])))
+            fail_msg("%s", others[i]);
+}
+
 static void a_head_is_waited_for_to_its_end(void **state)
 {
     static const char text[] = HEAD(GOOD) "frames";
@@ -244,6 +275,7 @@ int main(void)
         cmocka_unit_test(base64_is_written_and_read),
         cmocka_unit_test(what_is_not_base64_is_refused),
         cmocka_unit_test(requests_are_judged),
+        cmocka_unit_test(only_localhost_and_addresses_are_this_hosts_own_names),
         cmocka_unit_test(a_head_is_waited_for_to_its_end),
         cmocka_unit_test(a_head_that_never_ends_is_too_long),
         cmocka_unit_test(what_is_written_is_read_again),
