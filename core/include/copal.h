@@ -268,6 +268,10 @@ typedef enum copal_registry {
     COPAL_PARAMETERS
 } copal_registry;
 
+/* An option of a signal by the signal's code, as signals have options of their own
+ * under numbers that others have, too (RFC 8323 5.2): for copal_name(). */
+#define COPAL_SIGNAL_OPTION(code, number) ((code) << 16 | (number))
+
 /* Never NULL. An unknown code is "0.30", one beyond 255 "?"; anything else
  * unknown has its number as its name. Good for ever, but for parameters and
  * unknown numbers: as long as the calling thread, and until it has asked for

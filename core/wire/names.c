@@ -103,9 +103,14 @@ static int number_of_param(const char *name)
 
 static const char *name_of_option(int number)
 {
-    const struct cp_option_def *o = cp_option_find((unsigned)number);
+    int code = number / 65536; /* of a signal: COPAL_SIGNAL_OPTION() */
+    bool is_signal = code >= COPAL_CODE(7, 0) && code <= COPAL_CODE(7, 31);
+    int own = is_signal ? number % 65536 : number;
+    const struct cp_option_def *o =
+        is_signal ? cp_option_of((unsigned)code, (unsigned)own)
+                  : cp_option_find((unsigned)own);
 
-    return o != NULL ? o->name : name_of_number(number);
+    return o != NULL ? o->name : name_of_number(own);
 }
 
 static int number_of_option(const char *name)

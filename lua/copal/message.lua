@@ -183,13 +183,16 @@ function Options.__tostring(o)
   return o.text
 end
 
--- options[1].name, .number, .value in wire order
+-- options[1].name, .number, .value in wire order. Those of signals have names of
+-- their own, as COPAL_SIGNAL_OPTION() has it.
 function getters.options(handle)
   local flat = core.options(handle)
+  local code = core.msg_code(handle)
+  local kind = code >= 224 and code * 65536 or 0
   local list = { text = core.msg_print(handle, core.OPTION_LINES) }
   for i = 1, #flat, 2 do
     list[#list + 1] = { number = flat[i], value = flat[i + 1],
-      name = core.name(core.OPTIONS, flat[i]) or tostring(flat[i]) }
+      name = core.name(core.OPTIONS, kind + flat[i]) or tostring(flat[i]) }
   end
   return setmetatable(list, Options)
 end

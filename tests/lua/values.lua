@@ -81,6 +81,15 @@ test("options of any number are set and read", function()
   equal(m:option(4), nil)
 end)
 
+test("options of signals have names of their own", function()
+  local m = c:message(225, "coap://localhost/",
+    { options = { [2] = "\1", [4] = "\2" } })
+  local names = {}
+  for _, o in ipairs(m.options) do names[o.number] = o.name end
+  equal(names[2], "Max-Message-Size")
+  equal(names[4], "Block-Wise-Transfer")
+end)
+
 test("what cannot go on says so when it is asked for", function()
   local m, err = c:message("GET", "coap://localhost/", { resume = 1024 })
   equal(m, nil) equal(err.name, "EINVAL")

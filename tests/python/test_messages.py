@@ -20,6 +20,12 @@ def test_options_print_a_line_each():
     assert m.options[-1] == (17, "Accept", b"")
 
 
+def test_options_of_signals_have_names_of_their_own():
+    m = copal.Message(225, "coap://localhost/", options={2: b"\1", 4: b"\2"})
+    names = {o.number: o.name for o in m.options}
+    assert (names[2], names[4]) == ("Max-Message-Size", "Block-Wise-Transfer")
+
+
 def test_the_path_is_a_tuple_that_may_be_assigned():
     m = copal.Message("GET", "coap://localhost/other/separ%61te/")
     assert m.path == ("other", "separate", "")

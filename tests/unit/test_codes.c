@@ -183,6 +183,36 @@ static void an_unknown_format_has_its_number_as_public_name(void **state)
     assert_int_equal(copal_number(COPAL_FORMATS, "nonsense"), COPAL_ENOENT);
 }
 
+/* RFC 8323 5.2: the same number means something else in each. */
+static void options_of_signals_are_named_by_their_code(void **state)
+{
+    static const struct {
+        int code, number;
+        const char *name;
+    } rows[] = {
+        {COPAL_CODE(7, 1), 2, "Max-Message-Size"},
+        {COPAL_CODE(7, 1), 4, "Block-Wise-Transfer"},
+        {COPAL_CODE(7, 1), 6, "Extended-Token-Length"},
+        {COPAL_CODE(7, 2), 2, "Custody"},
+        {COPAL_CODE(7, 3), 2, "Custody"},
+        {COPAL_CODE(7, 4), 2, "Alternative-Address"},
+        {COPAL_CODE(7, 4), 4, "Hold-Off"},
+        {COPAL_CODE(7, 5), 2, "Bad-CSM-Option"},
+        {COPAL_CODE(7, 5), 4, "4"}, /* which is an ETag elsewhere */
+        {COPAL_CODE(7, 31), 65535, "65535"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        assert_string_equal(
+            copal_name(COPAL_OPTIONS,
+                       COPAL_SIGNAL_OPTION(rows[i].code, rows[i].number)),
+            rows[i].name);
+    assert_string_equal(copal_name(COPAL_OPTIONS, COPAL_OPT_ETAG), "ETag");
+    assert_string_equal(copal_name(COPAL_OPTIONS, 65536 + 4), "65540");
+    assert_string_equal(copal_name(COPAL_OPTIONS, -1), "-1");
+}
+
 /* ---- Parameters and errors ---- */
 
 static void parameters_are_named_in_lower_case(void **state)
@@ -231,6 +261,7 @@ int main(void)
         cmocka_unit_test(ranges_without_assignment_have_no_name),
         cmocka_unit_test(formats_are_found_by_what_people_type),
         cmocka_unit_test(an_unknown_format_has_its_number_as_public_name),
+        cmocka_unit_test(options_of_signals_are_named_by_their_code),
         cmocka_unit_test(parameters_are_named_in_lower_case),
         cmocka_unit_test(errors_have_a_name_and_a_text),
     };

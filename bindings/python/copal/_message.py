@@ -276,7 +276,8 @@ class Message(_copal.Message):
     @property
     def options(self) -> Options:
         """Every option in wire order; prints a line for each."""
-        items = [Option(n, _values.option_name(n), v) for n, v in _copal.options(self)]
+        code = _copal.msg_code(self)
+        items = [Option(n, _values.option_name(n, code), v) for n, v in _copal.options(self)]
         return Options(items, _copal.msg_print(self, _copal.OPTION_LINES) or "")
 
     def option(self, option: int | str, i: int = 0) -> bytes | None:

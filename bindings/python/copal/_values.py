@@ -148,8 +148,10 @@ def option_number(option: int | str) -> int:
     return number
 
 
-def option_name(number: int) -> str:
-    return _copal.name(_copal.OPTIONS, number) or str(number)
+def option_name(number: int, code: int) -> str:
+    """Signals, 7.xx, have options of their own: as COPAL_SIGNAL_OPTION() has it."""
+    kind = code << 16 if code >= 224 else 0
+    return _copal.name(_copal.OPTIONS, kind | number) or str(number)
 
 
 class Param:
