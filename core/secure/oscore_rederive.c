@@ -171,6 +171,10 @@ static int verify(struct cp_oscore *all, struct cp_oscore_guard *g,
     err = derive(g->context->root, cp_bytes(id, r2.len + id1.len), &second);
     if (err != 0)
         return err == COPAL_EINVAL ? COPAL_EAUTH : err;
+    /* Without a Partial IV it has the request's nonce, which is of the keys before:
+     * RFC 8613 8.4. */
+    memcpy(second->keys.sender_iv, g->context->keys.sender_iv,
+           sizeof(second->keys.sender_iv));
     err = cp_oscore_open(all->aeads, &second->keys, &g->bound, head, m, &inner);
     if (err == 0 && inner->code != COPAL_UNAUTHORIZED)
         err = COPAL_EAUTH;

@@ -1,6 +1,9 @@
 /* OSCORE with keys made anew whenever one end has lost its numbers. RFC 8613
  * B.2. */
 #include "secured.h"
+#include "secure/oscore_context.h"
+#include "secure/oscore_seal.h"
+#include "wire/datagram.h"
 
 static struct wire_tap tap;
 
@@ -151,6 +154,104 @@ static void an_id_context_is_not_given(void **state)
     assert_int_equal(protect(w->client, "coap://server", k), COPAL_EINVAL);
 }
 
+/* ---- A server that answers under the request's nonce ---- */
+
+static copal_msg *decoded(struct cp_mem *mem, const struct heard *d,
+                          struct cp_oscore_option *head)
+{
+    struct cp_header h;
+    copal_msg *m = NULL;
+
+    assert_int_equal(cp_header_read(cp_bytes(d->bytes, d->len), &h), 0);
+    assert_int_equal(cp_datagram_decode(mem, &h, &m), 0);
+    assert_int_equal(
+        cp_oscore_option_decode(
+            cp_msg_option_value(m, cp_msg_find(m, COPAL_OPT_OSCORE)), head),
+        0);
+    return m;
+}
+
+/* Its keys under r2 and r1, either of which may be empty. */
+static struct cp_oscore_keys keys_under(copal_bytes r2, copal_bytes r1)
+{
+    copal_oscore end = server_end(2);
+    uint8_t id[64];
+    struct cp_buf b = cp_buf_fixed(id, sizeof(id));
+    struct cp_oscore_keys k;
+
+    cp_put_bytes(&b, r2);
+    cp_put_bytes(&b, r1);
+    assert_int_equal(
+        cp_oscore_derive(
+            &(struct cp_oscore_input){.secret = end.secret,
+                                      .salt = end.salt,
+                                      .sender_id = end.sender_id,
+                                      .recipient_id = end.recipient_id,
+                                      .id_context = cp_bytes(id, b.len),
+                                      .aead = 10,
+                                      .hkdf = 5},
+            &k),
+        0);
+    return k;
+}
+
+/* The 4.01 to request 1, without a Partial IV. */
+static void answer_under_its_nonce(struct world *w, struct cp_mem *mem,
+                                   const struct heard *request, copal_bytes r2)
+{
+    struct cp_oscore_option asked, head = {.has_context = true};
+    copal_msg *m = decoded(mem, request, &asked), *out = NULL;
+    copal_msg *refusal = cp_msg_new(mem, COPAL_UNAUTHORIZED, 0);
+    copal_bytes r1 = cp_bytes(asked.context.data + 1, asked.context.len - 1);
+    struct cp_oscore_keys first = keys_under((copal_bytes){0}, r1),
+                          second = keys_under(r2, r1);
+    struct cp_aeads *aeads = cp_aeads_new(mem);
+    struct cp_oscore_bound bound;
+    uint8_t wrapped[64], datagram[256];
+    struct cp_buf b = cp_buf_fixed(datagram, sizeof(datagram));
+
+    memcpy(second.recipient_iv, first.recipient_iv,
+           sizeof(second.recipient_iv));
+    head.context = cp_oscore_rederive_wrap(r2, wrapped);
+    cp_oscore_bind(&bound, asked.kid, asked.piv);
+    assert_int_equal(
+        cp_oscore_seal(aeads, &second, &bound, &head, refusal, &out), 0);
+    assert_int_equal(cp_datagram_encode(out, CP_ACK, m->mid, m->token, &b), 0);
+    assert_int_equal(
+        copal_sim_inject(w->sim, "server", "client", cp_bytes(datagram, b.len)),
+        0);
+    cp_aeads_forget(aeads, &second.sender);
+    cp_aeads_free(aeads);
+    copal_msg_unref(refusal);
+    copal_msg_unref(out);
+    copal_msg_unref(m);
+}
+
+static void an_answer_may_have_the_nonce_of_the_request(void **state)
+{
+    struct world *w = *state;
+    struct cp_mem *mem = cp_mem_new(NULL, NULL);
+    copal_bytes r2 = cp_bytes_of_text("eight by");
+    struct cp_oscore_option head;
+    struct record *r;
+    copal_msg *m;
+
+    copal_sim_lose(w->sim, "client", 1); /* who serves is played here */
+    listen_to(w->client, &tap);
+    r = get(w, "coap://server/t");
+    run(w, 10);
+    assert_int_equal(tap.count, 1);
+    answer_under_its_nonce(w, mem, &tap.heard[0], r2);
+    run(w, 100);
+    assert_true(tap.count > 2);
+    m = decoded(mem, &tap.heard[2], &head);
+    assert_int_equal(head.context.len, 1 + 2 * r2.len);
+    assert_memory_equal(head.context.data + 1, r2.data, r2.len);
+    copal_msg_unref(m);
+    cp_mem_release(mem);
+    cancel_if_open(r);
+}
+
 static void other_keys_are_not_taken(void **state)
 {
     struct world *w = *state;
@@ -222,6 +323,7 @@ int main(void)
         TEST(nothing_that_was_heard_is_acted_upon_again),
         TEST(new_keys_end_what_was_observed_under_the_old),
         TEST(an_id_context_is_not_given),
+        TEST(an_answer_may_have_the_nonce_of_the_request),
         TEST(other_keys_are_not_taken),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(bad_weather_changes_nothing),
