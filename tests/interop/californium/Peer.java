@@ -20,6 +20,7 @@ import org.eclipse.californium.core.coap.CoAP.Code;
 import org.eclipse.californium.core.coap.CoAP.ResponseCode;
 import org.eclipse.californium.core.coap.CoAP.Type;
 import org.eclipse.californium.core.coap.MediaTypeRegistry;
+import org.eclipse.californium.core.coap.Option;
 import org.eclipse.californium.core.coap.Request;
 import org.eclipse.californium.core.coap.Response;
 import org.eclipse.californium.core.coap.option.OpaqueOptionDefinition;
@@ -50,6 +51,8 @@ public final class Peer {
             builder.setInetSocketAddress(where);
         else
             builder.setConnector(Secure.connector(scheme, serves, where, config));
+        if (Oscore.isUsed())
+            Oscore.build(builder, serves);
         return builder.build();
     }
 
@@ -181,13 +184,15 @@ public final class Peer {
         server.addEndpoint(endpoint);
         server.add(new Constant("large", Files.readAllBytes(Path.of(file))),
             new Value("store", false), new Value("obs", true), new Echo(), new Separate(), new Tagged());
+        if (Oscore.isUsed())
+            server.add(Oscore.resource());
         server.start();
         System.out.println("listening on " + scheme + "://127.0.0.1:" + endpoint.getAddress().getPort());
     }
 
     // ---- Asking ------------------------------------------------------------
 
-    private static Map<String, String> said(String[] words) {
+    static Map<String, String> said(String[] words) {
         Map<String, String> said = new HashMap<>();
         for (String word : words) {
             String[] parts = word.split("=", 2);
@@ -203,8 +208,7 @@ public final class Peer {
         return client;
     }
 
-    private static void ask(String method, String uri, Map<String, String> said) throws Exception {
-        int block = Integer.parseInt(said.getOrDefault("block", "1024"));
+    private static Request request(String method, String uri, Map<String, String> said, int block) throws Exception {
         Request request = new Request(Code.valueOf(method), said.containsKey("non") ? Type.NON : Type.CON);
         request.setURI(uri);
         if (said.containsKey("body")) {
@@ -220,10 +224,30 @@ public final class Peer {
             request.getOptions().addOtherOption(
                 new OpaqueOptionDefinition(number, "Option-" + number).create(new byte[] {'x'}));
         }
-        CoapResponse response = client(uri, block).advanced(request);
+        if (Oscore.isUsed())
+            Oscore.protect(request, uri);
+        return request;
+    }
+
+    private static Response answer(CoapClient client, Request request) throws Exception {
+        CoapResponse response = client.advanced(request);
         if (response == null)
             throw new IllegalStateException("no response");
-        show(response.advanced());
+        return response.advanced();
+    }
+
+    private static void ask(String method, String uri, Map<String, String> said) throws Exception {
+        int block = Integer.parseInt(said.getOrDefault("block", "1024"));
+        CoapClient client = client(uri, block);
+        Response response = answer(client, request(method, uri, said, block));
+        Option echo = Oscore.echoOf(response);
+        if (echo != null && response.getCode() == ResponseCode.UNAUTHORIZED) {
+            Request again = request(method, uri, said, block);
+            again.getOptions().addOtherOption(echo);
+            System.err.println("asked for an Echo");
+            response = answer(client, again);
+        }
+        show(response);
     }
 
     private static void show(Response response) throws Exception {
@@ -236,7 +260,10 @@ public final class Peer {
 
     private static void observe(String uri, int count) throws Exception {
         CountDownLatch left = new CountDownLatch(count);
-        var relation = client(uri, 1024).observe(new CoapHandler() {
+        Request request = Request.newGet().setURI(uri).setObserve();
+        if (Oscore.isUsed())
+            Oscore.protect(request, uri);
+        var relation = client(uri, 1024).observe(request, new CoapHandler() {
             @Override
             public void onLoad(CoapResponse response) {
                 if (left.getCount() > 0)

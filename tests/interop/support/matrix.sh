@@ -29,10 +29,11 @@ peers_fault() {
     exit 78
 }
 
-# unavailable WHY...: the peer cannot be had, and its columns say so.
+# unavailable WHY...: the peer cannot be had, and its columns, $columns if they are
+# not named for it, say so.
 unavailable() {
     for direction in asks serves; do
-        in_column "$peer-$direction"
+        in_column "${columns:-$peer}-$direction"
         printf 'set-up\tskipped\t%s\n' "$*" >>"$results"
     done
     echo "skipped: $*"
@@ -87,6 +88,19 @@ start_peer() {
     within 20 grep -q '^listening on ' "$log.out" ||
         fail "$peer does not listen: $(tail -n 3 "$log")"
     uri=$(sed -n 's/^listening on //p' "$log.out" | head -n 1)
+}
+
+# start_relay NAME URI: support/NAME.py stands before what is there; $uri leads
+# there by way of it, and $relay is to be told by a signal.
+start_relay() {
+    : >"$work/relay"
+    : >"$work/later.err"
+    ${COPAL_PYTHON:-python3} "$COPAL_ROOT/tests/interop/support/$1.py" \
+        "$(echo "$2" | sed 's|.*://||; s|localhost|127.0.0.1|')" >"$work/relay" 2>&1 &
+    relay=$!
+    pids="$pids $relay"
+    within 10 grep -q '^port' "$work/relay" || fail "no relay"
+    uri=${2%%:*}://127.0.0.1:$(sed -n 's/^port //p' "$work/relay")
 }
 
 # peer_asks CODE METHOD PATH WORDS...: by the peer's client, which is to get

@@ -132,18 +132,6 @@ asks_as_stranger() {
     echo "copal: $(tail -n 1 "$work/err")" >&2
 }
 
-# start_relay URI: $uri leads there by way of it; relay_moves.
-start_relay() {
-    : >"$work/relay"
-    : >"$work/later.err"
-    ${COPAL_PYTHON:-python3} "$COPAL_ROOT/tests/interop/support/relay.py" \
-        "$(echo "$1" | sed 's|.*://||; s|localhost|127.0.0.1|')" >"$work/relay" 2>&1 &
-    relay=$!
-    pids="$pids $relay"
-    within 10 grep -q '^port' "$work/relay" || fail "no relay"
-    uri=$scheme://127.0.0.1:$(sed -n 's/^port //p' "$work/relay")
-}
-
 relay_moves() {
     seen=$(grep -c moved "$work/relay")
     kill -USR1 "$relay"
@@ -157,7 +145,7 @@ relay_has_moved() {
 # By requests, since there are servers that notify where they were asked from.
 asks_on_the_move() {
     straight=$uri
-    start_relay "$uri"
+    start_relay relay "$uri"
     mkfifo "$work/again"
     timeout $limit "$COPAL_BIN" run "$COPAL_ROOT/tests/interop/support/asks_again.lua" \
         "$keys/copal.json" "$uri/obs" 4 <"$work/again" >"$work/later" 2>&1 &
@@ -213,7 +201,7 @@ serves_stranger() {
 
 serves_on_the_move() {
     straight=$uri
-    start_relay "$uri"
+    start_relay relay "$uri"
     copal 0 put $creds "$straight/obs" -p zero -t text
     later $driver observe "$uri/obs" 4
     watched zero

@@ -38,3 +38,4 @@ coap:serve("/separate", function()
   return "done"
 end)
 coap:serve("/etag", function() return { payload = "tagged", etag = "\1\2" } end)
+coap:serve("/secret", { secure = true, get = function() return "between us" end })

@@ -52,8 +52,11 @@ table "The tour by other schemes (T27)" "tour-shell=shell" "tour-C=C" \
 table "With libcoap 4.3.1" "client=copal asks" "server=copal serves"
 table "With aiocoap 0.4.17" "aiocoap-copal=copal asks" "aiocoap-lua=Lua asks" \
     "aiocoap-python=Python asks" "aiocoap-server=copal serves"
-table "OSCORE with aiocoap 0.4.17" "oscore-aiocoap-asks=copal asks" \
-    "oscore-aiocoap-serves=copal serves"
+table "OSCORE, copal asks" "oscore-aiocoap-asks=aiocoap" \
+    "oscore-californium-asks=Californium"
+table "OSCORE, copal serves" "oscore-aiocoap-serves=aiocoap" \
+    "oscore-californium-serves=Californium"
+table "EDHOC with aiocoap and lakers" "edhoc_aiocoap=both ways"
 matrix "copal asks" asks
 matrix "copal serves" serves
 
