@@ -56,7 +56,9 @@ table "OSCORE, copal asks" "oscore-aiocoap-asks=aiocoap" \
     "oscore-californium-asks=Californium"
 table "OSCORE, copal serves" "oscore-aiocoap-serves=aiocoap" \
     "oscore-californium-serves=Californium"
-table "EDHOC with aiocoap and lakers" "edhoc_aiocoap=both ways"
+table "EDHOC with aiocoap 0.4.17, by lakers" "edhoc_aiocoap=both ways"
+table "EDHOC with lakers 0.6.2 alone" "lakers-asks=copal asks" \
+    "lakers-serves=copal serves"
 matrix "copal asks" asks
 matrix "copal serves" serves
 
