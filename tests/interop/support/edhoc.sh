@@ -18,7 +18,7 @@ install_aiocoap unavailable
     unavailable "copal was built without GnuTLS: $(tail -n 1 "$work/out")"
 
 their() {
-    timeout 60 "$venv/bin/python" "$here/support/$program.py" "$@"
+    TMPDIR=$work timeout 60 "$venv/bin/python" "$here/support/$program.py" "$@"
 }
 
 # field NAME [FILE]
