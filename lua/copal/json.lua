@@ -15,11 +15,19 @@ local DEPTH = 200 -- deeper nesting is refused, both ways
 local escapes = { ['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f",
   ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
 
+-- Control characters may steer a terminal, also those beyond ASCII: U+0080 to
+-- U+009F.
 local function quote(s)
   if not core.is_utf8(s) then error("JSON has no text that is not UTF-8", 0) end
-  return '"' .. s:gsub('[%c"\\\127]', function(c)
+  s = s:gsub('[%c"\\\127]', function(c)
     return escapes[c] or string.format("\\u%04x", c:byte())
-  end) .. '"'
+  end)
+  if s:find("\194", 1, true) then
+    s = s:gsub("\194([\128-\159])", function(c)
+      return string.format("\\u%04x", c:byte())
+    end)
+  end
+  return '"' .. s .. '"'
 end
 
 -- The shortest text that reads back as n.

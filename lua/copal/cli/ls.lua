@@ -9,6 +9,7 @@ local text = require "copal.cli.text"
 local M = {}
 
 local CORE = "/.well-known/core"
+local DEEPEST = 32 -- branches of a tree
 
 -- The document's URI: that of the server, unless a path is named.
 local function core_uri(uri)
@@ -46,22 +47,38 @@ function M.as_table(links, out)
   local wide, wide_ct = 4, 2
   local rows = {}
   for _, link in ipairs(links) do
-    local ct = type(link.ct) == "string" and format_name(link.ct) or ""
-    rows[#rows + 1] = { link.href, ct, attributes(link) }
-    wide, wide_ct = math.max(wide, #link.href), math.max(wide_ct, #ct)
+    -- As it is shown: string.format takes no NUL where it pads.
+    local href = text.visible(link.href)
+    local ct = type(link.ct) == "string" and text.visible(format_name(link.ct)) or ""
+    rows[#rows + 1] = { href, ct, text.visible(attributes(link)) }
+    wide, wide_ct = math.max(wide, #href), math.max(wide_ct, #ct)
   end
   local line = "  %-" .. math.min(wide, 60) .. "s  %-" .. math.min(wide_ct, 40) .. "s  %s"
   out:write(line:format("PATH", "CT", "ATTRS") .. "\n")
   for _, row in ipairs(rows) do
-    out:write((text.visible(line:format(row[1], row[2], row[3])):gsub("%s+$", "")) .. "\n")
+    out:write((line:format(row[1], row[2], row[3]):gsub("%s+$", "")) .. "\n")
   end
+end
+
+-- The first DEEPEST - 1 segments of a path, and the rest as one: each line is
+-- indented by all before it.
+local function segments_of(href)
+  local list = {}
+  for segment, after in href:gmatch("([^/]+)()") do
+    if #list == DEEPEST - 1 then
+      list[DEEPEST] = segment .. href:sub(after)
+      break
+    end
+    list[#list + 1] = segment
+  end
+  return list
 end
 
 local function as_tree(links, out)
   local root = { kids = {}, order = {} }
   for _, link in ipairs(links) do
     local node = root
-    for segment in link.href:gmatch("[^/]+") do
+    for _, segment in ipairs(segments_of(link.href)) do
       local kid = node.kids[segment]
       if not kid then
         kid = { kids = {}, order = {} }

@@ -3,12 +3,14 @@
 local exit = require "copal.cli.exit"
 
 local commands = require "copal.cli.commands"
+local visible = require "copal.cli.text".visible
 
 local by_name = {}
 for _, row in ipairs(commands) do by_name[row[1]] = row end
 
+-- It may quote what a peer said.
 local function say(text)
-  io.stderr:write("copal: ", text, "\n")
+  io.stderr:write("copal: ", visible(text), "\n")
 end
 
 local function run_command(name, argv)

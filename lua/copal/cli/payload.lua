@@ -84,7 +84,8 @@ local function cells(r, base, at_once)
   if r.sum then words[#words + 1] = "sum " .. string.format("%.14g", r.sum) end
   if not at_once then words[#words + 1] = time_text(r.time) end
   if r.update_time then words[#words + 1] = string.format("every %.14g s", r.update_time) end
-  return { r.name:sub(#base + 1), value_text(r), table.concat(words, "  ") }
+  -- As it is shown: string.format takes no NUL where it pads.
+  return { text.visible(r.name:sub(#base + 1)), text.visible(value_text(r)), table.concat(words, "  ") }
 end
 
 -- A header with what the records have in common, then a line each.

@@ -8,6 +8,7 @@ local exit = require "copal.cli.exit"
 local line = require "copal.line"
 local loop = require "copal.loop"
 local message = require "copal.message"
+local visible = require "copal.cli.text".visible
 
 local M = {}
 
@@ -78,13 +79,13 @@ end
 local function show(ok, ...)
   if not ok then
     local e = ...
-    return print(errors.is(e) and e.message or tostring(e))
+    return print(visible(errors.is(e) and e.message or tostring(e)))
   end
   local n = select("#", ...)
   if n == 0 then return end
   local list = {}
   for i = 1, n do list[i] = shown((select(i, ...))) end
-  print(table.concat(list, "\t"))
+  print(visible(table.concat(list, "\t")))
 end
 
 -- The chunk of what has been typed; nil, true when more has to come.
