@@ -148,12 +148,17 @@ static void on_wait_over(struct cp_timer *t)
 
 /* ---- Collecting ---- */
 
+/* What is kept besides the body. */
+static uint64_t needs_of(uint64_t total, uint16_t size)
+{
+    return cp_qblock_body_needs(total, size) + sizeof(struct cp_qblock_upload);
+}
+
 static struct cp_block_partial *open_body(copal_exchange *x, uint64_t key,
                                           uint64_t total, uint16_t size)
 {
     struct cp_engine *e = x->engine;
-    uint64_t needs =
-        cp_qblock_body_needs(total, size) + sizeof(struct cp_qblock_upload);
+    uint64_t needs = needs_of(total, size);
     uint64_t most = (uint64_t)cp_exchange_param(x, COPAL_P_MAX_BODY);
     struct cp_block_partial *in = cp_block_partial_new(e, cp_answer_of(x), key);
 
@@ -200,14 +205,18 @@ static int make_whole(copal_exchange *x, copal_msg **m,
                : CP_PASS;
 }
 
-static int put_block(struct cp_block_partial *in, uint32_t num,
-                     copal_bytes part)
+/* Several may have begun while there was little of each. */
+static int put_block(copal_exchange *x, struct cp_block_partial *in,
+                     uint32_t num, copal_bytes part)
 {
-    uint64_t growth = cp_qblock_body_growth(&in->q->body, num);
+    const struct cp_qblock_body *b = &in->q->body;
+    uint64_t growth = cp_qblock_body_growth(b, num);
+    uint64_t most = (uint64_t)cp_exchange_param(x, COPAL_P_MAX_BODY);
     int err;
 
-    /* The share of its peer was looked at when it began. */
-    if (!cp_block_partial_take(in, (size_t)growth, UINT64_MAX))
+    if (growth > 0 &&
+        !cp_block_partial_take(in, (size_t)growth,
+                               most + needs_of(b->total, b->size)))
         return COPAL_ELIMIT;
     err = cp_qblock_body_put(&in->q->body, num, part);
     if (err != 0)
@@ -225,7 +234,7 @@ static int collect(copal_exchange *x, copal_msg **m,
 
     /* One that came before is answered as if it had not, RFC 9177 4.3. */
     if (!cp_qblock_body_has(&q->body, b.num))
-        err = put_block(in, b.num, (*m)->payload);
+        err = put_block(x, in, b.num, (*m)->payload);
     if (err != 0)
         return cp_block_upload_refuse(x, in, COPAL_UNAVAILABLE, NULL);
     if (q->body.got == q->body.count)

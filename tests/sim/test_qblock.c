@@ -563,6 +563,32 @@ static void half_open_bodies_of_one_peer_are_few(void **state)
     assert_int_equal(count_in_transcript(w, "5.03"), 16);
 }
 
+/* Each began while the others had little. */
+static void half_open_bodies_of_one_peer_are_no_longer_than_one(void **state)
+{
+    struct world *w = *state;
+    copal_stats before = {.size = sizeof(before)}, now = before;
+    char text[80];
+    uint16_t mid = 0;
+
+    both_speak(w);
+    copal_tune(w->server, NULL, COPAL_P_MAX_BODY, 60000);
+    serve(w, COPAL_PUT, 3);
+    copal_sim_run(w->sim, 1000);
+    copal_get_stats(w->server, &before);
+    for (unsigned num = 0; num < 48; num++)
+        for (unsigned tag = 0; tag < 4; tag++) {
+            snprintf(text, sizeof(text),
+                     "NON PUT " PATH " q1:%u/1/1024 tag=%02x size1=50000", num,
+                     tag);
+            stranger_sends(w, "192.0.2.1", text, ++mid, (uint8_t)tag,
+                           body_of(1024, 1));
+        }
+    copal_get_stats(w->server, &now);
+    assert_true(now.limited > 0);
+    assert_true(now.memory - before.memory < 120000);
+}
+
 static void half_open_bodies_of_many_stay_in_body_memory(void **state)
 {
     struct world *w = *state;
@@ -806,6 +832,9 @@ int main(void)
             tear_down_bodies),
         cmocka_unit_test_setup_teardown(half_open_bodies_of_one_peer_are_few,
                                         build_bodies, tear_down_bodies),
+        cmocka_unit_test_setup_teardown(
+            half_open_bodies_of_one_peer_are_no_longer_than_one, build_bodies,
+            tear_down_bodies),
         cmocka_unit_test_setup_teardown(
             half_open_bodies_of_many_stay_in_body_memory, build_bodies,
             tear_down_bodies),
