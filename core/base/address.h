@@ -39,6 +39,14 @@ static inline bool cp_address_equal(const struct cp_address *a,
     return memcmp(a, b, sizeof(*a)) == 0;
 }
 
+/* As far as ports go; of IPv6 who has a /64. */
+static inline bool cp_address_same_host(const struct cp_address *a,
+                                        const struct cp_address *b)
+{
+    return a->family == b->family &&
+           memcmp(a->ip, b->ip, a->family == CP_IPV6 ? 8 : sizeof(a->ip)) == 0;
+}
+
 /* Adds to a hash what cp_address_equal() compares: of IPv4, which has no scope,
  * one word, else three; one more for an association. */
 static inline void cp_address_hash(struct cp_sip *s, const struct cp_address *a)

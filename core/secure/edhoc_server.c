@@ -10,6 +10,10 @@
 
 #include <stdio.h>
 
+enum {
+    SHARES = 8 /* of MAX_EDHOC; one host has one of them where it is full */
+};
+
 /* A session that waits for message 3. */
 struct half_open {
     struct cp_list node; /* in hub->half_open */
@@ -73,15 +77,36 @@ bool cp_edhoc_server_has(const struct cp_edhoc_hub *hub, copal_bytes cid)
     return find(hub, cid) != NULL;
 }
 
-/* The oldest gives way: whoever is there is through within two round trips. */
-static void make_room(struct cp_edhoc_hub *hub)
+/* The oldest: whoever is there is through within two round trips. But who has
+ * his share already pushes out his own, or one alone could keep all others from
+ * getting so far. */
+static struct half_open *who_goes(const struct cp_edhoc_hub *hub,
+                                  const struct cp_address *from, size_t most)
+{
+    struct half_open *his = NULL;
+    size_t count = 0;
+
+    list_each (node, after, &hub->half_open) {
+        struct half_open *h = cp_container_of(node, struct half_open, node);
+
+        if (!cp_address_same_host(&h->from, from))
+            continue;
+        his = his == NULL ? h : his;
+        count++;
+    }
+    return his != NULL && count * SHARES >= most
+               ? his
+               : cp_container_of(cp_list_first(&hub->half_open),
+                                 struct half_open, node);
+}
+
+static void make_room(struct cp_edhoc_hub *hub, const struct cp_address *from)
 {
     size_t most = (size_t)cp_engine_param(hub->engine, COPAL_P_MAX_EDHOC);
 
     while (hub->half_open_count >= most && hub->half_open_count > 0) {
         cp_engine_limited(hub->engine, "max_edhoc");
-        half_open_free(cp_container_of(cp_list_first(&hub->half_open),
-                                       struct half_open, node));
+        half_open_free(who_goes(hub, from, most));
     }
 }
 
@@ -93,7 +118,7 @@ static struct half_open *half_open_new(struct cp_edhoc_hub *hub,
     struct half_open *h;
     int64_t ms = cp_engine_param(hub->engine, COPAL_P_EDHOC_TIMEOUT);
 
-    make_room(hub);
+    make_room(hub, from);
     h = cp_zalloc(hub->mem, sizeof(*h));
     if (h == NULL)
         return NULL;

@@ -634,6 +634,37 @@ static void nobody_else_ends_a_session(void **state)
     copal_free(other);
 }
 
+static void who_begins_often_keeps_nobody_from_keys(void **state)
+{
+    struct world *w = *state;
+    copal *other = add_host(w, "other");
+    copal_sim_path slow = {.delay = 500};
+    struct record *r;
+    uint8_t body[64];
+
+    tune(w->server, COPAL_P_MAX_EDHOC, 8);
+    tune(other, COPAL_P_NSTART, 100);
+    serve_who(w);
+    copal_sim_set_path(w->sim, "client", "server", slow);
+    copal_sim_set_path(w->sim, "server", "client", slow);
+    r = get(w, "coap://server/who");
+    run(w, 600); /* message 1 is there, message 3 is not */
+    for (int i = 0; i < 40; i++) {
+        copal_msg *m = copal_msg_new(other, COPAL_POST);
+
+        copal_msg_set_uri(m, "coap://server/.well-known/edhoc");
+        copal_msg_set_payload(m, CP_EDHOC_CID_FORMAT, message_1(body, 5));
+        copal_request(other, m, (copal_cb){0});
+        copal_msg_unref(m);
+    }
+    run(w, 100);
+    assert_int_equal(w->server->edhoc->half_open_count, 8);
+    run(w, 5000);
+    assert_ended(r, 0);
+    assert_string_equal(r->payload, "hello");
+    copal_free(other);
+}
+
 /* RFC 9528 9.6: from half of them on. */
 static void under_load_who_asks_has_to_be_there(void **state)
 {
@@ -746,6 +777,7 @@ int main(void)
         KEYED(forgetting_takes_the_keys_along),
         KEYED(what_is_no_message_is_answered_by_an_error),
         KEYED(half_open_sessions_are_few_and_short_lived),
+        KEYED(who_begins_often_keeps_nobody_from_keys),
         KEYED(a_flood_of_first_messages_is_bounded),
         KEYED(what_is_given_wrong_is_told),
         KEYED(nobody_else_ends_a_session),
