@@ -199,8 +199,10 @@ end
 
 -- 1(...) and simple(...)
 local function read_call(s, i, depth)
-  local name, j = s:match("^(%w+)_?%w*%(()", i)
-  if not name then return nil end
+  local name, j = s:match("^(%w+)()", i)
+  j = name and (s:match("^_%w*()", j) or j)
+  if not name or s:sub(j, j) ~= "(" then return nil end
+  j = j + 1
   local v, after = read(s, skip(s, j), depth)
   after = skip(s, after)
   if s:sub(after, after) ~= ")" then fail(after, "')' expected") end

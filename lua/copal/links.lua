@@ -9,7 +9,7 @@ List.__index = List
 local function read_value(s, i)
   if s:sub(i, i) ~= '"' then
     local raw, after = s:match("^([^;,]*)()", i)
-    return raw:match("^(.-)%s*$"), after
+    return raw:match("^.*%S") or "", after
   end
   local out, j = {}, i + 1
   while true do

@@ -15,6 +15,9 @@ offer("/links", "</a" .. rude .. '>;ct=40;title="' .. rude .. '"', copal.LINKS)
 offer("/deep", "<" .. ("/a"):rep(20000) .. ">", copal.LINKS)
 offer("/json", '{"a":' .. json .. "}", copal.JSON)
 offer("/senml", '[{"n":"a","vs":' .. json .. "}]", 110)
+local spaces = (" "):rep(400000)
+offer("/spaces", "</a>;rt=b" .. spaces .. 'c;title="d' .. spaces .. 'e"', copal.LINKS)
+offer("/names", '[{"n":"' .. ("a/"):rep(200000) .. 'b","v":1},{"n":"c","v":2}]', 110)
 offer("/text", "\27[31m\194\155", copal.TEXT)
 offer("/refused", rude, copal.TEXT, copal.UNAUTHORIZED)
 -- An error message of EDHOC: RFC 9528 6.
@@ -51,6 +54,12 @@ on_terminal ls --tree "$uri/links"
 # A path of thousands of segments is no picture of thousands of lines.
 check 0 ls --tree "$uri/deep"
 [ "$(wc -c <"$work/out")" -lt 100000 ] || fail "a deep path fills the screen"
+
+# Nor is what is long more work than it is long.
+check 0 ls "$uri/spaces"
+out_has 'rt=b'
+check 0 get -f senml "$uri/names"
+out_has '│ c '
 
 # At the prompt, too.
 printf '%s\n' "get('$uri/text')" "print(get('$uri/json'):json())" >"$work/typed"

@@ -56,7 +56,7 @@ function M.as_table(links, out)
   local line = "  %-" .. math.min(wide, 60) .. "s  %-" .. math.min(wide_ct, 40) .. "s  %s"
   out:write(line:format("PATH", "CT", "ATTRS") .. "\n")
   for _, row in ipairs(rows) do
-    out:write((line:format(row[1], row[2], row[3]):gsub("%s+$", "")) .. "\n")
+    out:write(text.trimmed(line:format(row[1], row[2], row[3])) .. "\n")
   end
 end
 

@@ -62,13 +62,18 @@ end
 
 -- What all names begin with, up to and with a ":" or "/".
 local function common_base(records)
-  local base = records[1].name:match("^(.*[:/]).") or ""
+  local first = records[1].name
+  local len = #first - 1
   for _, r in ipairs(records) do
-    while base ~= "" and (r.name:sub(1, #base) ~= base or #r.name == #base) do
-      base = base:match("^(.*[:/])[^:/]*[:/]$") or ""
+    local low, high = 0, math.min(len, #r.name - 1)
+    if r.name:sub(1, high) == first:sub(1, high) then low = high end
+    while low < high do
+      local middle = (low + high + 1) // 2
+      if r.name:sub(1, middle) == first:sub(1, middle) then low = middle else high = middle - 1 end
     end
+    len = low
   end
-  return base
+  return first:sub(1, len):match("^.*[:/]") or ""
 end
 
 local function common_time(records)
@@ -108,7 +113,7 @@ function M.senml_table(records)
   -- string.format pads 99 columns at most.
   local line = "│ %-" .. math.min(wide, 60) .. "s   %-" .. math.min(wide_value, 40) .. "s %s"
   for _, row in ipairs(rows) do
-    lines[#lines + 1] = (line:format(row[1], row[2], row[3]):gsub("%s+$", ""))
+    lines[#lines + 1] = text.trimmed(line:format(row[1], row[2], row[3]))
   end
   return text.visible(table.concat(lines, "\n"))
 end

@@ -29,6 +29,12 @@ function M.visible(s)
   end))
 end
 
+-- Without white space at its end; in one pass, where "%s+$" tries each run of it
+-- from each of its places.
+function M.trimmed(s)
+  return s:match("^.*%S") or ""
+end
+
 function M.hex(s)
   return (s:gsub(".", function(c) return string.format("%02x", c:byte()) end))
 end
