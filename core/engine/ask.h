@@ -65,8 +65,9 @@ struct cp_ask {
     struct cp_ask_source source; /* of what comes from elsewhere */
     struct cp_guard *protection; /* ref'd; NULL: what it sends is plain */
     struct cp_sealing sealing;
-    struct cp_outer *outer;       /* an answer that comes in blocks: outer.h */
-    bool was_forged;              /* an answer came that was not genuine */
+    struct cp_outer *outer; /* an answer that comes in blocks: outer.h */
+    bool was_forged;        /* an answer came that was not genuine */
+    uint8_t rekeyed;        /* so often in a row the peer wanted other keys */
     struct cp_qblock_ask *qblock; /* the qblock stage's; NULL: not offered */
     struct cp_group *group;       /* it asks one, its members answer */
     struct cp_group *member_of; /* it is one's, and what it hears the asker's */

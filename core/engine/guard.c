@@ -6,6 +6,10 @@
 #include "wire/message_text.h"
 #include "wire/target.h"
 
+enum {
+    MOST_REKEYED = 8
+};
+
 /* ---- Server ---- */
 
 bool cp_guard_open(struct cp_engine *e, struct cp_link *link, copal_msg **m,
@@ -199,6 +203,21 @@ static void send_again(struct cp_ask *a, struct cp_token *t)
                          copal_msg_uri(a->x.request), copal_strerror(err));
 }
 
+/* Keys made anew may cross those of another request, or get lost with one end,
+ * but not for ever. */
+static void send_under_others(struct cp_ask *a, struct cp_token *t)
+{
+    if (a->rekeyed++ < MOST_REKEYED) {
+        send_again(a, t);
+        return;
+    }
+    cp_ask_heard(a, t);
+    cp_exchange_fail(&a->x, COPAL_EAUTH,
+                     "%s: the peer wants other keys again and again; does it "
+                     "lose its state, or are there two of it?",
+                     copal_msg_uri(a->x.request));
+}
+
 static bool is_lost(struct cp_ask *a, const copal_msg *m)
 {
     struct cp_protection *p = &a->x.engine->protection;
@@ -220,8 +239,10 @@ static int open_sealed(struct cp_engine *e, struct cp_link *link,
         err = cp_outer_hear(a, link, at, m, seen);
     if (err == CP_PASS)
         err = open_by_either(&e->protection, *at, m);
-    if (err == 0)
+    if (err == 0) {
+        a->rekeyed = 0;
         cp_outer_opened(a, *at);
+    }
     return err;
 }
 
@@ -254,7 +275,7 @@ int cp_guard_hear(struct cp_engine *e, struct cp_link *link,
     else if (!is_sealed)
         hear_plain(a, t, *m);
     else if (err == CP_GUARD_AGAIN)
-        send_again(a, t);
+        send_under_others(a, t);
     else
         a->was_forged = a->was_forged || err == COPAL_EAUTH;
     /* What is genuine, or an end of it, is acknowledged; anything else is as if

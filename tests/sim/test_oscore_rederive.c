@@ -84,6 +84,23 @@ static void who_began_anew_makes_others(void **state)
     assert_works(w, 2);
 }
 
+static void who_wants_other_keys_for_ever_is_asked_no_more(void **state)
+{
+    struct world *w = *state;
+    struct record *r;
+    int rounds = 0;
+
+    copal_sim_set_path(w->sim, NULL, NULL, (copal_sim_path){.delay = 10});
+    r = ask(w, w->client, COPAL_POST, "coap://server/t", "do it");
+    while (r->ends == 0 && ++rounds < 30) {
+        run(w, 10);
+        restart(w, &w->server, "server"); /* before it is asked once more */
+        run(w, 10);
+    }
+    assert_ended(r, COPAL_EAUTH);
+    assert_true(rounds > 3 && rounds < 20);
+}
+
 static void requests_at_once_all_arrive(void **state)
 {
     struct world *w = *state;
@@ -319,6 +336,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_first_request_makes_keys),
         TEST(who_began_anew_makes_others),
+        TEST(who_wants_other_keys_for_ever_is_asked_no_more),
         TEST(requests_at_once_all_arrive),
         TEST(nothing_that_was_heard_is_acted_upon_again),
         TEST(new_keys_end_what_was_observed_under_the_old),
