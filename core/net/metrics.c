@@ -202,12 +202,30 @@ static void look_after(struct cp_metrics *m)
         (void)uv_timer_start(&m->timer, on_tick, TICK_MS, TICK_MS);
 }
 
-/* Of as many as there may be, and without memory, the newest goes. */
+/* Of as many as there may be the oldest goes whose head is not there: who comes to
+ * ask does so at once. */
+static void make_room(struct cp_metrics *m)
+{
+    if (m->count < MAX_CONNECTIONS)
+        return;
+    list_each (node, after, &m->connections) {
+        struct connection *n = cp_container_of(node, struct connection, node);
+
+        if (n->state != READING)
+            continue;
+        leave(n);
+        return;
+    }
+}
+
+/* Where nobody can go for it, and without memory, the newest goes. */
 static void begin(struct cp_metrics *m, int fd)
 {
     struct cp_mem *mem = m->net->driver->mem;
-    struct connection *n =
-        m->count < MAX_CONNECTIONS ? cp_alloc(mem, sizeof(*n)) : NULL;
+    struct connection *n;
+
+    make_room(m);
+    n = m->count < MAX_CONNECTIONS ? cp_alloc(mem, sizeof(*n)) : NULL;
 
     if (n == NULL || uv_poll_init(m->net->uv, &n->poll, fd) != 0) {
         cp_free(mem, n);

@@ -1,6 +1,7 @@
 /* One page over HTTP/1.1, "GET /metrics", for who collects counters. A small and
- * strict server: 16 connections, 4 kB of head, 5 s each way, one answer, then
- * closed. It never waits, and keeps no endpoint running. */
+ * strict server: 16 connections, of which the oldest that has not asked gives way,
+ * 4 kB of head, 5 s each way, one answer, then closed. It never waits, and keeps
+ * no endpoint running. */
 #ifndef CP_NET_METRICS_H
 #define CP_NET_METRICS_H
 

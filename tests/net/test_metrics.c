@@ -187,6 +187,21 @@ static void who_says_nothing_for_5_seconds_is_left(void **state)
     assert_in_range(now_ms() - began, 4900, LIMIT_MS);
 }
 
+static void who_says_nothing_keeps_nobody_out(void **state)
+{
+    struct world *w = *state;
+    int fds[16];
+
+    for (int i = 0; i < 16; i++) {
+        fds[i] = dial(w->port);
+        say(fds[i], "GET /metrics HT");
+        step(w->c, 5);
+    }
+    assert_int_equal(status_of(w, GET), 200);
+    for (int i = 0; i < 16; i++)
+        close(fds[i]);
+}
+
 static void sixteen_are_served_at_once_and_no_more(void **state)
 {
     struct world *w = *state;
@@ -200,8 +215,8 @@ static void sixteen_are_served_at_once_and_no_more(void **state)
     for (int i = 0; i < 40; i++)
         open += recv(fds[i], &byte, 1, 0) < 0 && errno == EAGAIN;
     assert_int_equal(open, 16);
-    say(fds[0], GET); /* the first to come are those who are let in */
-    assert_true(hear(w, fds[0]));
+    say(fds[39], GET); /* the newest are those who are let in */
+    assert_true(hear(w, fds[39]));
     assert_int_equal(strncmp(w->text, "HTTP/1.1 200 ", 13), 0);
     for (int i = 0; i < 40; i++)
         close(fds[i]);
@@ -406,6 +421,7 @@ int main(void)
         TEST(a_head_over_4_kilobytes_is_refused),
         TEST(a_head_may_come_byte_by_byte),
         TEST(who_says_nothing_for_5_seconds_is_left),
+        TEST(who_says_nothing_keeps_nobody_out),
         TEST(sixteen_are_served_at_once_and_no_more),
         TEST(who_goes_away_in_the_middle_leaves_nothing_behind),
         TEST(coap_goes_on_while_many_connect),
