@@ -23,6 +23,7 @@ struct served {
     struct cell cell;
     int slot; /* reference to a table: [1] is the handler */
     int method;
+    bool names; /* requests have parameters, which their exchanges know */
 };
 
 /* What copal.server gives to handlers(), in this order. */
@@ -255,6 +256,8 @@ static int dispatch_request(lua_State *L)
     }
     if (!answer_short(h.co, lua_gettop(h.co) - n + 1, n, &h, code))
         answer_long(L, &h, n, code);
+    else if (!s->names)
+        let_go_of_exchange(h.view);
     if (b->idle_count < MAX_IDLE) {
         lua_settop(h.co, 0);
         b->idle[b->idle_count++] = (struct runner){h.co, call->runner};
@@ -294,7 +297,8 @@ static int l_handling(lua_State *L)
 
 /* The callback of a handler: a table, whose [1] takes the requests, and a
  * function, which takes all other events, are the last arguments. */
-static int make_served(lua_State *L, int i, int method, copal_cb *cb)
+static int make_served(lua_State *L, int i, int method, bool names,
+                       copal_cb *cb)
 {
     struct served *s;
     int fn, slot;
@@ -310,7 +314,7 @@ static int make_served(lua_State *L, int i, int method, copal_cb *cb)
         luaL_unref(L, LUA_REGISTRYINDEX, slot);
         return COPAL_ENOMEM;
     }
-    *s = (struct served){{get_bridge(L), fn}, slot, method};
+    *s = (struct served){{get_bridge(L), fn}, slot, method, names};
     *cb = (copal_cb){on_served, s, drop_served};
     return 0;
 }
@@ -331,7 +335,7 @@ static int l_serve_handler(lua_State *L)
     const char *path = check_text(L, 3);
     unsigned flags = (unsigned)check_integer(L, 4, 0, INT32_MAX);
     copal_cb cb;
-    int err = make_served(L, 5, method, &cb);
+    int err = make_served(L, 5, method, strchr(path, '{') != NULL, &cb);
 
     if (err == 0)
         err = copal_serve(c, method, path, flags, cb);
@@ -344,7 +348,7 @@ static int l_lookup_handler(lua_State *L)
     copal *c = check_box(L, 1, &endpoint_type);
     const char *scope = check_text(L, 2);
     copal_cb cb;
-    int err = make_served(L, 3, 0, &cb);
+    int err = make_served(L, 3, 0, false, &cb);
 
     if (err == 0)
         err = copal_use_lookup(c, scope, cb);
@@ -356,7 +360,7 @@ static int l_store_handler(lua_State *L)
 {
     copal *c = check_box(L, 1, &endpoint_type);
     copal_cb cb;
-    int err = make_served(L, 2, COPAL_GET, &cb);
+    int err = make_served(L, 2, COPAL_GET, false, &cb);
 
     if (err == 0)
         err = copal_store(c, NULL, cb);

@@ -9,6 +9,7 @@ struct view {
     struct box box;    /* of type message_type: told from others by size */
     copal_exchange *x; /* NULL: no request to be answered                */
     unsigned has;      /* which of the values below, a bit each          */
+    bool answered;     /* it was one, and nothing is left to ask x for   */
 };
 
 enum {
@@ -46,7 +47,7 @@ static struct view *push_view(lua_State *L, struct bridge *b,
     v = lua_newuserdata(L, sizeof(*v));
 #endif
 
-    *v = (struct view){{&message_type, NULL}, NULL, 0};
+    *v = (struct view){{&message_type, NULL}, NULL, 0, false};
     lua_rawgeti(L, LUA_REGISTRYINDEX, b->view_class);
     lua_setmetatable(L, -2);
     v->box.ptr = copal_msg_ref(m);
@@ -262,12 +263,27 @@ static int l_view_keep(lua_State *L)
     return 0;
 }
 
-/* view_exchange(view): of a request its exchange and the key of that, else
- * nil */
+/* The script may keep the request, but its exchange is several times as large, and
+ * memory that is used again at once is still in the cache. */
+static void let_go_of_exchange(struct view *v)
+{
+    copal_exchange *x = v->x;
+
+    v->answered = true;
+    v->x = NULL;
+    copal_exchange_unref(x);
+}
+
+/* view_exchange(view): of a request its exchange and the key of that; false: it is
+ * let go of; else nil */
 static int l_view_exchange(lua_State *L)
 {
     struct view *v = to_view(L, 1);
 
+    if (v != NULL && v->answered) {
+        lua_pushboolean(L, 0);
+        return 1;
+    }
     if (v == NULL || v->x == NULL)
         return 0;
     push_shown(L, &exchange_type, v->x);

@@ -77,7 +77,7 @@ end
 
 -- A request is its handler's, to be passed on with whatever it puts there.
 function View.__newindex(m, key, v)
-  if view_exchange(m) or not assign(m, key, v) then view_keep(m, key, v) end
+  if view_exchange(m) ~= nil or not assign(m, key, v) then view_keep(m, key, v) end
 end
 
 function View.__tostring(m)
@@ -94,8 +94,9 @@ M.Message = Message
 local Params = {}
 
 function Params.__index(p, name)
-  if type(name) ~= "string" then return nil end
-  local v = core.exchange_param(rawget(p, 1), name)
+  local x = rawget(p, 1)
+  if type(name) ~= "string" or not x then return nil end
+  local v = core.exchange_param(x, name)
   rawset(p, name, v)
   return v
 end
@@ -200,7 +201,8 @@ end
 -- The {name} segments of the path a request came by.
 function getters.params(_, m)
   local x = view_exchange(m)
-  return x and setmetatable({ x }, Params)
+  if x == nil then return nil end
+  return setmetatable({ x }, Params)
 end
 
 ---- Fields --------------------------------------------------------------------

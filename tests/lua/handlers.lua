@@ -156,6 +156,25 @@ test("a request may be kept, and be read after its answer", function()
   sim:close()
 end)
 
+test("a request kept beyond its answer is still one, of a path without names, too", function()
+  local sim, server, client = world()
+  local kept
+  server:serve("/plain", { put = function(req)
+    kept = req
+    return "ok"
+  end })
+  client:put("coap://server/plain", "payload", {})
+  collectgarbage()
+  equal(kept.payload, "payload")
+  equal(kept.path.text, "/plain")
+  equal(kept.remote.host, "client")
+  equal(type(kept.params), "table")
+  equal(kept.params.name, nil)
+  kept.payload = "mine"
+  equal(kept.payload, "mine")
+  sim:close()
+end)
+
 if coroutine.isyieldable then
   test("handlers that wait and handlers that do not take turns", function()
     local sim, server, client = world()
