@@ -5,12 +5,14 @@
 #include "embedded.h"
 #include "line/line.h"
 #include "process.h"
+#include "slab.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,6 +184,37 @@ static int add_traceback(lua_State *L)
     return 1;
 }
 
+/* warn(), of which luaL_newstate() would know: off until "@on". A message may come
+ * in pieces. */
+static void on_warning(void *user, const char *text, int more)
+{
+    static bool is_on, is_inside;
+
+    (void)user;
+    if (!is_inside && more == 0 && *text == '@') {
+        if (strcmp(text, "@on") == 0)
+            is_on = true;
+        else if (strcmp(text, "@off") == 0)
+            is_on = false;
+        return;
+    }
+    if (is_on)
+        fprintf(stderr, "%s%s%s", is_inside ? "" : "Lua warning: ", text,
+                more != 0 ? "" : "\n");
+    is_inside = more != 0;
+}
+
+static struct slab memory;
+
+static lua_State *new_state(void)
+{
+    lua_State *L = lua_newstate(slab_alloc, &memory);
+
+    if (L != NULL)
+        lua_setwarnf(L, on_warning, NULL);
+    return L;
+}
+
 struct args {
     int argc;
     char **argv;
@@ -220,7 +253,7 @@ static void leave_no_core(void)
 int main(int argc, char **argv)
 {
     struct args a = {argc, argv, 1};
-    lua_State *L = luaL_newstate();
+    lua_State *L = new_state();
 
     leave_no_core();
     if (L == NULL) {
@@ -237,6 +270,7 @@ int main(int argc, char **argv)
         a.status = 1;
     }
     lua_close(L);
+    slab_end(&memory);
     /* What did not reach the disk or the pipe was not a success. */
     if (fflush(stdout) != 0 && a.status == 0)
         a.status = 1;
