@@ -212,22 +212,23 @@ static int l_ask(lua_State *L)
 {
     copal *c = check_box(L, 1, &endpoint_type);
     struct bridge *b = get_bridge(L);
+    struct endpoint_box *e = lua_touserdata(L, 1);
+    const char *uri = NULL;
     int code = 0;
     struct request_box *r;
     struct asked *a;
 
     lua_settop(L, 5);
-    if (lua_type(L, 2) == LUA_TNUMBER)
+    if (lua_type(L, 2) == LUA_TNUMBER) {
         code = (int)check_integer(L, 2, 0, INT32_MAX);
-    else
+        uri = check_text(L, 3);
+    } else {
         check_box(L, 2, &message_type);
+    }
     luaL_argcheck(L, !lua_isnil(L, 4), 4, "function expected");
     r = new_request(L, b);
-    r->m = code != 0 ? copal_msg_new(c, code)
+    r->m = code != 0 ? repeat_request(&e->last, c, code, uri)
                      : copal_msg_ref(check_box(L, 2, &message_type));
-    /* A URI that is not understood is told by END, with the sentence. */
-    if (code != 0 && r->m != NULL)
-        copal_msg_set_uri(r->m, check_text(L, 3));
     a = r->m == NULL ? NULL : new_asked(L, b, 4, r);
     if (a == NULL)
         return push_error(L, COPAL_ENOMEM, NULL);

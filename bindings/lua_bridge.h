@@ -9,7 +9,7 @@
 #ifndef COPAL_LUA_BRIDGE_H
 #define COPAL_LUA_BRIDGE_H
 
-#include <copal.h>
+#include "repeated.h"
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -131,6 +131,7 @@ struct box {
 struct endpoint_box {
     struct box box;
     struct endpoint_box *next, **back; /* back NULL: in no simulation */
+    struct repeated last;
 };
 
 struct box_type {
@@ -211,9 +212,11 @@ static struct box *new_box(lua_State *L, struct box_type *type)
     return new_box_of(L, type, sizeof(struct box));
 }
 
-/* Takes an endpoint out of its simulation's list, if it is in one. */
+/* An endpoint is about to be freed: out of its simulation's list, if it is in
+ * one. */
 static void unlink_endpoint(struct endpoint_box *e)
 {
+    forget_repeated(&e->last);
     if (e->back == NULL)
         return;
     *e->back = e->next;
