@@ -8,8 +8,7 @@ struct asked {
     bool answered; /* it knows its first response                            */
 };
 
-static PyObject *name_response, *name_queue, *name_x, *name_result, *name_done,
-    *name_event, *name_push;
+static PyObject *name_result, *name_done, *name_event;
 
 static bool name_all(void)
 {
@@ -17,13 +16,9 @@ static bool name_all(void)
         PyObject **name;
         const char *text;
     } const all[] = {
-        {&name_response, "_response"},
-        {&name_queue, "_queue"},
-        {&name_x, "_x"},
         {&name_result, "set_result"},
         {&name_done, "done"},
         {&name_event, "_on_event"},
-        {&name_push, "push"},
     };
 
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -32,6 +27,54 @@ static bool name_all(void)
             return false;
     }
     return true;
+}
+
+/* copal.Request, and where its instances have what is told from here: of slots the
+ * place is known, and asked for by name they cost more than the rest. */
+static PyTypeObject *request_class;
+static Py_ssize_t at_response, at_queue, at_x;
+
+static bool find_slot(PyObject *cls, const char *name, Py_ssize_t *at)
+{
+    PyObject *slot = PyObject_GetAttrString(cls, name);
+    bool is_slot = slot != NULL && Py_TYPE(slot) == &PyMemberDescr_Type;
+
+    if (is_slot)
+        *at = ((PyMemberDescrObject *)slot)->d_member->offset;
+    else if (slot != NULL)
+        PyErr_Format(PyExc_TypeError, "%s: a slot expected", name);
+    Py_XDECREF(slot);
+    return is_slot;
+}
+
+/* set_request(class) */
+static PyObject *py_set_request(PyObject *self, PyObject *cls)
+{
+    (void)self;
+    if (!PyType_Check(cls))
+        return wrong_type("a class", cls);
+    if (!find_slot(cls, "_response", &at_response) ||
+        !find_slot(cls, "_queue", &at_queue) || !find_slot(cls, "_x", &at_x))
+        return NULL;
+    Py_XSETREF(request_class, (PyTypeObject *)Py_NewRef(cls));
+    return Py_NewRef(Py_None);
+}
+
+static bool check_asker(PyObject *request)
+{
+    return (request_class != NULL &&
+            PyObject_TypeCheck(request, request_class)) ||
+           wrong_type("a Request", request) != NULL;
+}
+
+static PyObject **slot_of(PyObject *request, Py_ssize_t at)
+{
+    return (PyObject **)(void *)((char *)request + at);
+}
+
+static void set_slot(PyObject *request, Py_ssize_t at, PyObject *value)
+{
+    Py_XSETREF(*slot_of(request, at), Py_NewRef(value));
 }
 
 /* The callback of a Request for all that is seldom. */
@@ -44,34 +87,31 @@ static bool tell_request(PyObject *request, const copal_event *ev)
     return is_well;
 }
 
-/* 1: several answer, and somebody takes one after the other; -1: raised. */
-static int has_queue(PyObject *request)
+/* Do several answer, and somebody takes one after the other? */
+static bool has_queue(PyObject *request)
 {
-    PyObject *queue = PyObject_GetAttr(request, name_queue);
-    int has = queue == NULL ? -1 : queue != Py_None;
+    const PyObject *queue = *slot_of(request, at_queue);
 
-    Py_XDECREF(queue);
-    return has;
+    return queue != NULL && queue != Py_None;
 }
 
 static bool tell_response(struct asked *a, PyObject *request,
                           const copal_event *ev)
 {
+    bool is_first = !a->answered;
     PyObject *m;
-    int has, err;
 
-    if (a->answered) {
-        has = has_queue(request);
-        return has == 0 || (has > 0 && tell_request(request, ev));
-    }
     a->answered = true;
-    has = has_queue(request);
-    if (has != 0)
-        return has > 0 && tell_request(request, ev);
+    if (has_queue(request))
+        return tell_request(request, ev);
+    if (!is_first)
+        return true;
     m = show_message(ev->msg);
-    err = m == NULL ? -1 : PyObject_SetAttr(request, name_response, m);
-    Py_XDECREF(m);
-    return err == 0;
+    if (m == NULL)
+        return false;
+    set_slot(request, at_response, m);
+    Py_DECREF(m);
+    return true;
 }
 
 /* Who cancels a request has it done before its end. */
@@ -102,17 +142,16 @@ static bool set_result(PyObject *request, PyObject *value)
 
 static bool tell_end(PyObject *request, const copal_event *ev)
 {
-    int has = ev->status != 0 ? 1 : has_queue(request);
     PyObject *response;
     bool is_well;
 
-    if (has != 0)
-        return has > 0 && tell_request(request, ev);
-    if (PyObject_SetAttr(request, name_x, Py_None) < 0)
-        return false;
-    response = PyObject_GetAttr(request, name_response);
-    is_well = response != NULL && set_result(request, response);
-    Py_XDECREF(response);
+    if (ev->status != 0 || has_queue(request))
+        return tell_request(request, ev);
+    set_slot(request, at_x, Py_None);
+    response = *slot_of(request, at_response);
+    response = Py_NewRef(response == NULL ? Py_None : response);
+    is_well = set_result(request, response);
+    Py_DECREF(response);
     return is_well;
 }
 
@@ -120,13 +159,11 @@ static void on_asked(const copal_event *ev, void *user)
 {
     struct asked *a = user;
     copal_event instead;
-    PyGILState_STATE gil;
     PyObject *request;
     bool is_well;
 
     if (mute > 0)
         return;
-    gil = PyGILState_Ensure();
     delivered++;
     request = Py_NewRef(a->cell.fn);
     ev = truthful(&a->cell, ev, &instead);
@@ -144,7 +181,6 @@ static void on_asked(const copal_event *ev, void *user)
             report(request);
     }
     Py_DECREF(request);
-    PyGILState_Release(gil);
 }
 
 /* ---- Asking ------------------------------------------------------------- */
@@ -188,7 +224,7 @@ static PyObject *py_ask(PyObject *self, PyObject *const *args, Py_ssize_t n)
 
     (void)self;
     if (!has_args(n, 4) || (c = check_endpoint(args[0])) == NULL ||
-        (m = check_message(args[1])) == NULL ||
+        (m = check_message(args[1])) == NULL || !check_asker(args[2]) ||
         (is_plain = PyObject_IsTrue(args[3])) < 0)
         return NULL;
     return send_request(args[0], c, copal_msg_ref(m), args[2], is_plain > 0);
@@ -233,8 +269,14 @@ static PyObject *py_ask_for(PyObject *self, PyObject *const *args, Py_ssize_t n)
     (void)self;
     if (!has_args(n, 5) || (c = check_endpoint(args[0])) == NULL ||
         !check_integer(args[1], 0, 255, &code) ||
-        (uri = check_text(args[2])) == NULL)
+        (uri = check_text(args[2])) == NULL || !check_asker(args[4]))
         return NULL;
+    if (args[3] == Py_None) {
+        m = repeat_request(&((struct endpoint_box *)args[0])->last, c,
+                           (int)code, uri);
+        return m == NULL ? PyErr_NoMemory()
+                         : send_request(args[0], c, m, args[4], true);
+    }
     m = copal_msg_new(c, (int)code);
     if (m == NULL || copal_msg_set_uri(m, uri) == COPAL_ENOMEM) {
         copal_msg_unref(m);
@@ -268,5 +310,6 @@ static PyMethodDef fast_methods[] = {
     {"ask", (PyCFunction)(void (*)(void))py_ask, METH_FASTCALL, NULL},
     {"ask_for", (PyCFunction)(void (*)(void))py_ask_for, METH_FASTCALL, NULL},
     {"asked", py_asked, METH_O, NULL},
+    {"set_request", py_set_request, METH_O, NULL},
     {NULL, NULL, 0, NULL}};
 /* clang-format on */

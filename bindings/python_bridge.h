@@ -6,7 +6,7 @@
 #ifndef COPAL_PYTHON_BRIDGE_H
 #define COPAL_PYTHON_BRIDGE_H
 
-#include <copal.h>
+#include "repeated.h"
 #include <copal_sim.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -57,6 +57,7 @@ struct endpoint_box {
     struct sim_box *sim; /* it lives in, or NULL */
     struct endpoint_box *next_in_sim;
     unsigned generation;
+    struct repeated last;
 };
 
 struct sim_box {
@@ -116,12 +117,10 @@ static void unlink_cell(struct cell *cell)
 static void drop_cell(void *user)
 {
     struct cell *cell = user;
-    PyGILState_STATE gil = PyGILState_Ensure();
 
     unlink_cell(cell);
     cell->next = graves;
     graves = cell;
-    PyGILState_Release(gil);
 }
 
 /* Returns false with an exception if one came out of a callback. */
@@ -161,8 +160,10 @@ static void close_endpoint(struct endpoint_box *box)
     copal *c = box->ptr;
 
     box->ptr = NULL;
-    if (c != NULL && box->generation == generation)
+    if (c != NULL && box->generation == generation) {
+        forget_repeated(&box->last);
         copal_free(c);
+    }
     leave_sim(box);
 }
 

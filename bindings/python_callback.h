@@ -129,12 +129,10 @@ static void on_event(const copal_event *ev, void *user)
 {
     struct cell *cell = user;
     copal_event instead;
-    PyGILState_STATE gil;
     PyObject *fn;
 
     if (mute > 0)
         return;
-    gil = PyGILState_Ensure();
     delivered++;
     fn = Py_NewRef(cell->fn);
     ev = truthful(cell, ev, &instead);
@@ -150,7 +148,6 @@ static void on_event(const copal_event *ev, void *user)
             report(fn);
     }
     Py_DECREF(fn);
-    PyGILState_Release(gil);
 }
 
 /* A cell, or what begins with one, of size bytes. owner: the endpoint that will

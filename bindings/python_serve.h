@@ -435,17 +435,10 @@ static void on_request(const copal_event *ev, const struct served *s)
 
 static void on_served(const copal_event *ev, void *user)
 {
-    PyGILState_STATE gil;
-
-    if (ev->kind != COPAL_REQUEST) {
+    if (ev->kind != COPAL_REQUEST)
         on_event(ev, user);
-        return;
-    }
-    if (mute > 0)
-        return;
-    gil = PyGILState_Ensure();
-    on_request(ev, user);
-    PyGILState_Release(gil);
+    else if (mute == 0)
+        on_request(ev, user);
 }
 
 /* NULL: raised. */

@@ -203,6 +203,9 @@ class Request(asyncio.Future[Message]):
         return e
 
 
+_copal.set_request(Request)
+
+
 class Ping(asyncio.Future[bool]):
     """A ping under way; await it: True when the peer answered."""
 

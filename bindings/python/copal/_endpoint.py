@@ -142,11 +142,13 @@ class Endpoint(Passenger):
 
     def _ask(self, code: int, uri: str, body: Any, options: dict[str, Any]) -> Request:
         handle, loop = self._handle, self._loop
-        if handle is None or loop is None or loop is not _running_loop():
-            handle, loop = self._alive(), self._attached()
         if not isinstance(uri, str):
             raise TypeError(f"a URI expected, got {type(uri).__name__}")
-        request = Request(loop=loop)
+        if handle is not None and loop is not None and loop is _running_loop():
+            request = Request()  # of that loop, and quicker than if it were named
+        else:
+            handle = self._alive()
+            request = Request(loop=self._attached())
         request._coap, request._uri, request._code = self, uri, code
         request._response = request._x = request._queue = None
         if not options and (body is None or type(body) is bytes or type(body) is str):
