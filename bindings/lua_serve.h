@@ -121,6 +121,11 @@ static int reply_text(lua_State *L, int i, copal_exchange *x, int code)
     return copal_reply(x, code, format, body);
 }
 
+static bool is_answered(int err)
+{
+    return err == 0 || err == COPAL_ESTATE || err == COPAL_ECLOSED;
+}
+
 /* Answers with the n values from index i of L, which may be a coroutine's: so
  * nothing is called here that raises an error. False: they are no short answer,
  * or it did not go out, which copal.server finds again and tells. An asker who
@@ -133,6 +138,8 @@ static bool answer_short(lua_State *L, int i, int n, const struct handling *h,
     struct box *box;
     int err;
 
+    if (n == 1 && lua_type(L, i) == LUA_TSTRING)
+        return is_answered(reply_text(L, i, x, code));
     while (n > 0 && lua_isnil(L, i + n - 1))
         n--;
     if (n > 2 || !lua_checkstack(L, 4))
@@ -157,7 +164,7 @@ static bool answer_short(lua_State *L, int i, int n, const struct handling *h,
     } else {
         return false;
     }
-    return err == 0 || err == COPAL_ESTATE || err == COPAL_ECLOSED;
+    return is_answered(err);
 }
 
 /* ---- Requests ----------------------------------------------------------- */

@@ -7,6 +7,7 @@
 
 struct view {
     struct box box;    /* of type message_type: told from others by size */
+    struct bridge *b;  /* of its state                                   */
     copal_exchange *x; /* NULL: no request to be answered                */
     unsigned has;      /* which of the values below, a bit each          */
     bool answered;     /* it was one, and nothing is left to ask x for   */
@@ -47,7 +48,7 @@ static struct view *push_view(lua_State *L, struct bridge *b,
     v = lua_newuserdata(L, sizeof(*v));
 #endif
 
-    *v = (struct view){{&message_type, NULL}, NULL, 0, false};
+    *v = (struct view){{&message_type, NULL}, b, NULL, 0, false};
     lua_rawgeti(L, LUA_REGISTRYINDEX, b->view_class);
     lua_setmetatable(L, -2);
     v->box.ptr = copal_msg_ref(m);
@@ -67,18 +68,17 @@ static int show_view(lua_State *L, const copal_msg *m)
 static int gc_view(lua_State *L)
 {
     struct view *v = to_view(L, 1);
-    struct bridge *b = lua_touserdata(L, lua_upvalueindex(1));
     copal_msg *m;
 
     if (v == NULL || v->box.ptr == NULL)
         return 0;
     m = v->box.ptr;
     v->box.ptr = NULL;
-    b->kept--;
-    b->mute++;
+    v->b->kept--;
+    v->b->mute++;
     copal_msg_unref(m);
     copal_exchange_unref(v->x);
-    b->mute--;
+    v->b->mute--;
     v->x = NULL;
     return 0;
 }
@@ -143,11 +143,10 @@ static void keep_value(lua_State *L, struct view *v, int which)
 
 /* Upvalues of index_view(). */
 enum {
-    BRIDGE = 1,
-    OTHERS, /* function(view, name): all the others    */
-    CODES,  /* number -> code                          */
-    PATHS,  /* the metatable of paths                  */
-    NAMES,  /* a table that keeps the bridge's fields  */
+    OTHERS = 1, /* function(view, name): all the others    */
+    CODES,      /* number -> code                          */
+    PATHS,      /* the metatable of paths                  */
+    NAMES,      /* a table that keeps the bridge's fields  */
     UPVALUES = NAMES
 };
 
@@ -210,9 +209,8 @@ static int index_others(lua_State *L)
 }
 
 /* FIELD_COUNT: no such. Short strings of a state are the same if they are equal. */
-static int field_of(lua_State *L, int i)
+static int field_of(lua_State *L, const struct bridge *b, int i)
 {
-    const struct bridge *b = lua_touserdata(L, lua_upvalueindex(BRIDGE));
     const char *name =
         lua_type(L, i) == LUA_TSTRING ? lua_tostring(L, i) : NULL;
     int field = 0;
@@ -236,7 +234,7 @@ static int index_view(lua_State *L)
         if (!lua_isnil(L, -1))
             return 1;
     }
-    switch (field_of(L, 2)) {
+    switch (field_of(L, v->b, 2)) {
     case FIELD_HANDLE: lua_pushvalue(L, 1); return 1;
     case FIELD_PATH: return index_path(L, v);
     case FIELD_PAYLOAD:
@@ -311,7 +309,6 @@ static int l_views(lua_State *L)
         lua_insert(L, -2);
         lua_rawset(L, 5);
     }
-    lua_pushlightuserdata(L, b);
     for (int i = 2; i <= 4; i++)
         lua_pushvalue(L, i);
     lua_newtable(L);
@@ -328,8 +325,7 @@ static int l_views(lua_State *L)
 static void make_view_type(lua_State *L, struct bridge *b)
 {
     lua_newtable(L);
-    lua_pushlightuserdata(L, b);
-    lua_pushcclosure(L, gc_view, 1);
+    lua_pushcfunction(L, gc_view);
     lua_setfield(L, -2, "__gc");
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");

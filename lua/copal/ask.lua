@@ -118,17 +118,13 @@ local function check_options(opts)
   end
 end
 
--- What most ask is one call of C.
-local function ask_for(handle, code, uri, fn)
-  local request, text, name = core_ask(handle, code, uri, fn)
-  if request then return request end
-  return nil, errors.new(name, text)
-end
-
 local function asker(code)
   return function(self, uri, opts, fn)
-    if type(opts) == "function" and fn == nil and type(uri) == "string" then
-      return ask_for(self.handle or handle_of(self), code, uri, opts)
+    if fn == nil and type(opts) == "function" and type(uri) == "string" then
+      -- What most ask is one call of C.
+      local request, text, name = core_ask(self.handle or handle_of(self), code, uri, opts)
+      if request then return request end
+      return nil, errors.new(name, text)
     end
     check_uri(uri)
     if type(opts) == "function" then opts, fn = nil, opts end
