@@ -175,6 +175,31 @@ test("a request kept beyond its answer is still one, of a path without names, to
   sim:close()
 end)
 
+test("what is asked again is asked as before, and only that", function()
+  local sim, server, client = world()
+  local seen = {}
+  local function note(req)
+    seen[#seen + 1] = req.code.name .. " " .. req.path.text
+    return "t"
+  end
+  server:serve("/a", { get = note, delete = note })
+  server:serve("/*", note)
+  local long = "/" .. ("x"):rep(200)
+  local wanted = { "GET /a", "GET /a", "DELETE /a", "GET /b", "GET /a", "GET " .. long, "GET " .. long,
+    "GET /a" }
+  for _, what in ipairs(wanted) do
+    local method, path = what:match "(%u+) (.*)"
+    local got
+    local request = client[method:lower()](client, "coap://server" .. path, function(res) got = res end)
+    sim:run(1)
+    equal(got.text, "t")
+    equal(request.uri, "coap://server" .. path)
+    equal(got.uri, "coap://server" .. path)
+  end
+  equal(table.concat(seen, ", "), table.concat(wanted, ", "))
+  sim:close()
+end)
+
 if coroutine.isyieldable then
   test("handlers that wait and handlers that do not take turns", function()
     local sim, server, client = world()

@@ -429,6 +429,7 @@ def test_fields_of_messages_are_read_and_assigned():
         (_copal.run_in_place, (None, None)),
         (_copal.set_tasks, (1,)),
         (_copal.asked, (None,)),
+        (_copal.set_request, (None,)),
         (_copal.InPlace, ()),
     ],
 )
@@ -439,7 +440,8 @@ def test_wrong_arguments_are_type_errors(call, args):
 
 def test_wrong_arguments_after_an_endpoint_are_errors_as_well():
     c = _copal.endpoint()
-    for args in ((1, 2, "x"), (c, 1, 7, None, None), (c, "GET", "coap://x/", None, None), (c, 1, "coap://x/", 7, None)):
+    for args in ((1, 2, "x"), (c, 1, 7, None, None), (c, "GET", "coap://x/", None, None), (c, 1, "coap://x/", 7, None),
+                 (c, 1, "coap://x/", None, print)):
         with pytest.raises(TypeError):
             _copal.ask_for(*args)
     with pytest.raises(ValueError):
