@@ -78,10 +78,11 @@ else
     cost c-oscore '' 4096 "$c" oscore
     cost c-aead '' 4096 "$c" aead
 fi
+# As many as the collector of Lua comes round for several times.
 if [ -x "$copal" ]; then
     for what in serve ask; do
         case $what in ask) option= ;; *) option=$handler ;; esac
-        cost lua-$what "$option" 1600 "$copal" run "$support/cost.lua" "$mark" $what
+        cost lua-$what "$option" 6400 "$copal" run "$support/cost.lua" "$mark" $what
     done
 fi
 if "$python" -c 'import copal' 2>/dev/null; then
