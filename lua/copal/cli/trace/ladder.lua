@@ -117,7 +117,7 @@ end
 
 -- each(d) for every datagram of ours; the number of each is that in the file.
 function Ladder:read(on_open, each)
-  local m = model.new(on_open)
+  local m = model.new(on_open, not on_open or self:has_filter())
   self.source:rewind()
   self.broken, self.other_ports = nil, 0
   local d, why = self.source:next()

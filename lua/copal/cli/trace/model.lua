@@ -13,9 +13,9 @@ local LIFETIME = 247 * 1000000000 -- ns: EXCHANGE_LIFETIME, RFC 7252 4.8.2
 local MOST = 32768 -- in a generation of what is remembered
 
 -- on_open(number, what): the datagram of that number had in its time no "answer",
--- or no "ack". nil: nobody asks.
-function M.new(on_open)
-  return setmetatable({ on_open = on_open, groups = 0, size = 0, since = nil,
+-- or no "ack". nil: nobody asks. has_groups false: nobody asks for groups.
+function M.new(on_open, has_groups)
+  return setmetatable({ on_open = on_open, has_groups = has_groups, groups = 0, size = 0, since = nil,
     new = { sent = {}, asked = {}, transfers = {} },
     old = { sent = {}, asked = {}, transfers = {} } }, Model)
 end
@@ -120,7 +120,7 @@ end
 function Model:note_request(d, sent)
   local key = d.from .. "\0" .. d.to .. "\0" .. d.token
   local asked = self:find("asked", key)
-  d.group = self:group_of_request(d, asked)
+  d.group = self.has_groups and self:group_of_request(d, asked) or nil
   if asked then self:closed(asked) end
   asked = { number = d.number, t = d.t, group = d.group, is_open = not wants_no_answer(d),
     what = "answer", is_group = d.is_multicast }
