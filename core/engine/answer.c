@@ -63,7 +63,7 @@ void cp_answer_finish(copal_exchange *x)
 void cp_answer_fail(copal_exchange *x, int status, const char *sentence)
 {
     struct cp_answer *a = cp_answer_of(x);
-    bool owes_nothing = a->answered && x->transfer == NULL;
+    bool owes_nothing = a->answered && cp_transfer_is_over(x);
 
     if (a->handler == NULL || !a->dispatched || owes_nothing ||
         a->end.kind != 0) {
@@ -97,7 +97,7 @@ static void on_flight_over(struct cp_flight *f, int status)
     /* Answered; and whoever asked has gone, or has its answer. */
     if (status != 0)
         cp_trace_state(a->x.engine, "answer_lost", copal_errname(status));
-    if (a->x.transfer == NULL)
+    if (cp_transfer_is_over(&a->x))
         cp_answer_finish(&a->x);
     else if (may_go_on(a))
         a->asker_left = status != 0;

@@ -3,6 +3,7 @@
 #include "engine/fresh_guard.h"
 #include "engine/outer.h"
 #include "engine/record.h"
+#include "engine/transfer.h"
 
 enum {
     INLINE_DATAGRAM = 1280,
@@ -161,7 +162,7 @@ static int send_one_of_many(struct cp_answer *a, const copal_msg *m)
 void cp_answer_sent(struct cp_answer *a)
 {
     cp_answer_wire_done(a);
-    if (a->x.transfer == NULL && a->flight.state == CP_IDLE)
+    if (cp_transfer_is_over(&a->x) && a->flight.state == CP_IDLE)
         cp_answer_finish(&a->x);
 }
 
@@ -440,7 +441,7 @@ int cp_answer_send_simple(const struct cp_stage *stage, copal_exchange *x,
         cp_answer_keep_silent(x);
     else if (err == 0)
         err = cp_exchange_send_below(stage, x, m);
-    if (x->is_live && a->flight.state == CP_IDLE && x->transfer == NULL &&
+    if (x->is_live && a->flight.state == CP_IDLE && cp_transfer_is_over(x) &&
         a->late == NULL)
         cp_answer_finish(x);
     cp_exchange_let_go(x);

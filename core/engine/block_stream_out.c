@@ -56,11 +56,16 @@ static int write_answer(copal_exchange *x, copal_bytes piece, bool last)
     err = m == NULL ? COPAL_ENOMEM : cp_msg_copy_payload(m, piece);
     if (err == 0)
         err = cp_block_answer_echo(x, &m);
-    if (err == 0 && (last || a->link == NULL))
-        cp_transfer_free(x); /* before the last one leaves: it ends x */
+    t->is_ending = last || a->link == NULL;
     if (err == 0)
         err = cp_exchange_send_below(&cp_block, x, m);
     copal_msg_unref(m);
+    if (x->transfer == NULL) /* x ended */
+        return err;
+    if (err == 0 && t->is_ending)
+        cp_transfer_free(x);
+    else
+        t->is_ending = false; /* what did not leave may be written again */
     return err;
 }
 

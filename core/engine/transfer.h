@@ -55,7 +55,14 @@ struct cp_transfer {
     /* Server: what its stream is kept by between blocks; NULL: nothing. */
     struct cp_block_partial *partial;
     struct cp_block_kept *kept;
+    bool is_ending; /* the last block leaves, and with it the stream ends */
 };
+
+/* Nothing of a body is left to be sent or received. */
+static inline bool cp_transfer_is_over(const copal_exchange *x)
+{
+    return x->transfer == NULL || x->transfer->is_ending;
+}
 
 /* x's, made if need be. NULL: out of memory. */
 struct cp_transfer *cp_transfer_get(copal_exchange *x);
