@@ -42,6 +42,9 @@ check 2 bench
 err_has 'wants a URI'
 check 2 bench localhost/x
 check 2 bench 'coap://127.0.0.1:99999/'
+# Its sources have no keys: what was to be protected must not go in clear.
+check 2 bench --creds "$work/none" coap://127.0.0.1/
+err_has 'unknown flag --creds'
 check 2 bench http://127.0.0.1/
 check 2 bench coap://224.0.1.187/
 err_has 'a group'

@@ -64,7 +64,7 @@ local rows = {
   { nil, "pcap", "FILE", NET .. " serve", "pcapng of plaintext messages" },
   { nil, "record", "FILE", NET .. " serve", "the flight recorder's last --record-memory bytes (4 MiB if not told), written at the end, when it fails or crashes, and at SIGUSR1; copal replay, copal trace" },
   { "v", "verbose", false, "replay", "the trace as lines of JSON on stdout", count = true },
-  { nil, "creds", "FILE", NET .. " serve bench creds", "credentials; not given: ~/.config/copal/creds.json, if it is there" },
+  { nil, "creds", "FILE", NET .. " serve creds", "credentials; not given: ~/.config/copal/creds.json, if it is there" },
   { nil, "store", "DIR", "creds", "of add: where OSCORE's numbers are kept; not given: beside the file, creds.state" },
   { nil, "store", "DIR", NET .. " serve", "state of coaps and OSCORE that outlives a restart; for one program at a time, workers have DIR.1, DIR.2, ..." },
   { nil, "keylog", "FILE", ALL .. " serve bench creds", "keys of TLS in NSS format; env: to the file that SSLKEYLOGFILE names" },
