@@ -40,26 +40,6 @@ static inline struct cp_sip cp_index_sip(const struct cp_index *x)
 uint32_t cp_index_first(const struct cp_index *x, uint64_t hash);
 uint32_t cp_index_next(const struct cp_index *x, uint32_t n);
 
-/* Two steps ahead of cp_index_first(), which of many records waits for memory
- * twice: each begins to fetch what the next will look at. */
-static inline void cp_index_fetch_bucket(const struct cp_index *x,
-                                         uint64_t hash)
-{
-    if (x->buckets != NULL)
-        __builtin_prefetch(&x->buckets[(uint32_t)hash & (x->bucket_count - 1)]);
-}
-
-static inline void cp_index_fetch_record(const struct cp_index *x,
-                                         uint64_t hash)
-{
-    uint32_t n = x->buckets == NULL
-                     ? 0
-                     : x->buckets[(uint32_t)hash & (x->bucket_count - 1)];
-
-    if (n != 0)
-        __builtin_prefetch((char *)cp_cells_at(x->cells, n) + x->at);
-}
-
 /* The first record of the i-th of bucket_count buckets, whatever its hash; 0:
  * there is none. For who must see everything (an endpoint's end). */
 static inline uint32_t cp_index_at(const struct cp_index *x, uint32_t i)

@@ -16,8 +16,7 @@ void cp_dedup_init(struct cp_dedup *d, struct cp_engine *e)
     d->engine = e;
     d->used = 0;
     cp_cells_init(&d->cells, e->mem, sizeof(struct cp_seen));
-    cp_index_init(&d->index, &d->cells, offsetof(struct cp_seen, node),
-                  &e->random);
+    cp_table_init(&d->table, e->mem, &e->random);
     memset(d->oldest, 0, sizeof(d->oldest));
     memset(d->shares, 0, sizeof(d->shares));
 }
@@ -31,7 +30,7 @@ static inline struct cp_seen *seen_at(const struct cp_dedup *d, uint32_t n)
 static inline __attribute__((always_inline)) struct cp_sip sip_of_host(
     const struct cp_dedup *d, const uint64_t ip[2], uint8_t family)
 {
-    struct cp_sip s = cp_index_sip(&d->index);
+    struct cp_sip s = cp_sip_begin(d->table.key);
 
     cp_sip_add(&s, ip[0]);
     if (family == CP_NAMED)
@@ -55,7 +54,7 @@ size_t cp_dedup_share(const struct cp_dedup *d, const struct cp_address *remote)
 /* ---- Records ---- */
 
 enum {
-    IN_INDEX = 8 /* bytes that a record takes there, at most */
+    SIZE = sizeof(struct cp_seen) + CP_TABLE_SHARE /* bytes, of each */
 };
 
 static bool is_outside(const struct cp_seen *s)
@@ -65,7 +64,7 @@ static bool is_outside(const struct cp_seen *s)
 
 static size_t size_of(const struct cp_seen *s)
 {
-    return sizeof(*s) + IN_INDEX + (is_outside(s) ? s->reply_len : 0);
+    return SIZE + (is_outside(s) ? s->reply_len : 0);
 }
 
 static void *pointer_of(const struct cp_seen *s)
@@ -146,7 +145,7 @@ static void forget(struct cp_dedup *d, struct cp_seen *s, uint32_t n)
         cp_free(d->engine->mem, pointer_of(s));
     d->used -= size;
     d->shares[s->share].used -= size;
-    cp_index_remove(&d->index, n);
+    cp_table_remove(&d->table, s->hash, n);
     take_out(d, s);
     cp_cells_give_back(&d->cells, n);
 }
@@ -162,7 +161,7 @@ void cp_dedup_clear(struct cp_dedup *d)
     for (size_t i = 0; i < CP_WORTH_COUNT; i++)
         while (d->oldest[i].first != 0)
             cp_dedup_forget(d, seen_at(d, d->oldest[i].first));
-    cp_index_clear(&d->index);
+    cp_table_clear(&d->table);
     cp_cells_clear(&d->cells);
 }
 
@@ -175,7 +174,7 @@ static uint64_t token_of(const struct cp_dedup *d, copal_bytes token)
     uint32_t first, last;
 
     if (token.len > 8)
-        return cp_siphash(d->index.key, token.data, token.len);
+        return cp_siphash(d->table.key, token.data, token.len);
     if (token.len == 8)
         return cp_sip_read(token.data);
     if (token.len >= 4) { /* two words, one over the other */
@@ -220,12 +219,12 @@ static uint64_t until(const struct cp_seen *s)
 struct cp_seen *cp_dedup_find(struct cp_dedup *d,
                               const struct cp_dedup_key *key)
 {
-    uint32_t n = cp_index_first(&d->index, key->hash);
+    uint32_t step = 0, n;
 
-    for (; n != 0; n = cp_index_next(&d->index, n)) {
+    while ((n = cp_table_find(&d->table, key->hash, &step)) != 0) {
         struct cp_seen *s = seen_at(d, n);
 
-        if (s->rest_of_hash != key->hash >> 32)
+        if (s->hash != key->hash)
             continue;
         if (until(s) > d->engine->now)
             return s;
@@ -283,6 +282,19 @@ static bool make_room_in_share(struct cp_dedup *d, struct cp_share *share,
     return is_within_share(d, share, need, needed_for);
 }
 
+/* Who gives way next is known before: what forgetting it touches is on its way by
+ * then. n: the first of a row of all. */
+static void foresee_end(const struct cp_dedup *d, uint32_t n)
+{
+    const struct cp_seen *s = seen_at(d, n);
+
+    cp_table_fetch(&d->table, s->hash);
+    if (s->of_share.next != 0)
+        __builtin_prefetch(seen_at(d, s->of_share.next));
+    if (s->place.next != 0)
+        __builtin_prefetch(seen_at(d, s->place.next));
+}
+
 /* The same by anybody's. */
 static bool make_room(struct cp_dedup *d, size_t need,
                       const struct cp_seen *spared)
@@ -293,8 +305,10 @@ static bool make_room(struct cp_dedup *d, size_t need,
         for (uint32_t n = d->oldest[worth].first, after; n != 0; n = after) {
             struct cp_seen *s = seen_at(d, n);
 
-            if (d->used + need <= limit)
+            if (d->used + need <= limit) {
+                foresee_end(d, n);
                 return true;
+            }
             after = s->place.next;
             if (s != spared)
                 forget(d, s, n);
@@ -358,14 +372,14 @@ int cp_dedup_add(struct cp_dedup *d, struct cp_link *link,
 
     *out = NULL;
     expire(d);
-    if (has_room(d, share, sizeof(*s) + IN_INDEX, worth, NULL))
+    if (has_room(d, share, SIZE, worth, NULL) && cp_table_reserve(&d->table))
         n = cp_cells_take(&d->cells);
     if (n == 0) {
         cp_engine_limited(e, "dedup_memory");
         return worth >= CP_UNPROVEN ? COPAL_ELIMIT : 0;
     }
     s = seen_at(d, n);
-    s->rest_of_hash = (uint32_t)(key->hash >> 32);
+    s->hash = key->hash;
     s->until = (uint32_t)over;
     s->until_high = (uint8_t)(over >> 32);
     s->worth = (uint8_t)worth;
@@ -373,9 +387,9 @@ int cp_dedup_add(struct cp_dedup *d, struct cp_link *link,
     s->reply_len = 0;
     set_pointer(s, NULL);
     append(d, s, n);
-    cp_index_put(&d->index, n, key->hash);
-    d->used += sizeof(*s) + IN_INDEX;
-    share->used += sizeof(*s) + IN_INDEX;
+    cp_table_put(&d->table, key->hash, n);
+    d->used += SIZE;
+    share->used += SIZE;
     *out = s;
     return 0;
 }

@@ -3,7 +3,8 @@
 #ifndef CP_ENGINE_DEDUP_H
 #define CP_ENGINE_DEDUP_H
 
-#include "base/index.h"
+#include "base/cells.h"
+#include "base/table.h"
 #include "wire/datagram.h"
 #include "engine/link.h"
 
@@ -35,14 +36,14 @@ struct cp_share {
 struct cp_dedup {
     struct cp_engine *engine;
     struct cp_cells cells;
-    struct cp_index index;
+    struct cp_table table;                /* of their numbers */
     struct cp_row oldest[CP_WORTH_COUNT]; /* in the order they came */
     uint64_t used;                        /* bytes */
     struct cp_share shares[CP_DEDUP_SHARES];
 };
 
 enum {
-    CP_SEEN_INLINE = 27 /* the answer of a small value, with a token of 8 */
+    CP_SEEN_INLINE = 31 /* the answer of a small value, with a token of 8 */
 };
 
 /* One message from one source: of the most that happen thousands a second, so
@@ -50,13 +51,12 @@ enum {
  * and token; where the token differs the source reuses its ids too early, and an
  * answer under the old token would help nobody.
  *
- * All of that is known by 64 bits of SipHash under the index's random key, which
+ * All of that is known by 64 bits of SipHash under the table's random key, which
  * are taken for the thing itself: nobody can aim at them, and by chance two of a
  * hundred thousand messages a second meet among as many once in half a century;
  * what is answered then bears an id that its asker does not know. */
 struct cp_seen {
-    struct cp_index_node node;
-    uint32_t rest_of_hash;
+    uint64_t hash;               /* what it is known by */
     struct cp_row_node place;    /* among all of its worth */
     struct cp_row_node of_share; /* among those of its share */
     uint32_t until;              /* ms: the lower bits of when it is over */

@@ -473,15 +473,9 @@ void cp_engine_foresee(struct cp_engine *e, const struct cp_link *link,
     if (!out->is_known)
         return;
     key = cp_dedup_key_of(&e->dedup, link, &path->remote, &h);
-    cp_index_fetch_bucket(&e->dedup.index, key.hash);
+    cp_table_fetch(&e->dedup.table, key.hash);
     out->hash = key.hash;
     out->share = (uint32_t)key.share;
-}
-
-void cp_engine_fetch(const struct cp_engine *e, const struct cp_foreseen *f)
-{
-    if (f->is_known)
-        cp_index_fetch_record(&e->dedup.index, f->hash);
 }
 
 static struct cp_dedup_key key_of(const struct cp_engine *e,

@@ -66,12 +66,10 @@ struct cp_foreseen {
 
 /* Where many wait at once, each is looked at before the first is handed in: the
  * memory that it will need is fetched meanwhile, which is far away where what
- * was seen is much. Nothing else changes by it. First all of them are foreseen,
- * then all are fetched. */
+ * was seen is much. Nothing else changes by it. */
 void cp_engine_foresee(struct cp_engine *e, const struct cp_link *link,
                        const struct cp_path *path, copal_bytes datagram,
                        struct cp_foreseen *out);
-void cp_engine_fetch(const struct cp_engine *e, const struct cp_foreseen *f);
 
 /* As cp_engine_datagram(); f was foreseen of the same. */
 void cp_engine_foreseen(struct cp_engine *e, struct cp_link *link,

@@ -194,8 +194,6 @@ int cp_inbox_receive(struct cp_udp *s)
     for (int i = 0; i < n; i++)
         look_at(s, (unsigned)i, in->heads[i].msg_len <= SLOT || i == last_large,
                 is_foreseen);
-    for (int i = 0; i < n && is_foreseen; i++)
-        cp_engine_fetch(s->link.engine, &in->foreseen[i]);
     for (int i = 0; i < n; i++)
         hand_in(s, (unsigned)i);
     return n == CP_BATCH;

@@ -85,12 +85,6 @@ void cp_engine_foresee(struct cp_engine *e, const struct cp_link *link,
     e->foreseen++;
 }
 
-void cp_engine_fetch(const struct cp_engine *e, const struct cp_foreseen *f)
-{
-    (void)e;
-    (void)f;
-}
-
 /* What is foreseen of a datagram comes with the same. */
 void cp_engine_foreseen(struct cp_engine *e, struct cp_link *link,
                         const struct cp_path *path, copal_bytes datagram,
