@@ -56,6 +56,7 @@ struct chunk {
 };
 
 struct cp_mem {
+    struct cp_mem_owner owner; /* first */
     void *(*realloc_fn)(void *user, void *p, size_t n);
     void *user;
     size_t slabs_end; /* bytes from which on none is from a slab; 0: never */
@@ -70,7 +71,6 @@ struct cp_mem {
      * and goes without the lock; from then on it needs it. The lock is
      * recursive because reaping, done under it, frees. */
     atomic_bool released;
-    _Atomic(const char *) owner;
     pthread_mutex_t lock;
     struct cp_dead *waiting, *last_waiting; /* under the lock, always */
     atomic_bool any_waiting;
@@ -82,9 +82,16 @@ struct cp_mem {
     char why[WHY];
 };
 
+#ifndef CP_MEM_THREAD_REGISTER
 /* Every thread has one of its own at an address of its own: an identity that
  * costs no system call. */
-static _Thread_local char this_thread;
+const void *cp_mem_thread(void)
+{
+    static _Thread_local char this_thread;
+
+    return &this_thread;
+}
+#endif
 
 static void *system_realloc(void *user, void *p, size_t n)
 {
@@ -146,7 +153,7 @@ struct cp_mem *cp_mem_new(void *(*realloc_fn)(void *user, void *p, size_t n),
     mem->refs = 1;
     atomic_init(&mem->released, false);
     atomic_init(&mem->any_waiting, false);
-    atomic_init(&mem->owner, &this_thread);
+    atomic_init(&mem->owner.thread, cp_mem_thread());
     if (!lock_init(&mem->lock)) {
         realloc_fn(user, mem, 0);
         return NULL;
@@ -538,8 +545,8 @@ const char *cp_why_text(const struct cp_mem *mem)
 
 void cp_mem_adopt(struct cp_mem *mem)
 {
-    if (atomic_load_explicit(&mem->owner, memory_order_relaxed) != &this_thread)
-        atomic_store(&mem->owner, &this_thread);
+    if (!cp_mem_is_mine(mem))
+        atomic_store(&mem->owner.thread, cp_mem_thread());
 }
 
 void cp_mem_on_retire(struct cp_mem *mem, void (*fn)(void *user), void *user)
@@ -584,8 +591,7 @@ static void append_waiting(struct cp_mem *mem, struct cp_dead *dead)
 
 void cp_mem_retire(struct cp_mem *mem, struct cp_dead *dead)
 {
-    if (atomic_load_explicit(&mem->owner, memory_order_relaxed) ==
-        &this_thread) {
+    if (cp_mem_is_mine(mem)) {
         dead->reap(dead);
         return;
     }
@@ -626,7 +632,7 @@ void cp_mem_release(struct cp_mem *mem)
     cp_mem_reap(mem);
     cp_mem_keep(mem, NULL);
     pthread_mutex_lock(&mem->lock);
-    atomic_store_explicit(&mem->owner, NULL, memory_order_relaxed);
+    atomic_store_explicit(&mem->owner.thread, NULL, memory_order_relaxed);
     atomic_store_explicit(&mem->released, true, memory_order_relaxed);
     reap_all(take_waiting(mem));
     mem->refs--;

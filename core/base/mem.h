@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -104,6 +105,32 @@ struct cp_dead {
 /* From now on the calling thread is the owner's. The thread before it must be
  * out of every call on mem by then, cp_mem_retire() included. */
 void cp_mem_adopt(struct cp_mem *mem);
+
+/* What tells threads apart, by a register where the compiler gives it. */
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 11 && \
+    (defined(__x86_64__) || defined(__aarch64__))
+#define CP_MEM_THREAD_REGISTER
+static inline const void *cp_mem_thread(void)
+{
+    return __builtin_thread_pointer();
+}
+#else
+const void *cp_mem_thread(void);
+#endif
+
+/* A cp_mem begins with it. */
+struct cp_mem_owner {
+    _Atomic(const void *) thread; /* NULL: it has let go */
+};
+
+/* Is the calling thread the owner's, which has not let go yet? */
+static inline bool cp_mem_is_mine(const struct cp_mem *mem)
+{
+    const struct cp_mem_owner *o = (const void *)mem;
+
+    return atomic_load_explicit(&o->thread, memory_order_relaxed) ==
+           cp_mem_thread();
+}
 
 /* From any thread: calls dead->reap now if this is the owner's thread or the
  * owner has let go (then one at a time, under a lock), else puts it on the

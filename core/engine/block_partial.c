@@ -69,7 +69,7 @@ static void on_lifetime(struct cp_timer *timer)
         return;
     }
     cp_block_partial_wait(in);
-    if (atomic_load(&x->refs) == 2)
+    if (cp_refs_count(&x->refs) == 2)
         cp_exchange_abandon(x);
 }
 

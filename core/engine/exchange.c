@@ -8,31 +8,33 @@ enum {
     SENTENCE = 256
 };
 
-/* Two things wait for the owner's thread here: the last reference went away,
- * or the last one that could have answered did. */
-static void exchange_reap(struct cp_dead *dead)
+/* The last reference went away, or the last one that could have answered did:
+ * left is how many there are. */
+static void few_left(copal_exchange *x, int64_t left)
 {
-    copal_exchange *x = cp_container_of(dead, copal_exchange, dead);
-
-    atomic_store(&x->retired, false);
-    if (atomic_load(&x->refs) == 0) {
+    if (left == 0) {
         if (x->engine != NULL)
             cp_list_remove(&x->node);
         if (x->is_ask)
             cp_ask_free(x);
         else
             cp_answer_free(x);
-    } else if (x->engine != NULL && !x->is_ask) {
-        cp_answer_abandoned(x);
+    } else if (left == 1) {
+        cp_exchange_abandon(x);
     }
+}
+
+static void exchange_reap(struct cp_dead *dead)
+{
+    copal_exchange *x = cp_container_of(dead, copal_exchange, refs.dead);
+
+    few_left(x, cp_refs_settle(&x->refs));
 }
 
 void cp_exchange_init(copal_exchange *x, struct cp_engine *e, bool is_ask,
                       copal_msg *request)
 {
-    x->dead.reap = exchange_reap;
-    atomic_init(&x->refs, 1);
-    atomic_init(&x->retired, false);
+    cp_refs_init(&x->refs, exchange_reap);
     x->is_ask = is_ask;
     x->is_live = true;
     x->is_inner = e->whose == CP_WHOSE_INNER;
@@ -48,28 +50,22 @@ void cp_exchange_init(copal_exchange *x, struct cp_engine *e, bool is_ask,
 
 copal_exchange *cp_exchange_hold(copal_exchange *x)
 {
-    atomic_fetch_add_explicit(&x->refs, 1, memory_order_relaxed);
+    cp_refs_take(&x->refs, x->mem);
     return x;
-}
-
-static void queue_reap(copal_exchange *x)
-{
-    if (!atomic_exchange(&x->retired, true))
-        cp_mem_retire(x->mem, &x->dead);
 }
 
 void cp_exchange_let_go(copal_exchange *x)
 {
-    uint32_t left =
-        atomic_fetch_sub_explicit(&x->refs, 1, memory_order_acq_rel) - 1;
+    int64_t left = cp_refs_drop(&x->refs, x->mem);
 
-    if (left == 0 || (left == 1 && !x->is_ask))
-        queue_reap(x);
+    if (left == 0 || left == 1)
+        few_left(x, left);
 }
 
 void cp_exchange_abandon(copal_exchange *x)
 {
-    queue_reap(x);
+    if (x->engine != NULL && !x->is_ask)
+        cp_answer_abandoned(x);
 }
 
 copal_exchange *copal_exchange_ref(copal_exchange *x)

@@ -3,7 +3,7 @@
 #ifndef CP_ENGINE_EXCHANGE_H
 #define CP_ENGINE_EXCHANGE_H
 
-#include <stdatomic.h>
+#include "base/refs.h"
 #include "engine/event.h"
 #include "engine/stage.h"
 #include "wire/message.h"
@@ -12,9 +12,7 @@ struct cp_connection;
 struct cp_transfer;
 
 struct copal_exchange {
-    struct cp_dead dead;
-    _Atomic uint32_t refs; /* users', queued events', and the engine's one */
-    _Atomic bool retired;  /* dead waits for the owner's thread already */
+    struct cp_refs refs; /* users', queued events', and the engine's one */
     bool is_ask;
     bool over;       /* nothing more goes in or out */
     bool is_live;    /* the engine still holds its reference */
@@ -40,8 +38,7 @@ void cp_exchange_init(copal_exchange *x, struct cp_engine *e, bool is_ask,
 copal_exchange *cp_exchange_hold(copal_exchange *x);
 void cp_exchange_let_go(copal_exchange *x);
 
-/* Nobody holds x who could answer it, which its last reference did not show:
- * cp_answer_abandoned is called soon. */
+/* Nobody holds x who could answer it: for the owner's thread. */
 void cp_exchange_abandon(copal_exchange *x);
 
 /* The engine is done with x: gives up its own reference. */

@@ -125,7 +125,8 @@ bool cp_turn_end(struct cp_loop *l)
 {
     struct cp_engine *engine = l->driver.engine;
 
-    atomic_store(&l->is_due, false);
+    if (atomic_load(&l->is_due)) /* which costs less than to store */
+        atomic_store(&l->is_due, false);
     cp_route_deliver(&l->net);
     for (int round = 1;; round++) {
         cp_engine_turn(engine, cp_turn_now(l));

@@ -302,7 +302,7 @@ static bool is_mine(const copal_msg *m)
            m->option_count == 1 && m->identity == NULL && m->guard == NULL &&
            m->payload_of == NULL && m->own_payload == NULL &&
            (uintptr_t)m->payload.data - (uintptr_t)m->data < m->data_len &&
-           atomic_load(&m->refs) == 1;
+           cp_refs_count(&m->refs) == 1;
 }
 
 static int read_in_place(copal_msg *m, copal_bytes plain)

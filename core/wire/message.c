@@ -8,9 +8,8 @@ enum {
     MAX_OPTIONS = 32768 /* of one message */
 };
 
-static void msg_reap(struct cp_dead *dead)
+static void msg_free(copal_msg *m)
 {
-    copal_msg *m = cp_container_of(dead, copal_msg, dead);
     struct cp_mem *mem = m->mem;
 
     if (m->is_secret && m->payload_of == NULL)
@@ -31,6 +30,14 @@ static void msg_reap(struct cp_dead *dead)
     cp_free(mem, m);
 }
 
+static void msg_reap(struct cp_dead *dead)
+{
+    copal_msg *m = cp_container_of(dead, copal_msg, refs.dead);
+
+    if (cp_refs_settle(&m->refs) == 0)
+        msg_free(m);
+}
+
 copal_msg *cp_msg_new(struct cp_mem *mem, int code, size_t room)
 {
     copal_msg *m = cp_alloc(mem, sizeof(*m) + room);
@@ -38,8 +45,7 @@ copal_msg *cp_msg_new(struct cp_mem *mem, int code, size_t room)
     if (m == NULL)
         return NULL;
     memset(m, 0, offsetof(copal_msg, inline_options));
-    m->dead.reap = msg_reap;
-    atomic_init(&m->refs, 1);
+    cp_refs_init(&m->refs, msg_reap);
     m->mem = mem;
     m->code = (uint8_t)code;
     m->type = 0xff;
@@ -55,7 +61,7 @@ copal_msg *copal_msg_ref(const copal_msg *m)
     copal_msg *mine = (copal_msg *)m;
 
     if (mine != NULL)
-        atomic_fetch_add_explicit(&mine->refs, 1, memory_order_relaxed);
+        cp_refs_take(&mine->refs, mine->mem);
     return mine;
 }
 
@@ -63,9 +69,8 @@ void copal_msg_unref(const copal_msg *m)
 {
     copal_msg *mine = (copal_msg *)m;
 
-    if (mine != NULL &&
-        atomic_fetch_sub_explicit(&mine->refs, 1, memory_order_acq_rel) == 1)
-        cp_mem_retire(mine->mem, &mine->dead);
+    if (mine != NULL && cp_refs_drop(&mine->refs, mine->mem) == 0)
+        msg_free(mine);
 }
 
 /* ---- Options ---- */

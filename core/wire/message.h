@@ -3,10 +3,10 @@
 #ifndef CP_WIRE_MESSAGE_H
 #define CP_WIRE_MESSAGE_H
 
-#include <stdatomic.h>
 #include "base/address.h"
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/refs.h"
 #include "wire/code.h"
 
 /* Where an option's value stands in a message's data. */
@@ -63,8 +63,7 @@ static inline bool cp_guard_same(const struct cp_guard *a,
 struct cp_kept_text;
 
 struct copal_msg {
-    struct cp_dead dead;
-    _Atomic uint32_t refs;
+    struct cp_refs refs;
     struct cp_mem *mem;
 
     uint8_t code;
