@@ -14,9 +14,9 @@ static uint64_t way_of(const struct cp_path *path)
 /* A counter for each remote would outlive what we owe it by minutes. Remotes
  * share counters by hash instead: ids toward one of them still only count
  * upward, and the table never grows. */
-static uint16_t *counter_of(struct cp_engine *e, struct cp_sip of_remote)
+static uint16_t *counter_of(struct cp_engine *e, uint64_t hash)
 {
-    return &e->mids[cp_sip_end(of_remote) % CP_MID_COUNTERS];
+    return &e->mids[hash % CP_MID_COUNTERS];
 }
 
 static struct cp_sip sip_of(const struct cp_engine *e,
@@ -26,6 +26,12 @@ static struct cp_sip sip_of(const struct cp_engine *e,
 
     cp_address_hash(&s, remote);
     return s;
+}
+
+uint64_t cp_peer_hash(const struct cp_engine *e,
+                      const struct cp_address *remote)
+{
+    return cp_sip_end(sip_of(e, remote));
 }
 
 /* Our own address is part of the key: an answer leaves from where it was
@@ -39,6 +45,14 @@ static uint64_t hash_of(struct cp_sip of_remote, const struct cp_link *link,
     return cp_sip_end(of_remote);
 }
 
+bool cp_peer_is_at(const struct cp_peer *p, const struct cp_link *link,
+                   const struct cp_path *path)
+{
+    return p->link == link && way_of(&p->path) == way_of(path) &&
+           cp_address_equal(&p->path.remote, &path->remote) &&
+           cp_address_equal(&p->path.local, &path->local);
+}
+
 static struct cp_peer *find(struct cp_engine *e, struct cp_link *link,
                             const struct cp_path *path, uint64_t hash)
 {
@@ -47,9 +61,7 @@ static struct cp_peer *find(struct cp_engine *e, struct cp_link *link,
     for (; n != NULL; n = cp_map_next(n)) {
         struct cp_peer *p = cp_container_of(n, struct cp_peer, node);
 
-        if (p->link == link && way_of(&p->path) == way_of(path) &&
-            cp_address_equal(&p->path.remote, &path->remote) &&
-            cp_address_equal(&p->path.local, &path->local))
+        if (cp_peer_is_at(p, link, path))
             return p;
     }
     return NULL;
@@ -82,7 +94,8 @@ struct cp_peer *cp_peer_get(struct cp_engine *e, struct cp_link *link,
         cp_list_init(&p->flying);
         cp_list_init(&p->waits);
         p->rate = cp_rate_get(e, link, &path->remote, false);
-        p->next_mid = counter_of(e, of_remote);
+        p->hash = cp_sip_end(of_remote);
+        p->next_mid = counter_of(e, p->hash);
         cp_map_put(&e->peers, &p->node, hash);
     }
     p->users++;
@@ -132,5 +145,5 @@ uint16_t cp_peer_tapped_mid(struct cp_engine *e, uint16_t *counter)
 
 uint16_t cp_peer_next_mid(struct cp_engine *e, const struct cp_address *to)
 {
-    return cp_peer_take_mid(e, counter_of(e, sip_of(e, to)));
+    return cp_peer_take_mid(e, counter_of(e, cp_peer_hash(e, to)));
 }

@@ -23,6 +23,7 @@ struct cp_peer {
     struct cp_list flying; /* flights on their way */
     struct cp_rate *rate;  /* NULL: nothing is known of how it answers */
     struct cp_list waits;  /* in rate->waiting: some of queue may not go yet */
+    uint64_t hash;         /* cp_peer_hash() */
     uint16_t *next_mid;    /* the counter that cp_peer_next_mid() uses for it */
     bool was_missed;       /* acknowledged or rejected what was not sent */
 };
@@ -34,11 +35,19 @@ struct cp_peer *cp_peer_get(struct cp_engine *e, struct cp_link *link,
 /* NULL: we owe it nothing. */
 struct cp_peer *cp_peer_find(struct cp_engine *e, struct cp_link *link,
                              const struct cp_path *path);
+/* Is that where cp_peer_get() would find it? */
+bool cp_peer_is_at(const struct cp_peer *peer, const struct cp_link *link,
+                   const struct cp_path *path);
 /* One user less; the last lets it go. */
 void cp_peer_put(struct cp_engine *e, struct cp_peer *peer);
 
 /* What is known of how it answers, made if need be. NULL: out of memory. */
 struct cp_rate *cp_peer_rate(struct cp_engine *e, struct cp_peer *peer);
+
+/* Of its address alone. With a message id added it says where to look for who
+ * sent that: such sums of one peer differ, and nobody can aim at another's. */
+uint64_t cp_peer_hash(const struct cp_engine *e,
+                      const struct cp_address *remote);
 
 /* A message id for the next message to that address: unused toward it within
  * EXCHANGE_LIFETIME unless more than 65536 were sent. RFC 7252 4.4. */

@@ -4,19 +4,10 @@
 #include "engine/wait.h"
 
 enum {
-    MAX_LATENCY = 100000,    /* ms: RFC 7252 4.8.2 */
-    MAX_QUEUED_ANSWERS = 128 /* to one peer: twice PEER_OBSERVERS */
+    MAX_LATENCY = 100000,     /* ms: RFC 7252 4.8.2 */
+    MAX_QUEUED_ANSWERS = 128, /* to one peer: twice PEER_OBSERVERS */
+    SMALL = 1280 /* bytes: more need not go anywhere in one piece */
 };
-
-static uint64_t hash_of(const struct cp_engine *e,
-                        const struct cp_address *remote, uint16_t mid)
-{
-    struct cp_sip s = cp_map_sip(&e->by_mid);
-
-    cp_address_hash(&s, remote);
-    cp_sip_add(&s, mid);
-    return cp_sip_end(s);
-}
 
 void cp_flight_init(struct cp_flight *f, struct cp_engine *e,
                     void (*over)(struct cp_flight *f, int status))
@@ -33,7 +24,7 @@ struct cp_flight *cp_flight_find(struct cp_engine *e, struct cp_link *link,
 
     if (e->by_mid.count == 0)
         return NULL;
-    n = cp_map_first(&e->by_mid, hash_of(e, remote, mid));
+    n = cp_map_first(&e->by_mid, cp_peer_hash(e, remote) + mid);
     for (; n != NULL; n = cp_map_next(n)) {
         struct cp_flight *f = cp_container_of(n, struct cp_flight, node);
 
@@ -82,7 +73,7 @@ static bool is_resting(const struct cp_flight *f)
     return f->state == CP_HOLDS && !f->is_request;
 }
 
-/* First transmission. A NON keeps no copy: it is not sent again. */
+/* First transmission. */
 static int launch(struct cp_flight *f)
 {
     struct cp_engine *e = f->engine;
@@ -94,8 +85,6 @@ static int launch(struct cp_flight *f)
         cp_rate_probed(f->peer->rate, f->len, f->probing_rate);
     err = transmit(f);
     f->state = f->is_con ? CP_OPEN : f->is_part ? CP_SENT : CP_HOLDS;
-    f->peer->queued--;
-    cp_list_remove(&f->place);
     cp_list_append(&f->peer->flying, &f->place);
     if (!f->is_part) {
         f->peer->open++;
@@ -104,10 +93,22 @@ static int launch(struct cp_flight *f)
     } else if (f->notes != NULL) { /* it has no place, but rests as others do */
         cp_flight_rest(f, f->wait);
     }
-    if (!f->is_con) {
-        cp_free(e->mem, f->datagram);
-        f->datagram = NULL;
-    }
+    return err;
+}
+
+static void forget_copy(struct cp_flight *f)
+{
+    cp_free(f->engine->mem, f->datagram);
+    f->datagram = NULL;
+}
+
+/* A NON keeps no copy: it is not sent again. */
+static int launch_copy(struct cp_flight *f)
+{
+    int err = launch(f);
+
+    if (!f->is_con)
+        forget_copy(f);
     return err;
 }
 
@@ -117,7 +118,9 @@ static void launch_late(struct cp_flight *f)
 {
     if (f->notes != NULL)
         f->notes->leaving(f);
-    f->error = launch(f);
+    f->peer->queued--;
+    cp_list_remove(&f->place);
+    f->error = launch_copy(f);
     if (f->error != 0)
         cp_timer_start(&f->engine->timers, &f->timer, f->engine->now,
                        on_wait_over);
@@ -167,8 +170,7 @@ void cp_flight_stop(struct cp_flight *f)
     f->peer = NULL;
     cp_list_remove(&f->place);
     cp_map_remove(&f->engine->by_mid, &f->node);
-    cp_free(f->engine->mem, f->datagram);
-    f->datagram = NULL;
+    forget_copy(f);
     cp_peer_put(f->engine, peer);
 }
 
@@ -286,12 +288,11 @@ static int encode(struct cp_flight *f, copal_bytes token, uint16_t mid,
     return 0;
 }
 
+/* Ids are counted, so those of one peer stand side by side. */
 static void enter_by_mid(struct cp_flight *f, uint16_t mid)
 {
-    const struct cp_address *remote = &f->peer->path.remote;
-
     f->mid = mid;
-    cp_map_put(&f->engine->by_mid, &f->node, hash_of(f->engine, remote, mid));
+    cp_map_put(&f->engine->by_mid, &f->node, f->peer->hash + mid);
 }
 
 int cp_flight_renew(struct cp_flight *f, const copal_msg *m, copal_bytes token,
@@ -331,9 +332,7 @@ static void begin(struct cp_flight *f, const struct cp_flight_plan *plan)
     f->sent = 0;
     f->error = 0;
     f->max_sent = (uint8_t)(plan->max_retransmit + 1);
-    f->state = CP_QUEUED;
-    cp_list_append(&f->peer->queue, &f->place);
-    f->peer->queued++;
+    f->state = CP_SENT; /* or as good as that, should it not leave */
     enter_by_mid(f, cp_peer_take_mid(f->engine, f->peer->next_mid));
 }
 
@@ -342,22 +341,73 @@ static void begin(struct cp_flight *f, const struct cp_flight_plan *plan)
 static bool is_held_up(const struct cp_flight *f)
 {
     const struct cp_peer *peer = f->peer;
-    const struct cp_flight *first =
-        cp_container_of(cp_list_first(&peer->queue), struct cp_flight, place);
+    const struct cp_list *first = cp_list_first(&peer->queue);
 
-    return first != f && peer->open - peer->resting >= first->nstart;
+    return first != NULL &&
+           peer->open - peer->resting >=
+               cp_container_of(first, const struct cp_flight, place)->nstart;
+}
+
+/* What is small and not sent again needs no memory of its own. */
+static int leave(struct cp_flight *f, copal_bytes token, const copal_msg *m)
+{
+    uint8_t small[SMALL];
+    struct cp_buf out = cp_buf_fixed(small, sizeof(small));
+    int err;
+
+    if (f->is_con || cp_datagram_size(m, token) > sizeof(small)) {
+        err = encode(f, token, f->mid, m);
+        return err != 0 ? err : launch_copy(f);
+    }
+    err = cp_datagram_encode(m, CP_NON, f->mid, token, &out);
+    if (err != 0)
+        return err;
+    f->datagram = small;
+    f->len = (uint32_t)out.len;
+    err = launch(f);
+    f->datagram = NULL;
+    return err;
+}
+
+static int wait_in_queue(struct cp_flight *f, copal_bytes token,
+                         const copal_msg *m)
+{
+    int err = encode(f, token, f->mid, m);
+
+    if (err != 0)
+        return err;
+    f->state = CP_QUEUED;
+    cp_list_append(&f->peer->queue, &f->place);
+    f->peer->queued++;
+    if (f->probing_rate > 0 && has_place(f))
+        cp_rate_wait(f->peer->rate, &f->peer->waits);
+    return 0;
 }
 
 /* Leaves at once, or waits in its peer's queue. */
-static int take_off(struct cp_flight *f)
+static int take_off(struct cp_flight *f, copal_bytes token, const copal_msg *m)
 {
     if (f->probing_rate > 0 && cp_peer_rate(f->engine, f->peer) == NULL)
         return COPAL_ENOMEM;
     if (f->is_part || (may_leave(f) && !is_held_up(f)))
-        return launch(f);
-    if (f->probing_rate > 0 && has_place(f))
-        cp_rate_wait(f->peer->rate, &f->peer->waits);
-    return 0;
+        return leave(f, token, m);
+    return wait_in_queue(f, token, m);
+}
+
+/* What goes where the one before went stays that peer's: it is not let go of and
+ * looked up anew, for each observer at each change. NULL: as cp_peer_get(). */
+static struct cp_peer *peer_for(struct cp_flight *f,
+                                const struct cp_flight_plan *plan)
+{
+    struct cp_peer *peer = f->peer;
+
+    if (peer == NULL || !cp_peer_is_at(peer, plan->link, plan->path)) {
+        cp_flight_stop(f);
+        return cp_peer_get(f->engine, plan->link, plan->path);
+    }
+    peer->users++;
+    cp_flight_stop(f);
+    return peer;
 }
 
 int cp_flight_start(struct cp_flight *f, const struct cp_flight_plan *plan,
@@ -366,8 +416,7 @@ int cp_flight_start(struct cp_flight *f, const struct cp_flight_plan *plan,
     struct cp_engine *e = f->engine;
     int err;
 
-    cp_flight_stop(f);
-    f->peer = cp_peer_get(e, plan->link, plan->path);
+    f->peer = peer_for(f, plan);
     if (f->peer == NULL)
         return e->peers.count < (size_t)e->params.value[COPAL_P_MAX_PEERS]
                    ? COPAL_ENOMEM
@@ -379,9 +428,7 @@ int cp_flight_start(struct cp_flight *f, const struct cp_flight_plan *plan,
         return COPAL_ELIMIT;
     }
     begin(f, plan);
-    err = encode(f, plan->token, f->mid, m);
-    if (err == 0)
-        err = take_off(f);
+    err = take_off(f, plan->token, m);
     if (err != 0)
         cp_flight_stop(f);
     else if (!plan->is_request)
