@@ -78,6 +78,7 @@ void cp_observing_init(struct cp_engine *e)
     cp_list_init(&e->observing.unproven);
     cp_list_init(&e->observing.stale);
     cp_list_init(&e->observing.telling);
+    cp_list_init(&e->observing.rested);
 }
 
 void cp_observing_clear(struct cp_engine *e)

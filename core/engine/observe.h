@@ -23,6 +23,7 @@ struct cp_observing {
     size_t unproven_count;
     struct cp_list stale;   /* of topics: their handlers are to be asked */
     struct cp_list telling; /* of interests: their observers are to be told */
+    struct cp_list rested;  /* of deliveries: what waited may be sent */
     unsigned budget;        /* steps left in this turn */
     unsigned heard;         /* notifications acknowledged since the last */
     uint32_t awaited[2]; /* not acknowledged yet, of those that were sent in */

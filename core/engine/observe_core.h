@@ -68,6 +68,7 @@ struct cp_observer;
 struct cp_delivery {
     struct cp_observer *observer;
     struct cp_list unproven; /* in observing.unproven while it is_unproven */
+    struct cp_list rested;   /* in observing.rested while next may go */
     struct cp_flight flight;
     copal_msg *state; /* under way, as long as it may be sent again */
     copal_msg *next;  /* the newest state, while an older one is under way */
@@ -238,6 +239,10 @@ void cp_observer_tell(struct cp_observer *o, copal_msg *m);
 /* Sends m, now if nothing is under way. */
 void cp_observer_send(struct cp_observer *o, copal_msg *m);
 
+/* What waited until the one before had rested goes; there is some. It may be no
+ * observer any more afterwards. */
+void cp_observer_go_on(struct cp_observer *o);
+
 /* By a connection that can take more: what waits goes. */
 void cp_observer_drained(struct cp_observer *o);
 
@@ -251,6 +256,9 @@ void cp_observe_round_ask(struct cp_engine *e, struct cp_topic *t);
 
 /* The observers of i are to hear of i->telling. */
 void cp_observe_round_tell(struct cp_interest *i);
+
+/* What waited for d to rest may be sent now. */
+void cp_observe_round_rested(struct cp_engine *e, struct cp_delivery *d);
 
 /* What is under way by d is to be acknowledged, and leaves now; it was, or
  * nobody waits for that any more. */

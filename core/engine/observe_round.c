@@ -67,6 +67,18 @@ static bool spend(struct cp_observing *o)
 
 /* ---- Telling ---- */
 
+/* Nothing can be sent there now, and so to nobody. */
+static bool is_blocked(struct cp_observing *all, struct cp_observer *o)
+{
+    struct cp_engine *e = o->interest->engine;
+    struct cp_link *link = cp_observer_link(o);
+
+    if (link->connection != NULL || !cp_record_is_blocked(e, link))
+        return false;
+    all->resume_at = e->now + 1;
+    return true;
+}
+
 /* The interest stays, whoever comes and goes meanwhile: it has a telling. */
 static void tell_some(struct cp_interest *i)
 {
@@ -75,13 +87,8 @@ static void tell_some(struct cp_interest *i)
     for (unsigned n = 0;
          n < IN_A_ROW && !cp_interest_is_told(i) && !awaits_many(all); n++) {
         struct cp_observer *o = cp_cells_at(&all->cells, i->observers.first);
-        struct cp_link *link = cp_observer_link(o);
 
-        if (link->connection == NULL && cp_record_is_blocked(i->engine, link)) {
-            all->resume_at = i->engine->now + 1;
-            return;
-        }
-        if (!spend(all))
+        if (is_blocked(all, o) || !spend(all))
             return;
         cp_observe_tell(cp_interest_next(i));
     }
@@ -113,6 +120,35 @@ void cp_observe_round_tell(struct cp_interest *i)
     if (cp_list_empty(&i->work))
         cp_list_append(&i->engine->observing.telling, &i->work);
     tell(i->engine);
+}
+
+/* ---- Going on ---- */
+
+/* Where a state comes sooner than a round trip after the one before, as many wait
+ * as there are observers, and all until the same time. */
+void cp_observe_round_rested(struct cp_engine *e, struct cp_delivery *d)
+{
+    if (cp_list_empty(&d->rested))
+        cp_list_append(&e->observing.rested, &d->rested);
+}
+
+static void go_on(struct cp_engine *e)
+{
+    struct cp_observing *all = &e->observing;
+
+    if (cp_list_empty(&all->rested))
+        return;
+    count_on(all, e->now);
+    while (all->resume_at == 0 && !awaits_many(all) &&
+           !cp_list_empty(&all->rested)) {
+        struct cp_delivery *d = cp_container_of(cp_list_first(&all->rested),
+                                                struct cp_delivery, rested);
+
+        if (is_blocked(all, d->observer) || !spend(all))
+            return;
+        cp_list_remove(&d->rested);
+        cp_observer_go_on(d->observer);
+    }
 }
 
 /* ---- Asking ---- */
@@ -163,8 +199,10 @@ void cp_observe_turn(struct cp_engine *e)
     all->resume_at = 0;
     all->budget = half; /* a round of many keeps no other waiting */
     ask(e);
+    go_on(e);
     all->budget += half;
     tell(e);
+    go_on(e);
     ask(e);
 }
 
@@ -174,7 +212,7 @@ uint64_t cp_observe_deadline(const struct cp_engine *e)
 
     if (!cp_list_empty(&all->stale))
         return e->now;
-    if (cp_list_empty(&all->telling))
+    if (cp_list_empty(&all->telling) && cp_list_empty(&all->rested))
         return UINT64_MAX;
     if (awaits_many(all))
         return all->period * PERIOD_MS; /* if not heard of before */

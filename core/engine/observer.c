@@ -71,6 +71,7 @@ struct cp_delivery *cp_observer_delivery(struct cp_observer *o)
         return NULL;
     d->observer = o;
     cp_list_init(&d->unproven);
+    cp_list_init(&d->rested);
     cp_flight_init(&d->flight, e, cp_observer_flight_over);
     d->flight.notes = &cp_observer_notes;
     o->delivery = d;
@@ -95,6 +96,7 @@ static void delivery_free(struct cp_observer *o)
     if (d == NULL)
         return;
     cp_observe_round_heard(o->interest->engine, d);
+    cp_list_remove(&d->rested);
     cp_flight_stop(&d->flight);
     cp_observe_late_stop(o);
     copal_msg_unref(d->state);

@@ -229,7 +229,8 @@ void cp_observer_send(struct cp_observer *o, copal_msg *m)
     d->next_at = o->interest->engine->now;
     if (cp_observer_link(o)->connection != NULL)
         send_by_connection(o);
-    else if (d->flight.state == CP_IDLE || d->flight.state == CP_SENT)
+    else if (cp_list_empty(&d->rested) &&
+             (d->flight.state == CP_IDLE || d->flight.state == CP_SENT))
         send_next(o, false);
 }
 
@@ -288,7 +289,7 @@ static void on_rested(struct cp_flight *f)
     uint64_t quiet = max_age_of(d->state) * 500;
 
     if (d->next != NULL) {
-        send_next(o, must_measure(o));
+        cp_observe_round_rested(o->interest->engine, d);
     } else if (!o->is_quiet) {
         o->is_quiet = true;
         cp_flight_rest(f, quiet < LEAST_QUIET  ? LEAST_QUIET
@@ -297,8 +298,13 @@ static void on_rested(struct cp_flight *f)
     } else {
         d->next = copal_msg_ref(d->state);
         d->next_at = d->state_at;
-        send_next(o, true);
+        cp_observe_round_rested(o->interest->engine, d);
     }
+}
+
+void cp_observer_go_on(struct cp_observer *o)
+{
+    send_next(o, o->is_quiet || must_measure(o));
 }
 
 const struct cp_flight_notes cp_observer_notes = {

@@ -524,6 +524,20 @@ static void a_round_leaves_room_for_others(void **state)
 
 /* A receive buffer holds so many acknowledgements, and what comes while it is
  * full is lost. */
+static void acknowledge_what_a_buffer_holds(struct crowd *c)
+{
+    run(c->w, 0);
+    do {
+        if (c->due_count > A_BUFFER)
+            c->due_count = A_BUFFER;
+        acknowledge(c);
+        run(c->w, 100);
+    } while (c->due_count > 0);
+    run(c->w, 10000);
+    assert_int_equal(c->notified, MANY);
+    assert_int_equal(c->repeated, 0);
+}
+
 static void a_round_awaits_no_more_than_a_buffer_holds(void **state)
 {
     struct world *w = *state;
@@ -532,16 +546,43 @@ static void a_round_awaits_no_more_than_a_buffer_holds(void **state)
     set_delay(w, 10);
     c->state->version++;
     copal_notify(w->server, "/t");
-    run(w, 0);
-    do {
-        if (c->due_count > A_BUFFER)
-            c->due_count = A_BUFFER;
-        acknowledge(c);
-        run(w, 100);
-    } while (c->due_count > 0);
-    run(w, 10000);
-    assert_int_equal(c->notified, MANY);
-    assert_int_equal(c->repeated, 0);
+    acknowledge_what_a_buffer_holds(c);
+    disperse(c);
+}
+
+/* One state follows another: all wait for the same time, and then their
+ * notifications are confirmable. */
+static void nor_does_what_waited_for_a_round_trip(void **state)
+{
+    struct world *w = *state;
+    struct crowd *c = gather(w, false);
+
+    c->state->flags = COPAL_NON;
+    set_delay(w, 10);
+    for (int i = 0; i < 2; i++) {
+        c->state->version++;
+        copal_notify(w->server, "/t");
+        run(w, 1000);
+    }
+    assert_int_equal(c->notified, 0);
+    run(w, 1000);
+    acknowledge_what_a_buffer_holds(c);
+    disperse(c);
+}
+
+static void nor_does_what_is_repeated_confirmably(void **state)
+{
+    struct world *w = *state;
+    struct crowd *c = gather(w, false);
+
+    c->state->flags = COPAL_NON;
+    set_delay(w, 10);
+    c->state->version++;
+    copal_notify(w->server, "/t");
+    run(w, 32999);
+    assert_int_equal(c->notified, 0);
+    run(w, 1);
+    acknowledge_what_a_buffer_holds(c);
     disperse(c);
 }
 
@@ -717,6 +758,8 @@ int main(void)
         TEST(one_dead_observer_delays_nobody),
         TEST(a_round_leaves_room_for_others),
         TEST(a_round_awaits_no_more_than_a_buffer_holds),
+        TEST(nor_does_what_waited_for_a_round_trip),
+        TEST(nor_does_what_is_repeated_confirmably),
         TEST(who_never_answers_holds_up_nobody_for_long),
         TEST(very_many_interests_are_asked_for_in_portions),
         TEST(unserving_amid_a_round_tells_all),
