@@ -19,38 +19,36 @@ static uint16_t *counter_of(struct cp_engine *e, uint64_t hash)
     return &e->mids[hash % CP_MID_COUNTERS];
 }
 
-static struct cp_sip sip_of(const struct cp_engine *e,
-                            const struct cp_address *remote)
+uint64_t cp_peer_hash(const struct cp_engine *e,
+                      const struct cp_address *remote)
 {
     struct cp_sip s = cp_map_sip(&e->peers);
 
     cp_address_hash(&s, remote);
-    return s;
-}
-
-uint64_t cp_peer_hash(const struct cp_engine *e,
-                      const struct cp_address *remote)
-{
-    return cp_sip_end(sip_of(e, remote));
+    return cp_sip_end(s);
 }
 
 /* Our own address is part of the key: an answer leaves from where it was
- * asked. */
-static uint64_t hash_of(struct cp_sip of_remote, const struct cp_link *link,
+ * asked. It is spread by what nobody knows, too. */
+static uint64_t hash_of(uint64_t of_remote, const struct cp_link *link,
                         const struct cp_path *path)
 {
-    cp_sip_add(&of_remote, (uintptr_t)link);
-    cp_sip_add(&of_remote, way_of(path));
-    cp_address_hash(&of_remote, &path->local);
-    return cp_sip_end(of_remote);
+    uint64_t ip[2];
+
+    memcpy(ip, path->local.ip, sizeof(ip));
+    ip[0] ^= ip[1] ^ (uintptr_t)link ^ way_of(path);
+    return of_remote + (ip[0] * (of_remote | 1) >> 32);
 }
+
+_Static_assert(offsetof(struct cp_path, if_index) ==
+                   2 * sizeof(struct cp_address),
+               "the two addresses stand side by side");
 
 bool cp_peer_is_at(const struct cp_peer *p, const struct cp_link *link,
                    const struct cp_path *path)
 {
     return p->link == link && way_of(&p->path) == way_of(path) &&
-           cp_address_equal(&p->path.remote, &path->remote) &&
-           cp_address_equal(&p->path.local, &path->local);
+           memcmp(&p->path, path, offsetof(struct cp_path, if_index)) == 0;
 }
 
 static struct cp_peer *find(struct cp_engine *e, struct cp_link *link,
@@ -70,13 +68,14 @@ static struct cp_peer *find(struct cp_engine *e, struct cp_link *link,
 struct cp_peer *cp_peer_find(struct cp_engine *e, struct cp_link *link,
                              const struct cp_path *path)
 {
-    return find(e, link, path, hash_of(sip_of(e, &path->remote), link, path));
+    return find(e, link, path,
+                hash_of(cp_peer_hash(e, &path->remote), link, path));
 }
 
 struct cp_peer *cp_peer_get(struct cp_engine *e, struct cp_link *link,
                             const struct cp_path *path)
 {
-    struct cp_sip of_remote = sip_of(e, &path->remote);
+    uint64_t of_remote = cp_peer_hash(e, &path->remote);
     uint64_t hash = hash_of(of_remote, link, path);
     struct cp_peer *p = find(e, link, path, hash);
 
@@ -94,8 +93,8 @@ struct cp_peer *cp_peer_get(struct cp_engine *e, struct cp_link *link,
         cp_list_init(&p->flying);
         cp_list_init(&p->waits);
         p->rate = cp_rate_get(e, link, &path->remote, false);
-        p->hash = cp_sip_end(of_remote);
-        p->next_mid = counter_of(e, p->hash);
+        p->hash = of_remote;
+        p->next_mid = counter_of(e, of_remote);
         cp_map_put(&e->peers, &p->node, hash);
     }
     p->users++;
