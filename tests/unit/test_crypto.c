@@ -206,6 +206,52 @@ static void more_than_a_nonce_can_seal_is_refused(void **state)
         skip();
 }
 
+/* Of every cipher 100 keys, each sealing at the same place of its own message and
+ * opening what it sealed, while the others come in between. */
+static void many_keys_in_turns_stay_apart(void **state)
+{
+    enum {
+        KEYS = 100 * CP_AEAD_COUNT
+    };
+    static struct cp_aead_key keys[KEYS];
+    static uint8_t sealed[2][KEYS][2 + CP_AEAD_TAG];
+    static const uint8_t nonce[CP_AEAD_TLS_NONCE];
+    struct cp_mem *mem = cp_mem_new(NULL, NULL);
+    struct cp_aeads *aeads = cp_aeads_new(mem);
+    copal_bytes n = cp_bytes(nonce, sizeof(nonce)), none = {0};
+    uint8_t plain[2];
+
+    (void)state;
+    for (size_t i = 0; i < 3 * KEYS && aeads != NULL; i++) {
+        /* Neighbours of one cipher, and of different ones. */
+        size_t at = i / KEYS == 1 ? i * 101 % KEYS : i % KEYS;
+        struct cp_aead_key *k = &keys[at];
+        size_t tag;
+
+        k->algorithm = (uint8_t)(at / 100);
+        k->bytes[0] = (uint8_t)at;
+        k->bytes[1] = (uint8_t)(at >> 8);
+        tag = cp_aead_tag_len(k->algorithm);
+        assert_int_equal(cp_aead_seal(aeads, k, n, none, cp_bytes(&at, 2),
+                                      sealed[i >= KEYS][at]),
+                         0);
+        if (i < KEYS)
+            continue;
+        assert_memory_equal(sealed[0][at], sealed[1][at], 2 + tag);
+        assert_int_equal(cp_aead_open(aeads, k, n, none,
+                                      cp_bytes(sealed[0][at], 2 + tag), plain),
+                         0);
+        assert_memory_equal(plain, &at, 2);
+        assert_int_equal(cp_aead_open(aeads, &keys[(at + 1) % KEYS], n, none,
+                                      cp_bytes(sealed[0][at], 2 + tag), plain),
+                         COPAL_EAUTH);
+    }
+    cp_aeads_free(aeads);
+    cp_mem_release(mem);
+    if (aeads == NULL)
+        skip();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +260,7 @@ int main(void)
         cmocka_unit_test(nothing_opens_that_was_changed_or_cut),
         cmocka_unit_test(ccm_is_the_same_at_every_length),
         cmocka_unit_test(more_than_a_nonce_can_seal_is_refused),
+        cmocka_unit_test(many_keys_in_turns_stay_apart),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
