@@ -1,11 +1,18 @@
-/* Sessions that go on where one before them ended: tickets of TLS 1.3 and RFC
- * 5077. Ours as a server are sealed with a key of the endpoint's; those that we
- * were given are kept for a while, one for each peer. */
+/* What is kept for sessions to come. Those that go on where one before them
+ * ended: tickets of TLS 1.3 and RFC 5077. Ours as a server are sealed with a key
+ * of the endpoint's; those that we were given are kept for a while, one for each
+ * peer. And priorities, once they were read. */
 #include "secure/session_gnutls.h"
 #include "wire/uri.h"
 
 enum {
     MOST_SAVED = 64
+};
+
+struct priority {
+    struct cp_list node;
+    gnutls_priority_t library; /* NULL: not read yet */
+    unsigned kind;
 };
 
 struct saved {
@@ -19,6 +26,7 @@ struct resumption {
     gnutls_datum_t ticket_key; /* data NULL: not needed yet */
     struct cp_list saved;      /* the newest last */
     size_t count;
+    struct cp_list priorities; /* struct priority */
 };
 
 static void datum_free(gnutls_datum_t *d)
@@ -43,6 +51,12 @@ static void resumption_free(void *resumption)
 
     list_each (node, after, &r->saved)
         saved_free(r, cp_container_of(node, struct saved, node));
+    list_each (node, after, &r->priorities) {
+        struct priority *p = cp_container_of(node, struct priority, node);
+
+        gnutls_priority_deinit(p->library);
+        cp_free(r->mem, p);
+    }
     datum_free(&r->ticket_key);
     cp_free(r->mem, r);
 }
@@ -58,9 +72,31 @@ static struct resumption *of_all(struct cp_credentials *all)
         return NULL;
     r->mem = all->mem;
     cp_list_init(&r->saved);
+    cp_list_init(&r->priorities);
     all->resumption = r;
     all->resumption_free = resumption_free;
     return r;
+}
+
+gnutls_priority_t *cp_resumption_priority(struct cp_credentials *all,
+                                          unsigned kind)
+{
+    struct resumption *r = of_all(all);
+    struct priority *p;
+
+    if (r == NULL)
+        return NULL;
+    list_each (node, after, &r->priorities) {
+        p = cp_container_of(node, struct priority, node);
+        if (p->kind == kind)
+            return &p->library;
+    }
+    p = cp_zalloc(r->mem, sizeof(*p));
+    if (p == NULL)
+        return NULL;
+    p->kind = kind;
+    cp_list_append(&r->priorities, &p->node);
+    return &p->library;
 }
 
 static bool put_base(const struct cp_session *s, char out[400])

@@ -4,19 +4,6 @@
 #include <stdarg.h>
 #include "base/address.h"
 
-/* No CBC, no RSA key exchange, nothing before 1.2. PSKs are tied to SHA-256, so
- * its suites come first. */
-#define SUITES \
-    "+AES-128-GCM:+AES-128-CCM:+AES-128-CCM-8:+CHACHA20-POLY1305:" \
-    "+AES-256-GCM:+AEAD:+ECDHE-ECDSA:+ECDHE-RSA:+ECDHE-PSK:+PSK:" \
-    "+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:" \
-    "+SIGN-ECDSA-SECP256R1-SHA256:+SIGN-ECDSA-SHA256:+SIGN-EDDSA-ED25519:" \
-    "+SIGN-ECDSA-SECP384R1-SHA384:+SIGN-ECDSA-SHA384:" \
-    "+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-SHA256:+SIGN-RSA-PSS-RSAE-SHA384:" \
-    "+SIGN-RSA-SHA384:+COMP-NULL:%SAFE_RENEGOTIATION"
-#define STREAMS   "NONE:+VERS-TLS1.3:+VERS-TLS1.2:" SUITES
-#define DATAGRAMS "NONE:+VERS-DTLS1.2:" SUITES
-
 enum {
     MOST_HANDSHAKE = 32768 /* bytes that who asks may show before it is known */
 };
@@ -143,44 +130,6 @@ static int use_certificate(struct cp_session *s, struct cp_certificate *c)
                               s->library, GNUTLS_CRD_CERTIFICATE, c->library));
 }
 
-/* ---- Which kinds of certificates ---- */
-
-static void put_types(struct cp_buf *b, const char *side, bool rpk, bool x509)
-{
-    if (rpk)
-        cp_put_format(b, ":+CTYPE-%s-RAWPK", side);
-    if (x509 || !rpk)
-        cp_put_format(b, ":+CTYPE-%s-X509", side);
-}
-
-static int set_priorities(struct cp_session *s, bool is_datagram)
-{
-    const struct cp_certificate *c = s->certificate;
-    bool is_client = s->asked.host != NULL;
-    char text[1024];
-    struct cp_buf b = cp_buf_fixed(text, sizeof(text));
-    bool shows_rpk = c != NULL && c->shows_rpk;
-    bool shows_x509 = c != NULL && c->shows_x509;
-    bool trusts_rpk =
-        c != NULL && (c->trusts_rpk || (!is_client && s->all->lookup != NULL));
-    bool trusts_x509 = c != NULL && c->trusts_x509;
-
-    /* A server that asks for none minds no kind that the client could show: left
-     * out, it would end the handshake over it. RFC 7250 4.2. */
-    if (!is_client && !trusts_rpk && !trusts_x509)
-        trusts_rpk = trusts_x509 = true;
-    cp_put_text(&b, is_datagram ? DATAGRAMS : STREAMS);
-    /* GnuTLS ends the handshake when it first finds a suite that it lacks a
-     * certificate for, whatever else the peer offers. */
-    if (c == NULL)
-        cp_put_text(&b, ":-ECDHE-ECDSA:-ECDHE-RSA");
-    put_types(&b, is_client ? "CLI" : "SRV", shows_rpk, shows_x509);
-    put_types(&b, is_client ? "SRV" : "CLI", trusts_rpk, trusts_x509);
-    if (cp_buf_text(&b) == NULL)
-        return COPAL_ENOMEM;
-    return border(s->mem, gnutls_priority_set_direct(s->library, text, NULL));
-}
-
 /* ---- Client and server ---- */
 
 /* Nobody is asked by more than what was said of him: who has a key of his own
@@ -269,7 +218,8 @@ static int dress(struct cp_session *s, unsigned flags)
     int err = is_client ? dress_client(s) : dress_server(s);
 
     if (err == 0)
-        err = set_priorities(s, (flags & GNUTLS_DATAGRAM) != 0);
+        err = border(s->mem,
+                     cp_priorities_set(s, (flags & GNUTLS_DATAGRAM) != 0));
     if (err == 0 && is_client)
         err = name_server(s);
     if (err == 0 && !is_client)

@@ -55,6 +55,11 @@ int cp_session_proven(struct cp_session *s);
 void cp_session_key_found(struct cp_session *s, copal_bytes identity,
                           copal_bytes key);
 
+/* ---- priorities_gnutls.c ---- */
+
+/* By the certificate that s uses, if it uses any. 0, or GnuTLS' error. */
+int cp_priorities_set(struct cp_session *s, bool is_datagram);
+
 /* ---- verify_gnutls.c ---- */
 
 /* Is the peer's certificate, or key, to be believed? As
@@ -74,6 +79,11 @@ int cp_resumption_allow(struct cp_session *s);
 /* A client's, right before its hello: goes on where the last session with that
  * peer ended, if there was one. */
 void cp_resumption_take(struct cp_session *s);
+
+/* Where what GnuTLS made of priorities of that kind, a number of few, is kept; at
+ * first NULL. NULL: out of memory, or all has ended. */
+gnutls_priority_t *cp_resumption_priority(struct cp_credentials *all,
+                                          unsigned kind);
 
 /* The peer gave what the next session to it may go on with. */
 void cp_resumption_save(struct cp_session *s);
