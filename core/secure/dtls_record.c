@@ -4,6 +4,7 @@
 enum {
     MAX_PLAIN = 16384, /* RFC 5246 6.2.1 */
     CLIENT_HELLO = 1,
+    CID_AT = CP_RECORD_HEAD - 2, /* in a record that has one */
     AAD = 23 + CP_CID_THEIRS,
     WINDOW = 64,
     MOST_FAILED = 1 << 23,
@@ -19,24 +20,35 @@ static uint64_t take_uint(struct cp_cursor *c, size_t n)
     return cp_bytes_uint(cp_take(c, n));
 }
 
+static uint16_t u16_at(const uint8_t *at)
+{
+    return (uint16_t)(at[0] << 8 | at[1]);
+}
+
 int cp_record_next(copal_bytes *rest, size_t cid_len, struct cp_record *out)
 {
-    struct cp_cursor c = cp_cursor_of(*rest);
+    const uint8_t *at = rest->data;
     struct cp_record r;
+    size_t head;
 
     if (rest->len == 0)
         return 0;
-    r.type = cp_take_u8(&c);
-    r.version = cp_take_u16(&c);
-    r.epoch = cp_take_u16(&c);
-    r.seq = take_uint(&c, 6);
-    r.cid = cp_take(&c, r.type == CP_TLS12_CID ? cid_len : 0);
-    r.body = cp_take(&c, cp_take_u16(&c));
-    if (c.failed || r.version >> 8 != 0xfe ||
+    r.type = at[0];
+    cid_len = r.type == CP_TLS12_CID ? cid_len : 0;
+    head = CP_RECORD_HEAD + cid_len;
+    if (rest->len < head || at[1] != 0xfe)
+        return COPAL_EFORMAT;
+    r.version = u16_at(at + 1);
+    r.epoch = u16_at(at + 3);
+    r.seq = (uint64_t)u16_at(at + 5) << 32 | (uint32_t)u16_at(at + 7) << 16 |
+            u16_at(at + 9);
+    r.cid = cp_bytes(at + CID_AT, cid_len);
+    r.body = cp_bytes(at + head, u16_at(at + head - 2));
+    if (r.body.len > rest->len - head ||
         r.body.len > MAX_PLAIN + CP_RECORD_MORE)
         return COPAL_EFORMAT;
-    r.whole = cp_bytes(rest->data, (size_t)(c.at - rest->data));
-    *rest = cp_bytes(rest->data + r.whole.len, rest->len - r.whole.len);
+    r.whole = cp_bytes(at, head + r.body.len);
+    *rest = cp_bytes(at + r.whole.len, rest->len - r.whole.len);
     *out = r;
     return 1;
 }
@@ -77,8 +89,8 @@ bool cp_record_is_hello(copal_bytes datagram, struct cp_hello *out)
     struct cp_cursor c;
     uint64_t len, at, part;
 
-    if (datagram.len < CP_HELLO_LEAST || cp_record_next(&rest, 0, &r) != 1 ||
-        rest.len > 0 || r.type != CP_HANDSHAKE || r.epoch != 0)
+    if (datagram.len < CP_HELLO_LEAST || datagram.data[0] != CP_HANDSHAKE ||
+        cp_record_next(&rest, 0, &r) != 1 || rest.len > 0 || r.epoch != 0)
         return false;
     c = cp_cursor_of(r.body);
     if (cp_take_u8(&c) != CLIENT_HELLO)
@@ -116,9 +128,26 @@ static void make_nonce(const struct cp_protect_way *w, const uint8_t number[8],
                        uint8_t out[CP_AEAD_TLS_NONCE])
 {
     memcpy(out, w->iv, CP_AEAD_TLS_NONCE);
+    if (explicit_len(w) > 0) {
+        memcpy(out + 4, number, 8);
+        return;
+    }
     for (int i = 0; i < 8; i++)
-        out[4 + i] =
-            explicit_len(w) > 0 ? number[i] : (uint8_t)(out[4 + i] ^ number[i]);
+        out[4 + i] ^= number[i];
+}
+
+static void put_u16_at(uint8_t *at, size_t v)
+{
+    at[0] = (uint8_t)(v >> 8);
+    at[1] = (uint8_t)v;
+}
+
+/* What a record begins with: CID_AT bytes. */
+static void put_head(uint8_t *at, uint8_t type, const uint8_t number[8])
+{
+    at[0] = type;
+    put_u16_at(at + 1, CP_DTLS_1_2);
+    memcpy(at + 3, number, 8);
 }
 
 /* RFC 5246 6.2.3.3; with a Connection ID RFC 9146 5.3. len: of what is
@@ -126,24 +155,24 @@ static void make_nonce(const struct cp_protect_way *w, const uint8_t number[8],
 static size_t make_aad(uint8_t type, const uint8_t number[8], copal_bytes cid,
                        size_t len, uint8_t out[AAD])
 {
-    struct cp_buf b = cp_buf_fixed(out, AAD);
+    uint8_t *at = out;
 
     if (cid.len > 0) {
-        cp_put_u32(&b, UINT32_MAX);
-        cp_put_u32(&b, UINT32_MAX);
-        cp_put_u8(&b, CP_TLS12_CID);
-        cp_put_u8(&b, (uint8_t)cid.len);
-        cp_put_u8(&b, CP_TLS12_CID);
-        cp_put_u16(&b, CP_DTLS_1_2);
-        cp_put_bytes(&b, cp_bytes(number, 8));
-        cp_put_bytes(&b, cid);
+        memset(at, 0xff, 8);
+        at[8] = CP_TLS12_CID;
+        at[9] = (uint8_t)cid.len;
+        put_head(at + 10, CP_TLS12_CID, number);
+        at += 10 + CID_AT;
+        memcpy(at, cid.data, cid.len);
+        at += cid.len;
     } else {
-        cp_put_bytes(&b, cp_bytes(number, 8));
-        cp_put_u8(&b, type);
-        cp_put_u16(&b, CP_DTLS_1_2);
+        memcpy(at, number, 8);
+        at[8] = type;
+        put_u16_at(at + 9, CP_DTLS_1_2);
+        at += 11;
     }
-    cp_put_u16(&b, (uint16_t)len);
-    return b.len;
+    put_u16_at(at, len);
+    return (size_t)(at + 2 - out);
 }
 
 /* One record of that number. Where there is a cid, plain ends in the content
@@ -156,20 +185,18 @@ static int seal(const struct cp_protect_way *w, struct cp_aeads *aeads,
     size_t body = before + plain.len + tag, head = CP_RECORD_HEAD + cid.len;
     uint8_t nonce[CP_AEAD_TLS_NONCE], aad[AAD];
     size_t aad_len = make_aad(type, number, cid, plain.len, aad);
-    struct cp_buf b = cp_buf_fixed(out, cap);
     int err;
 
     if (head + body > cap || plain.len > MAX_PLAIN)
         return COPAL_ELIMIT;
-    cp_put_u8(&b, cid.len > 0 ? CP_TLS12_CID : type);
-    cp_put_u16(&b, CP_DTLS_1_2);
-    cp_put_bytes(&b, cp_bytes(number, 8));
-    cp_put_bytes(&b, cid);
-    cp_put_u16(&b, (uint16_t)body);
-    cp_put_bytes(&b, cp_bytes(number, before));
+    put_head(out, cid.len > 0 ? CP_TLS12_CID : type, number);
+    if (cid.len > 0)
+        memcpy(out + CID_AT, cid.data, cid.len);
+    put_u16_at(out + head - 2, body);
+    memcpy(out + head, number, before);
     make_nonce(w, number, nonce);
     err = cp_aead_seal(aeads, &w->key, cp_bytes(nonce, sizeof(nonce)),
-                       cp_bytes(aad, aad_len), plain, out + b.len);
+                       cp_bytes(aad, aad_len), plain, out + head + before);
     return err == 0 ? (int)(head + body) : err;
 }
 

@@ -15,9 +15,20 @@ static uint64_t hash_address(const struct cp_dtls *d,
     return cp_map_hash(&d->by_address, remote, sizeof(*remote));
 }
 
-static uint64_t hash_number(const struct cp_dtls *d, uint32_t number)
+/* Numbers go up one by one, and Connection IDs of ours are random: nobody else
+ * has a say in which bucket one is, so these go without a hash that hides it. */
+static uint64_t hash_number(uint32_t number)
 {
-    return cp_map_hash(&d->by_number, &number, sizeof(number));
+    return number;
+}
+
+static uint64_t hash_cid(copal_bytes cid)
+{
+    uint64_t hash = 0;
+
+    if (cid.len >= sizeof(hash))
+        memcpy(&hash, cid.data + cid.len - sizeof(hash), sizeof(hash));
+    return hash;
 }
 
 struct cp_dtls_session *cp_dtls_session_at(const struct cp_dtls *d,
@@ -40,7 +51,7 @@ struct cp_dtls_session *cp_dtls_session_at(const struct cp_dtls *d,
 struct cp_dtls_session *cp_dtls_session_numbered(const struct cp_dtls *d,
                                                  uint32_t number)
 {
-    struct cp_map_node *n = cp_map_first(&d->by_number, hash_number(d, number));
+    struct cp_map_node *n = cp_map_first(&d->by_number, hash_number(number));
 
     for (; n != NULL; n = cp_map_next(n)) {
         struct cp_dtls_session *s =
@@ -55,8 +66,7 @@ struct cp_dtls_session *cp_dtls_session_numbered(const struct cp_dtls *d,
 struct cp_dtls_session *cp_dtls_session_with_cid(const struct cp_dtls *d,
                                                  copal_bytes cid)
 {
-    struct cp_map_node *n =
-        cp_map_first(&d->by_cid, cp_map_hash(&d->by_cid, cid.data, cid.len));
+    struct cp_map_node *n = cp_map_first(&d->by_cid, hash_cid(cid));
 
     for (; n != NULL; n = cp_map_next(n)) {
         struct cp_dtls_session *s =
@@ -87,7 +97,7 @@ void cp_dtls_session_named(struct cp_dtls_session *s)
     struct cp_map *all = &s->dtls->by_cid;
 
     cp_map_put(all, &s->by_cid,
-               cp_map_hash(all, s->protect.cid_in, s->protect.cid_in_len));
+               hash_cid(cp_bytes(s->protect.cid_in, s->protect.cid_in_len)));
 }
 
 struct cp_path cp_dtls_session_path(const struct cp_dtls_session *s)
@@ -123,8 +133,7 @@ struct cp_dtls_session *cp_dtls_session_new(struct cp_dtls *d,
     s->protect.epoch = 1;
     cp_map_put(&d->by_address, &s->by_address,
                hash_address(d, &s->path.remote));
-    cp_map_put(&d->by_number, &s->by_number,
-               hash_number(d, s->name.association));
+    cp_map_put(&d->by_number, &s->by_number, hash_number(s->name.association));
     cp_list_append(&d->shaking, &s->node);
     d->asked_count += host == NULL;
     return s;
