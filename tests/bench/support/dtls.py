@@ -16,12 +16,17 @@ ROOT = pathlib.Path(os.environ["COPAL_ROOT"]).resolve()
 BUILD = pathlib.Path(os.environ["COPAL_BUILD"]).resolve()
 COPAL = str(BUILD / "copal")
 ASK = str(ROOT / "tests/bench/support/dtls_ask.lua")
+SECURE = str(BUILD / "tests/bench/secure")
 KEY = "0123456789abcdef"
 KINDS = ("psk", "rpk", "x509")
 QUICK = "--quick" in sys.argv
 HANDSHAKES = 60 if QUICK else 400
 REQUESTS = 2000 if QUICK else 20000
+ROUNDS = 2 if QUICK else 5
 IDLE = 60 if QUICK else 600
+CROWD = 1000 if QUICK else 10000
+AT_A_TIME = 1000  # of the crowd, in a process of theirs
+ASKED, ANSWERED = 19, 25  # bytes of GET /hello and of its answer as records carry them
 
 work = pathlib.Path(tempfile.mkdtemp(prefix="copal-dtls-"))
 started = []
@@ -67,8 +72,9 @@ def free_port():
 
 
 class Server:
-    def __init__(self, words, plain, secure):
-        self.process = subprocess.Popen([str(w) for w in words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    def __init__(self, words, plain, secure, speaks=False):
+        pipe = subprocess.PIPE if speaks else subprocess.DEVNULL
+        self.process = subprocess.Popen([str(w) for w in words], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
         started.append(self.process)
         self.plain, self.secure = plain, secure
         time.sleep(1)
@@ -144,6 +150,78 @@ def idle(server, kind):
     return grown
 
 
+class Crowd:
+    """The clients of support/secure.c, which have shaken hands."""
+
+    def __init__(self, uri, count, endpoints, window):
+        self.process = subprocess.Popen(
+            [SECURE, "ask", work / "client.psk.json", uri, str(count), str(endpoints), str(window)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        started.append(self.process)
+        self.hear("ready")
+
+    def hear(self, word):
+        if self.process.stdout.readline().strip() != word:
+            raise RuntimeError("clients of secure ended")
+
+    def go(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        self.hear("done")
+
+
+class OfC(Server):
+    """That of support/secure.c, in C."""
+
+    def __init__(self):
+        port = free_port()
+        super().__init__([SECURE, "serve", work / "server.psk.json", port], f"coap://127.0.0.1:{port}/hello",
+                         f"coaps://127.0.0.1:{port + 1}/hello", speaks=True)
+
+    def counted(self):
+        """Bytes that the endpoint says are allocated."""
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+
+def aead():
+    return float(subprocess.run([SECURE, "aead", "CHACHA20-POLY1305", str(ASKED), str(ANSWERED), str(REQUESTS)],
+                                check=True, capture_output=True, text=True).stdout)
+
+
+def what_security_adds(endpoints, window):
+    """Plain, by coaps, the cipher alone: the best of some rounds, each of all three."""
+    server, best = OfC(), [float("inf")] * 3
+    for _ in range(ROUNDS):
+        for i, uri in enumerate((server.plain, server.secure)):
+            crowd = Crowd(uri, REQUESTS, endpoints, window)
+            before = server.cpu()
+            crowd.go()
+            best[i] = min(best[i], (server.cpu() - before) / REQUESTS * 1e6)
+        best[2] = min(best[2], aead())
+    server.stop()
+    plain, secure, cipher = best
+    most = 1.5 * plain + cipher
+    print(f"{endpoints:>4} clients, {window:>2} at a time: plain {plain:5.2f} us, coaps {secure:5.2f}, of that the "
+          f"cipher {cipher:4.2f}; 1.5 x plain + cipher {most:5.2f}: {'within' if secure <= most else 'OVER'}", flush=True)
+
+
+def crowd_at_rest():
+    """Memory of each of many who asked once, as the endpoint counts it and resident."""
+    server = OfC()
+    first = Crowd(server.secure, 1, 20, 1)
+    counted, resident = server.counted(), server.resident()
+    others = [Crowd(server.secure, 1, AT_A_TIME, 1) for _ in range(CROWD // AT_A_TIME)]
+    counted, resident = server.counted() - counted, server.resident() - resident
+    for one in [first, *others]:
+        one.process.kill()
+        one.process.wait()
+    server.stop()
+    print(f"{CROWD} peers at rest: {counted / CROWD:.0f} bytes each counted, {resident / CROWD:.0f} resident; "
+          f"10,000 make {counted / CROWD * 1e4 / 2**20:.1f} and {resident / CROWD * 1e4 / 2**20:.1f} MiB", flush=True)
+
+
 def handshake(server, kind):
     each, _ = cost(server, kind, "handshakes", server.secure, HANDSHAKES)
     return f"{each * 1e6:.0f} us, {1 / each:.0f}/s"
@@ -184,6 +262,11 @@ def main():
     for name, kind, measure in ROWS:
         row = [measured(maker, kind, measure) for maker in (copal_server, libcoap_server)]
         print(f"{name:20}{row[0]:>20}{row[1]:>20}", flush=True)
+    if not os.access(SECURE, os.X_OK):
+        return
+    for endpoints, window in ((1, 1), (1, 16), (256, 16)):
+        what_security_adds(endpoints, window)
+    crowd_at_rest()
 
 
 try:
