@@ -90,9 +90,9 @@ struct cp_dtls_session {
                     * come before, and no request of the peer's is heard until
                     * it has shown to be there now */
     bool is_saved; /* to be gone on with: the peer is not told good-bye */
+    uint32_t kept_at;                /* s: when it was put in the store last */
     struct cp_dtls_keeping *keeping; /* NULL: the store is not at work on it */
     struct cp_dtls_ping *ping;       /* NULL: it is not asked for a sign */
-    uint64_t kept_at;                /* ms: when it was put there last */
     struct cp_protect protect;
 };
 

@@ -9,8 +9,8 @@
  * that a write takes. */
 enum {
     AHEAD = 16384,
-    MOST_SAVED = 1024,          /* each costs a write that is waited for */
-    AGAIN_MS = 7 * 24 * 3600000 /* a store may throw away what is old */
+    MOST_SAVED = 1024,      /* each costs a write that is waited for */
+    AGAIN_S = 7 * 24 * 3600 /* a store may throw away what is old */
 };
 
 /* The store is at work on an association. */
@@ -191,6 +191,11 @@ static void on_done(struct cp_store_wait *w, int status, copal_bytes value,
     stop(s);
 }
 
+static uint32_t seconds(const struct cp_dtls *d)
+{
+    return (uint32_t)(d->engine->now / 1000);
+}
+
 static void reserve(struct cp_dtls_session *s)
 {
     struct cp_dtls_keeping *k = cp_zalloc(s->dtls->mem, sizeof(*k));
@@ -201,7 +206,7 @@ static void reserve(struct cp_dtls_session *s)
     k->session = s;
     k->end_out = s->protect.next_out + AHEAD;
     s->keeping = k;
-    s->kept_at = s->dtls->engine->now;
+    s->kept_at = seconds(s->dtls);
     if (put(s, k->end_out, false, &k->wait) != 0)
         stop(s);
 }
@@ -249,7 +254,7 @@ void cp_dtls_keep_on(struct cp_dtls_session *s)
 {
     s->is_kept = true;
     s->keys = mark_of(s);
-    s->kept_at = s->dtls->engine->now;
+    s->kept_at = seconds(s->dtls);
 }
 
 bool cp_dtls_keep_ahead(struct cp_dtls_session *s)
@@ -259,7 +264,7 @@ bool cp_dtls_keep_ahead(struct cp_dtls_session *s)
     if (!s->is_kept)
         return true;
     if (s->keeping == NULL && (p->next_out + AHEAD / 2 >= p->end_out ||
-                               s->dtls->engine->now - s->kept_at > AGAIN_MS))
+                               seconds(s->dtls) - s->kept_at > AGAIN_S))
         reserve(s);
     return p->next_out < p->end_out;
 }

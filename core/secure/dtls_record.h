@@ -57,7 +57,6 @@ struct cp_protect_way {
 /* An association that has keys. No larger than it must be: thousands of them
  * sleep. */
 struct cp_protect {
-    struct cp_protect_way in, out;
     uint64_t next_out; /* sequence number of the next record */
     uint64_t end_out;  /* from here on numbers are not ours yet; 0: all are */
     uint64_t next_in;  /* one more than the highest that came; 0: none came */
@@ -66,6 +65,7 @@ struct cp_protect {
     uint16_t epoch;
     uint8_t cid_in_len, cid_out_len; /* 0: records that way have none */
     uint8_t cid_in[CP_CID_MINE], cid_out[CP_CID_THEIRS];
+    struct cp_protect_way in, out;
 };
 
 /* Whatever came until now, seen or not, is as good as seen. */
