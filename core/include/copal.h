@@ -269,7 +269,8 @@ typedef enum copal_registry {
 } copal_registry;
 
 /* An option of a signal by the signal's code, as signals have options of their own
- * under numbers that others have, too (RFC 8323 5.2): for copal_name(). */
+ * under numbers that others have, too (RFC 8323 5.2): for copal_name(), and from
+ * copal_number(). Messages have the number alone, which are the lower 16 bits. */
 #define COPAL_SIGNAL_OPTION(code, number) ((code) << 16 | (number))
 
 /* Never NULL. An unknown code is "0.30", one beyond 255 "?"; anything else
@@ -279,8 +280,9 @@ typedef enum copal_registry {
 COPAL_API const char *copal_name(copal_registry r, int number);
 
 /* In any case of letters. A code also as "2.05" or "Content", a format also as
- * its number, without "application/", or as "text", "links", "octets". ENOENT:
- * no such name, or a short one that could mean two. */
+ * its number, without "application/", or as "text", "links", "octets". An option
+ * that only signals have as COPAL_SIGNAL_OPTION(); "Custody" is that of a Ping.
+ * ENOENT: no such name, or a short one that could mean two. */
 COPAL_API int copal_number(copal_registry r, const char *name);
 
 /* ---- Parameters ---------------------------------------------------------- */

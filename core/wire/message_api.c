@@ -165,24 +165,32 @@ int copal_msg_tune(copal_msg *m, copal_param p, int64_t value)
 
 /* ---- Options ---- */
 
+/* Signals have options of their own. */
+static const char *name_of(const copal_msg *m, int option)
+{
+    int kind = m->code >> 5 == 7 ? COPAL_SIGNAL_OPTION(m->code, 0) : 0;
+
+    return copal_name(COPAL_OPTIONS, kind | option);
+}
+
 static int check_length(const copal_msg *m, int option, size_t len)
 {
-    const struct cp_option_def *def = cp_option_find((unsigned)option);
+    const struct cp_option_def *def = cp_option_of(m->code, (unsigned)option);
     size_t shortest = def == NULL ? 0 : def->shortest;
     size_t longest = def == NULL ? MAX_VALUE : def->longest;
 
     if (len > longest)
         return cp_why(m->mem, COPAL_EINVAL, "%s: %zu bytes, at most %zu",
-                      copal_name(COPAL_OPTIONS, option), len, longest);
+                      name_of(m, option), len, longest);
     if (len < shortest)
         return cp_why(m->mem, COPAL_EINVAL, "%s: %zu bytes, at least %zu",
-                      copal_name(COPAL_OPTIONS, option), len, shortest);
+                      name_of(m, option), len, shortest);
     return 0;
 }
 
 static int check_repeat(const copal_msg *m, int option)
 {
-    const struct cp_option_def *def = cp_option_find((unsigned)option);
+    const struct cp_option_def *def = cp_option_of(m->code, (unsigned)option);
 
     if (def == NULL || cp_msg_find(m, (unsigned)option) == NULL)
         return 0;

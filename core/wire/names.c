@@ -117,7 +117,7 @@ static int number_of_option(const char *name)
 {
     const struct cp_option_def *o = cp_option_named(name);
 
-    return o != NULL ? o->number : COPAL_ENOENT;
+    return o != NULL ? o->number : cp_option_of_signal(name);
 }
 
 static const char *name_of_format(int number)

@@ -61,6 +61,15 @@ const struct cp_option_def *cp_option_of(unsigned code, unsigned number)
     return NULL;
 }
 
+int cp_option_of_signal(const char *name)
+{
+    for (size_t i = 0; i < sizeof(of_signals) / sizeof(of_signals[0]); i++)
+        if (strcasecmp(of_signals[i].def.name, name) == 0)
+            return COPAL_SIGNAL_OPTION(of_signals[i].code,
+                                       of_signals[i].def.number);
+    return COPAL_ENOENT;
+}
+
 const struct cp_option_def *cp_option_named(const char *name)
 {
     for (size_t i = 0; i < ROW_COUNT; i++)

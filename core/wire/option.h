@@ -35,6 +35,10 @@ const struct cp_option_def *cp_option_of(unsigned code, unsigned number);
 /* By name, any case. NULL: not in the table. */
 const struct cp_option_def *cp_option_named(const char *name);
 
+/* COPAL_SIGNAL_OPTION() of the first signal that has one of that name, any case.
+ * COPAL_ENOENT. */
+int cp_option_of_signal(const char *name);
+
 /* Bits of the number, also of unknown options. RFC 7252 5.4.6. */
 static inline bool cp_option_is_critical(unsigned number)
 {

@@ -8,7 +8,7 @@ local M = {}
 
 -- v: text, a number, true for an empty value, or a list of these.
 function M.add_option(handle, option, v)
-  local number = value.option(option)
+  local number = value.option(option, handle)
   if not number then
     return nil, "no option " .. tostring(option), "EINVAL"
   end
@@ -40,7 +40,7 @@ function setup.options(handle, v)
   for key, item in pairs(v) do
     local ok, text, name
     if type(item) == "table" and type(key) == "number" and #item == 2
-      and value.option(item[1]) then
+      and value.option(item[1], handle) then
       ok, text, name = M.add_option(handle, item[1], item[2])
     else
       ok, text, name = M.add_option(handle, key, item)

@@ -334,17 +334,18 @@ end
 
 ---- Methods -------------------------------------------------------------------
 
-local function option_number(option)
-  return value.option(option) or error("copal: no option " .. tostring(option), 3)
+local function option_number(m, option)
+  return value.option(option, m.handle)
+    or error("copal: no option " .. tostring(option), 3)
 end
 
 -- The i-th (from 1) value of an option, by number or name; nil: not there.
 function methods.option(m, option, i)
-  return (core.msg_value(m.handle, option_number(option), (i or 1) - 1))
+  return (core.msg_value(m.handle, option_number(m, option), (i or 1) - 1))
 end
 
 function methods.uint(m, option)
-  return (core.msg_uint(m.handle, option_number(option)))
+  return (core.msg_uint(m.handle, option_number(m, option)))
 end
 
 function methods.add(m, option, v)
@@ -353,7 +354,7 @@ end
 
 -- Takes all values of an option away.
 function methods.remove(m, option)
-  return errors.check(core.msg_remove(m.handle, option_number(option)))
+  return errors.check(core.msg_remove(m.handle, option_number(m, option)))
 end
 
 local function decoded(v, text)

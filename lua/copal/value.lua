@@ -133,13 +133,20 @@ M.formats = { TEXT = 0, LINKS = 40, XML = 41, OCTETS = 42, JSON = 50, CBOR = 60,
 
 ---- Options -------------------------------------------------------------------
 
--- x: a number, "Uri-Path" in any case, or uri_path. nil: none of these.
-function M.option(x)
+-- x: a number, "Uri-Path" in any case, or uri_path. nil: none of these. Signals
+-- have options of their own, that no other message has; handle: the message, nil:
+-- any request.
+function M.option(x, handle)
   if type(x) == "number" then return x end
   if type(x) ~= "string" then return nil end
   if x:match("^%d+$") then return tonumber(x) end
-  local number = core.number(core.OPTIONS, (x:gsub("_", "-")))
-  return number >= 0 and number or nil
+  local name = x:gsub("_", "-")
+  local number = core.number(core.OPTIONS, name)
+  if number < 65536 then return number >= 0 and number or nil end
+  number = number % 65536
+  local code = handle and core.msg_code(handle) or 0
+  local own = core.name(core.OPTIONS, code * 65536 + number)
+  return own and own:lower() == name:lower() and number or nil
 end
 
 ---- Parameters ----------------------------------------------------------------

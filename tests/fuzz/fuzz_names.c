@@ -24,7 +24,8 @@ static void check_name(copal_registry r, char *text)
     require(number >= 0 || number == COPAL_ENOENT);
     if (number < 0)
         return;
-    require(number <= 65535);
+    require(number <= 65535 ||
+            (r == COPAL_OPTIONS && number >> 21 == 7)); /* of a signal */
     name = copal_name(r, number);
     require(name != NULL && name[0] != '\0');
     /* An unknown format has its number, but an unknown option no name. */
@@ -41,7 +42,9 @@ static void check_number(int number)
         int back = copal_number((copal_registry)r, name);
 
         require(name[0] != '\0');
-        require(back == number || back == COPAL_ENOENT);
+        /* Two signals may call an option alike. */
+        require(back == number || back == COPAL_ENOENT ||
+                strcmp(name, copal_name((copal_registry)r, back)) == 0);
     }
     require(copal_strerror(number)[0] != '\0');
     require(copal_errname(number)[0] != '\0');

@@ -83,11 +83,25 @@ end)
 
 test("options of signals have names of their own", function()
   local m = c:message(225, "coap://localhost/",
-    { options = { [2] = "\1", [4] = "\2" } })
+    { options = { [2] = "\1", [4] = "" } })
   local names = {}
   for _, o in ipairs(m.options) do names[o.number] = o.name end
   equal(names[2], "Max-Message-Size")
   equal(names[4], "Block-Wise-Transfer")
+end)
+
+test("an option of a signal is found by its name", function()
+  local m = c:message(225, "coap://localhost/",
+    { options = { ["Max-Message-Size"] = 1152, { "block_wise_transfer", true } } })
+  equal(m:uint "max_message_size", 1152)
+  equal(m:option "Block-Wise-Transfer", "")
+  m:remove "max-message-size"
+  equal(m:option(2), nil)
+  local pong = c:message(227, "coap://localhost/", { options = { Custody = true } })
+  equal(pong:option "custody", "") -- as a Ping's
+  throws("no option Hold", function() return pong:option "Hold-Off" end)
+  local none, err = c:message("GET", "coap://localhost/", { options = { ["Max-Message-Size"] = 1 } })
+  equal(none, nil) equal(err.name, "EINVAL")
 end)
 
 test("what cannot go on says so when it is asked for", function()

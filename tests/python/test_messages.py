@@ -21,9 +21,22 @@ def test_options_print_a_line_each():
 
 
 def test_options_of_signals_have_names_of_their_own():
-    m = copal.Message(225, "coap://localhost/", options={2: b"\1", 4: b"\2"})
+    m = copal.Message(225, "coap://localhost/", options={2: b"\1", 4: b""})
     names = {o.number: o.name for o in m.options}
     assert (names[2], names[4]) == ("Max-Message-Size", "Block-Wise-Transfer")
+
+
+def test_an_option_of_a_signal_is_found_by_its_name():
+    m = copal.Message(225, "coap://localhost/", options={"Max-Message-Size": 1152, 4: b""})
+    assert m.uint("max_message_size") == 1152 and m.option("Block-Wise-Transfer") == b""
+    m.remove("max-message-size")
+    assert m.option(2) is None
+    pong = copal.Message(227, "coap://localhost/", options={"Custody": None})
+    assert pong.option("custody") == b""  # as a Ping's
+    with pytest.raises(ValueError, match="no option"):
+        copal.Message("GET", "coap://localhost/", options={"Max-Message-Size": 1152})
+    with pytest.raises(ValueError, match="no option"):
+        pong.option("Hold-Off")
 
 
 def test_the_path_is_a_tuple_that_may_be_assigned():

@@ -203,11 +203,20 @@ static void options_of_signals_are_named_by_their_code(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        assert_string_equal(
-            copal_name(COPAL_OPTIONS,
-                       COPAL_SIGNAL_OPTION(rows[i].code, rows[i].number)),
-            rows[i].name);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        int number = COPAL_SIGNAL_OPTION(rows[i].code, rows[i].number);
+        int back = copal_number(COPAL_OPTIONS, rows[i].name);
+
+        assert_string_equal(copal_name(COPAL_OPTIONS, number), rows[i].name);
+        if (rows[i].name[0] < 'A')
+            assert_int_equal(back, COPAL_ENOENT);
+        else if (rows[i].code != COPAL_CODE(7, 3)) /* as that of a Ping */
+            assert_int_equal(back, number);
+    }
+    assert_int_equal(copal_number(COPAL_OPTIONS, "max-message-size"),
+                     COPAL_SIGNAL_OPTION(COPAL_CODE(7, 1), 2));
+    assert_int_equal(copal_number(COPAL_OPTIONS, "Custody"),
+                     COPAL_SIGNAL_OPTION(COPAL_CODE(7, 2), 2));
     assert_string_equal(copal_name(COPAL_OPTIONS, COPAL_OPT_ETAG), "ETag");
     assert_string_equal(copal_name(COPAL_OPTIONS, 65536 + 4), "65540");
     assert_string_equal(copal_name(COPAL_OPTIONS, -1), "-1");

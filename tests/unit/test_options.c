@@ -129,6 +129,23 @@ static void the_public_registry_knows_options_both_ways(void **state)
     assert_int_equal(copal_number(COPAL_OPTIONS, NULL), COPAL_ENOENT);
 }
 
+/* RFC 8323 5.3: what is an ETag elsewhere is empty there. */
+static void options_of_signals_are_checked_as_theirs(void **state)
+{
+    copal *c = copal_new(NULL);
+    copal_msg *csm = copal_msg_new(c, COPAL_CODE(7, 1));
+
+    (void)state;
+    assert_int_equal(copal_msg_add_uint(csm, 2, 1152), 0);
+    assert_int_equal(copal_msg_add_uint(csm, 2, 1152), COPAL_EINVAL);
+    assert_non_null(strstr(copal_why(c), "Max-Message-Size"));
+    assert_int_equal(copal_msg_add_text(csm, 4, "x"), COPAL_EINVAL);
+    assert_non_null(strstr(copal_why(c), "Block-Wise-Transfer"));
+    assert_int_equal(copal_msg_add_text(csm, 4, ""), 0);
+    copal_msg_unref(csm);
+    copal_free(c);
+}
+
 static void names_made_of_numbers_stay_good_for_seven_more(void **state)
 {
     const char *first = copal_name(COPAL_OPTIONS, 65001);
@@ -147,6 +164,7 @@ int main(void)
         cmocka_unit_test(nothing_else_is_in_the_table),
         cmocka_unit_test(names_are_found_in_any_case),
         cmocka_unit_test(the_public_registry_knows_options_both_ways),
+        cmocka_unit_test(options_of_signals_are_checked_as_theirs),
         cmocka_unit_test(names_made_of_numbers_stay_good_for_seven_more),
     };
 

@@ -282,19 +282,19 @@ class Message(_copal.Message):
 
     def option(self, option: int | str, i: int = 0) -> bytes | None:
         """The i-th value of an option by number or name; None: not there."""
-        return _copal.msg_value(self, _values.option_number(option), i)
+        return _copal.msg_value(self, _number(self, option), i)
 
     def uint(self, option: int | str) -> int | None:
         """The value of an option that is a number; None: not there."""
-        return _copal.msg_uint(self, _values.option_number(option))
+        return _copal.msg_uint(self, _number(self, option))
 
     def add(self, option: int | str, value: OptionValue) -> None:
         """Adds an option; None is an empty value, a list several options."""
-        _add(self, _values.option_number(option), value)
+        _add(self, _number(self, option), value)
 
     def remove(self, option: int | str) -> None:
         """Takes an option away."""
-        _copal.msg_remove(self, _values.option_number(option))
+        _copal.msg_remove(self, _number(self, option))
 
     @property
     def etag(self) -> bytes | None:
@@ -479,6 +479,13 @@ def _query_items(value: Iterable[str] | Mapping[str, object]) -> list[str]:
     return list(value)
 
 
+def _number(m: Message, option: int | str) -> int:
+    """Of an option of m: signals have some of their own."""
+    if isinstance(option, int):
+        return option
+    return _values.option_number(option, _copal.msg_code(m))
+
+
 def _add(m: Message, number: int, value: OptionValue) -> None:
     if isinstance(value, (bytes, bytearray, memoryview)):
         _copal.msg_add(m, number, value)
@@ -566,7 +573,7 @@ def _is_problem(body: Any, format: FormatLike | None) -> bool:
 def _add_all(m: Message, options: Any) -> None:
     pairs = options.items() if isinstance(options, Mapping) else options
     for option, value in pairs:
-        _add(m, _values.option_number(option), value)
+        _add(m, _number(m, option), value)
 
 
 def _set_one(handle: _copal.Endpoint, m: Message, key: str, value: Any) -> None:

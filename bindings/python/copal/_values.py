@@ -134,15 +134,21 @@ def kind(f: Format) -> str | None:
 _nicknames = {"link": 40, "bytes": 42}  # besides those that C knows
 
 
-def option_number(option: int | str) -> int:
-    """The number of an option: ``4``, ``"ETag"``, ``"Uri-Path"``, ``uri_path``."""
+def option_number(option: int | str, code: int = 0) -> int:
+    """The number of an option: ``4``, ``"ETag"``, ``"Uri-Path"``, ``uri_path``. Signals
+    have options of their own, that no other message has; code: the message's."""
     if isinstance(option, int):
         return option
     if not isinstance(option, str):
         raise TypeError(f"an option is a number or a name, got {type(option).__name__}")
     if option.isdigit():
         return int(option)
-    number = _copal.number(_copal.OPTIONS, option.replace("_", "-"))
+    name = option.replace("_", "-")
+    number = _copal.number(_copal.OPTIONS, name)
+    if number > 0xFFFF:
+        number &= 0xFFFF
+        if option_name(number, code).lower() != name.lower():
+            number = -1
     if number < 0:
         raise ValueError(f"no option {option!r}; use its number or its name")
     return number
