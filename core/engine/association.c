@@ -61,6 +61,20 @@ static void mark_moving(struct cp_engine *e, const struct cp_link *link,
     }
 }
 
+bool cp_engine_association_waits(const struct cp_engine *e,
+                                 const struct cp_link *link,
+                                 const struct cp_path *path)
+{
+    list_each (node, after, &e->exchanges) {
+        copal_exchange *x = cp_container_of(node, copal_exchange, node);
+
+        if (x->is_ask && goes_by(x, link, &path->remote) &&
+            may_move(cp_ask_of(x)))
+            return true;
+    }
+    return false;
+}
+
 static void note(struct cp_engine *e, const struct cp_link *link,
                  const struct cp_path *path, int status, uint32_t heir)
 {

@@ -92,6 +92,11 @@ void cp_engine_association_over(struct cp_engine *e, struct cp_link *link,
                                 const struct cp_path *path, int status,
                                 uint32_t heir);
 
+/* Does anything of ours wait for an answer by it that may be asked twice? */
+bool cp_engine_association_waits(const struct cp_engine *e,
+                                 const struct cp_link *link,
+                                 const struct cp_path *path);
+
 /* How many handshakes are under way: they are no connections yet, but take the
  * room of one. */
 struct cp_unfinished {

@@ -103,17 +103,35 @@ static void follow(struct cp_dtls_session *s, const struct cp_path *path,
     s->credit = MOVED_FACTOR * (uint32_t)len;
 }
 
-/* The peer says good-bye, or that something failed for good: RFC 5246 7.2. */
+enum { /* RFC 5246 7.2 */
+    FATAL = 2,
+    CLOSE_NOTIFY = 0,
+    BAD_RECORD_MAC = 20
+};
+
+/* The peer says good-bye; or that something failed for good, which is no fault of
+ * what waits for its answer. RFC 5246 7.2. */
 static void on_alert(struct cp_dtls_session *s, copal_bytes alert)
 {
-    enum {
-        FATAL = 2,
-        CLOSE_NOTIFY = 0
-    };
-
-    if (alert.len == 2 &&
-        (alert.data[0] == FATAL || alert.data[1] == CLOSE_NOTIFY))
+    if (alert.len != 2)
+        return;
+    if (alert.data[1] == CLOSE_NOTIFY ||
+        (alert.data[0] == FATAL && !cp_dtls_ask_renew(s)))
         cp_dtls_session_end(s, COPAL_ECLOSED, true);
+}
+
+/* Somebody forges records, and might be lucky one day. The peer is told, by what
+ * only we can have sealed, so that its requests do not wait: RFC 6347 4.1.2.7. */
+static void on_forgeries(struct cp_dtls_session *s)
+{
+    static const uint8_t alert[] = {FATAL, BAD_RECORD_MAC};
+
+    if (s->is_given_up)
+        return;
+    cp_engine_limited(s->dtls->engine, "forged_records");
+    (void)cp_dtls_send_record(s, CP_ALERT, cp_bytes(alert, sizeof(alert)));
+    if (!cp_dtls_ask_renew(s))
+        cp_dtls_session_end(s, COPAL_EAUTH, false);
 }
 
 /* RFC 7252 3: the class of its code. */
@@ -152,12 +170,12 @@ static void on_record(struct cp_dtls_session *s, const struct cp_path *path,
     if (r->body.len > sizeof(plain))
         return;
     len = cp_protect_open(&s->protect, d->aeads, r, plain, &type, &newest);
-    if (len == COPAL_ELIMIT)
-        cp_dtls_session_end(s, COPAL_EAUTH, true);
-    if (len < 0) {
+    if (len < 0)
         d->engine->stats.rejected++;
+    if (len == COPAL_ELIMIT)
+        on_forgeries(s);
+    if (len < 0)
         return;
-    }
     if (type == CP_HANDSHAKE) { /* its last, again: it lacks ours */
         if (s->last != NULL)
             cp_dtls_flight_repeat(s->last);

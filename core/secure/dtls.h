@@ -90,7 +90,8 @@ struct cp_dtls_session {
                     * come before, and no request of the peer's is heard until
                     * it has shown to be there now */
     bool is_saved; /* to be gone on with: the peer is not told good-bye */
-    uint32_t kept_at;                /* s: when it was put in the store last */
+    bool is_given_up; /* ends with the handshake that goes on beside it */
+    uint32_t kept_at; /* s: when it was put in the store last */
     struct cp_dtls_keeping *keeping; /* NULL: the store is not at work on it */
     struct cp_dtls_ping *ping;       /* NULL: it is not asked for a sign */
     struct cp_protect protect;
@@ -254,6 +255,11 @@ void cp_dtls_ask_note(struct cp_dtls_session *s, copal_bytes message);
 
 /* The peer was heard by s after all: nothing beside it is needed. */
 void cp_dtls_ask_trust(struct cp_dtls_session *s);
+
+/* The keys of s are given up, here or there. True: what waits by it goes on by
+ * another one, for which a handshake is under way, and s ends with that; false:
+ * nothing waits, or cannot. */
+bool cp_dtls_ask_renew(struct cp_dtls_session *s);
 
 /* The handshake is complete; or it failed: then s ends, and who waits tries the
  * next of his ways. */

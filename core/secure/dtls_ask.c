@@ -12,8 +12,9 @@ enum {
 
 static bool is_suspect(const struct cp_dtls_session *s)
 {
-    return s->asked_at != 0 &&
-           s->dtls->engine->now - s->asked_at > SUSPECT_AFTER_MS;
+    return s->is_given_up ||
+           (s->asked_at != 0 &&
+            s->dtls->engine->now - s->asked_at > SUSPECT_AFTER_MS);
 }
 
 /* Of ours to that address under that name, as a server may have several. */
@@ -121,6 +122,30 @@ void cp_dtls_ask_trust(struct cp_dtls_session *s)
         cp_dtls_session_end(other, COPAL_ECLOSED, false);
 }
 
+bool cp_dtls_ask_renew(struct cp_dtls_session *s)
+{
+    struct cp_path path = cp_dtls_session_path(s);
+
+    if (s->host == NULL ||
+        !cp_engine_association_waits(s->dtls->engine, &s->dtls->link, &path))
+        return false;
+    if (beside(s) == NULL)
+        begin_beside(s);
+    s->is_given_up = beside(s) != NULL;
+    return s->is_given_up;
+}
+
+/* What waited for other to take its place; NULL: nothing did. */
+static struct cp_dtls_session *given_up_for(const struct cp_dtls_session *other)
+{
+    const struct cp_route r = {.host = other->host,
+                               .ways[0].path.remote = other->path.remote};
+    struct cp_dtls_session *s =
+        other->is_up ? NULL : cp_dtls_ask_find(other->dtls, &r, true);
+
+    return s != NULL && s->is_given_up ? s : NULL;
+}
+
 static void next_way(struct cp_route *r)
 {
     r->count--;
@@ -183,13 +208,17 @@ void cp_dtls_ask_failed(struct cp_dtls_session *s, int status, const char *why)
 {
     struct cp_list *waiting = cp_dtls_shake_routes(s), all;
     struct cp_driver *driver = s->dtls->driver;
+    struct cp_dtls_session *former;
     struct cp_route *r;
     char copy[384];
 
     cp_list_init(&all);
     while (waiting != NULL && (r = take(waiting)) != NULL)
         cp_list_append(&all, &r->node);
+    former = given_up_for(s);
     cp_dtls_session_end(s, status, false);
+    if (former != NULL)
+        cp_dtls_session_end(former, status, false);
     while ((r = take(&all)) != NULL) {
         int got = status;
 

@@ -86,7 +86,7 @@ int cp_protect_seal(struct cp_protect *p, struct cp_aeads *aeads, uint8_t type,
  * COPAL_EEXIST: it came before, or is too old to tell; COPAL_EFORMAT: not for
  * this association (epoch, version, Connection ID); COPAL_EAUTH: not genuine;
  * COPAL_ELIMIT: one more that is not, and the association is over, for its key
- * may be known soon (2^23; 1000 with a tag of 8 bytes); COPAL_ENOMEM. */
+ * may be known soon (2^23; 2^14 with a tag of 8 bytes); COPAL_ENOMEM. */
 int cp_protect_open(struct cp_protect *p, struct cp_aeads *aeads,
                     const struct cp_record *r, uint8_t *out, uint8_t *type,
                     bool *newest);

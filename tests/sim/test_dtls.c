@@ -691,6 +691,120 @@ static void without_connection_id_who_moves_shakes_hands_again(void **state)
     assert_int_equal(ask_once(w), 2);
 }
 
+/* ---- Records that somebody forges ---- */
+
+/* As with a peer that has neither RFC 9146 nor longer tags. */
+static void take_long_tags(struct world *w)
+{
+    struct cp_protect *ours = &only_session(w->client)->protect;
+    struct cp_protect *its = &only_session(w->server)->protect;
+
+    take_connection_ids(w);
+    ours->in.key.algorithm = ours->out.key.algorithm = CP_AES_128_CCM_8;
+    its->in.key.algorithm = its->out.key.algorithm = CP_AES_128_CCM_8;
+}
+
+/* A datagram full of them, as from who is known there without Connection ID. */
+static void forge(struct world *w, const char *from, const char *to, int count)
+{
+    static const uint8_t record[] =
+        {
+            23,  0xfe, 0xfd, 0,   1,   0,   0,   0,   1,   0,
+            0,   0,    20, /* head */
+            'n', 'o',  'n',  'c', 'e', ' ', ' ', ' ', 'f', 'o',
+            'r', 'g',  't',  'a', 'g', ' ', 'o', 'f', ' ', '8',
+        };
+    uint8_t all[40 * sizeof(record)];
+
+    for (size_t i = 0; i < 40; i++)
+        memcpy(all + i * sizeof(record), record, sizeof(record));
+    for (; count > 0; count -= 40)
+        assert_int_equal(
+            copal_sim_inject(
+                w->sim, from, to,
+                (copal_bytes){all, (size_t)(count < 40 ? count : 40) *
+                                       sizeof(record)}),
+            0);
+}
+
+enum {
+    FORGERIES = 1 << 14 /* that end an association with tags of 8 bytes */
+};
+
+static void some_forged_records_harm_nobody(void **state)
+{
+    struct world *w = *state;
+
+    NEEDS_DTLS(w);
+    serve_text(w, w->server, "/t", 0, "x");
+    ask_once(w);
+    take_long_tags(w);
+    forge(w, "client", "server", FORGERIES - 1);
+    forge(w, "server", "client", FORGERIES - 1);
+    run(w, 1000);
+    assert_int_equal(ask_once(w), 2);
+}
+
+/* The server says so by an alert under the old keys; the client shakes hands
+ * anew, with who waits and without. */
+static void forged_records_cost_a_handshake_and_no_request(void **state)
+{
+    static const char *const from[] = {"client", "server"};
+    static const char *const to[] = {"server", "client"};
+    struct world *w = *state;
+    struct record *r, *served;
+
+    NEEDS_DTLS(w);
+    served = serve_text(w, w->server, "/t", 0, "x");
+    for (int i = 0; i < 4; i++) {
+        int asked = served->requests;
+
+        ask_once(w);
+        take_long_tags(w);
+        forge(w, from[i % 2], to[i % 2], FORGERIES - 1);
+        run(w, 1000);
+        if (i / 2 == 0) { /* nobody waits: the next request begins anew */
+            forge(w, from[i % 2], to[i % 2], 1);
+            run(w, 1000);
+            assert_int_equal(ask_once(w), OF_CLIENT + OF_SERVER + 2);
+        } else { /* while a request is on its way */
+            copal_sim_lose(w->sim, "client", 1);
+            r = get(w, SERVER "/t");
+            run(w, 100);
+            forge(w, from[i % 2], to[i % 2], 1);
+            run(w, 4000); /* it is sent again after ACK_TIMEOUT */
+            assert_ended(r, 0);
+        }
+        assert_int_equal(served->requests, asked + 2);
+        assert_int_equal(copal_disconnect(w->client, NULL), 1);
+        run(w, 100);
+        assert_int_equal(copal_disconnect(w->server, NULL), 0);
+    }
+}
+
+/* Not the network's fault, and the server is not there to shake hands. */
+static void who_waits_is_told_when_there_is_no_new_association(void **state)
+{
+    struct world *w = *state;
+    struct record *r;
+
+    NEEDS_DTLS(w);
+    serve_text(w, w->server, "/t", 0, "x");
+    ask_once(w);
+    take_long_tags(w);
+    forge(w, "server", "client", FORGERIES - 1);
+    run(w, 1000);
+    copal_sim_lose(w->sim, "client", 1000);
+    r = get(w, SERVER "/t");
+    run(w, 100);
+    forge(w, "server", "client", 2);
+    run(w, 100);
+    assert_int_equal(r->ends, 0);
+    run(w, 60000);
+    assert_ended(r, COPAL_ETIMEOUT);
+    assert_int_equal(copal_disconnect(w->client, NULL), 0);
+}
+
 /* ---- Ends, and signs of life ---- */
 
 static void disconnected_both_ends_let_go(void **state)
@@ -839,6 +953,9 @@ int main(void)
         WORLD(handshakes_that_stop_half_way_are_bounded),
         WORLD(a_client_that_moves_needs_no_handshake),
         WORLD(without_connection_id_who_moves_shakes_hands_again),
+        WORLD(some_forged_records_harm_nobody),
+        WORLD(forged_records_cost_a_handshake_and_no_request),
+        WORLD(who_waits_is_told_when_there_is_no_new_association),
         WORLD(disconnected_both_ends_let_go),
         WORLD(silence_is_broken_by_a_ping),
         WORLD(who_does_not_answer_pings_is_given_up_after_30_s),
