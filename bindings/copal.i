@@ -137,6 +137,7 @@ copal_rc copal_cancel_timer(copal *c, int64_t id);
 copal_rc copal_listen(copal *c, const char *uri, unsigned flags);
 const char *copal_local(copal *c, size_t i);
 copal_rc copal_allow_origin(copal *c, const char *origin);
+copal_rc copal_allow_host(copal *c, const char *name);
 copal_rc copal_take_over(copal *c, int fd);
 copal_count copal_hand_over(copal *c, size_t i);
 copal_rc copal_join(copal *c, const char *group_uri, const char *optional);

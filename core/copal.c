@@ -290,6 +290,13 @@ int copal_allow_origin(copal *c, const char *origin)
                           : c->driver->ops->allow(c->driver, origin);
 }
 
+int copal_allow_host(copal *c, const char *name)
+{
+    cp_endpoint_enter(c);
+    return name == NULL ? cp_why(c->mem, COPAL_EINVAL, "no host given")
+                        : c->driver->ops->allow_host(c->driver, name);
+}
+
 static int join(copal *c, const char *group_uri, const char *if_name,
                 bool leave)
 {

@@ -75,8 +75,9 @@ struct cp_driver_ops {
     int (*join)(struct cp_driver *d, const struct cp_uri *group,
                 const char *if_name, bool leave);
     const char *(*interface)(struct cp_driver *d, size_t i, uint32_t *index);
-    /* As copal_allow_origin(). */
+    /* As copal_allow_origin() and copal_allow_host(). */
     int (*allow)(struct cp_driver *d, const char *origin);
+    int (*allow_host)(struct cp_driver *d, const char *name);
 
     /* As the public functions of that name. */
     int (*run)(struct cp_driver *d);

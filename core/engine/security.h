@@ -19,6 +19,9 @@ struct cp_asked {
 struct cp_security {
     void (*sha1)(copal_bytes in, uint8_t out[20]); /* for RFC 6455 4.2.2 only */
 
+    /* Do our certificates for who asks us name that host? */
+    bool (*is_named)(const struct cp_credentials *all, const char *host);
+
     /* A pipe of TLS on top of below: client or server, as asked says, which is
      * copied. Once it tells that it is open the peer is proven, and named:
      * cp_pipe_identity(). COPAL_E* with mem's sentence. */

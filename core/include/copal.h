@@ -549,11 +549,17 @@ COPAL_API int copal_take_over(copal *c, int fd);
 COPAL_API int copal_hand_over(copal *c, size_t i);
 
 /* Lets pages of one more origin, "https://example.org", connect by WebSocket; "*":
- * of any. Those of the host that they connect to may anyway, on loopback only
- * where that is "localhost" or an address, as any name may be led there; and so
+ * of any. Those of the host that they connect to may anyway, by what is ours for
+ * certain, since whoever owns a name can lead it here (DNS rebinding): an address,
+ * "localhost", a name of a certificate under "*", or one of copal_allow_host(). So
  * may who names no origin, which no browser does. RFC 6455 10.2. EINVAL: no
  * origin; ENOTSUP. */
 COPAL_API int copal_allow_origin(copal *c, const char *origin);
+
+/* One more name of this host, "device.example", by which its own pages may connect
+ * by WebSocket: copal_allow_origin(). In any case of letters and at any port; "*":
+ * any name, where nobody but who may can reach us. EINVAL: no name; ENOTSUP. */
+COPAL_API int copal_allow_host(copal *c, const char *name);
 
 /* The i-th bound URI with its real port, or NULL past the last; "*" makes two.
  * Good as long as c. */

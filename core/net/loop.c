@@ -236,6 +236,11 @@ static int allow(struct cp_driver *d, const char *origin)
     return cp_ws_allow(&loop_of(d)->net, origin);
 }
 
+static int allow_host(struct cp_driver *d, const char *name)
+{
+    return cp_ws_allow_host(&loop_of(d)->net, name);
+}
+
 /* ---- Birth and end ---- */
 
 static void finish(struct cp_loop *l)
@@ -313,6 +318,7 @@ static const struct cp_driver_ops loop_ops = {
     .interface = interface,
     .metrics = metrics,
     .allow = allow,
+    .allow_host = allow_host,
     .run = run,
     .stop = stop,
     .fd = fd,
@@ -383,6 +389,7 @@ struct cp_driver *cp_loop_new(struct cp_mem *mem, struct uv_loop_s *shared)
     cp_list_init(&l->net.listeners);
     cp_list_init(&l->net.streams);
     cp_list_init(&l->net.origins);
+    cp_list_init(&l->net.hosts);
     cp_list_init(&l->net.memberships);
     cp_list_init(&l->net.young);
     cp_list_init(&l->waiting);

@@ -24,6 +24,7 @@ struct cp_net {
     struct cp_list young;     /* those of strangers who shake hands yet */
     size_t held; /* bytes of frames of WebSocket that are not all there */
     struct cp_list origins; /* ws.c: whose pages may connect */
+    struct cp_list hosts;   /* ws.c: names of ours, by which they may */
     int spare; /* accept.c: a descriptor that can be done without; -1: none */
     uint8_t *read_buffer;       /* tcp.c: of whoever reads, for the moment */
     struct cp_list memberships; /* membership.c: groups that are heard */

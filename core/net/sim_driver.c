@@ -246,6 +246,11 @@ static int allow(struct cp_driver *d, const char *origin)
     return cp_upgrade_check_origin(d->mem, origin);
 }
 
+static int allow_host(struct cp_driver *d, const char *name)
+{
+    return cp_upgrade_check_host(d->mem, name);
+}
+
 static int not_here(const struct cp_driver *d)
 {
     return cp_why(d->mem, COPAL_ESTATE,
@@ -292,6 +297,7 @@ static const struct cp_driver_ops driver_ops = {
     .join = join,
     .interface = interface,
     .allow = allow,
+    .allow_host = allow_host,
     .run = run,
     .stop = stop,
     .fd = not_here,

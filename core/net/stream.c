@@ -288,7 +288,7 @@ static int put_layers(struct cp_stream *s, struct cp_pipe *bottom)
         highest = err == 0 ? next : highest;
     }
     if (err == 0 && s->layers->ws) {
-        err = cp_ws_new(s->net, highest, &asked, &s->path.local, &next);
+        err = cp_ws_new(s->net, highest, &asked, &next);
         highest = err == 0 ? next : highest;
     }
     if (err == 0)

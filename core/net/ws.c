@@ -154,8 +154,7 @@ static char *host_of(struct cp_mem *mem, const struct cp_asked *asked)
 }
 
 int cp_ws_new(struct cp_net *net, struct cp_pipe *below,
-              const struct cp_asked *asked, const struct cp_address *local,
-              struct cp_pipe **out)
+              const struct cp_asked *asked, struct cp_pipe **out)
 {
     struct cp_mem *mem = net->driver->mem;
     struct cp_ws *w = cp_zalloc(mem, sizeof(*w));
@@ -168,7 +167,6 @@ int cp_ws_new(struct cp_net *net, struct cp_pipe *below,
     }
     w->pipe.ops = &ws_ops;
     w->net = net;
-    w->is_loopback = cp_address_is_loopback(local);
     w->head = cp_buf_new(mem);
     w->rest = cp_buf_new(mem);
     cp_pipe_join(&w->pipe, below);
@@ -176,30 +174,45 @@ int cp_ws_new(struct cp_net *net, struct cp_pipe *below,
     return 0;
 }
 
-/* ---- Origins ---- */
+/* ---- Whose pages may connect, and by which names ---- */
+
+static int allow(struct cp_net *net, struct cp_list *all, const char *text)
+{
+    size_t len = strlen(text);
+    struct cp_ws_allowed *a = cp_alloc(net->driver->mem, sizeof(*a) + len + 1);
+
+    if (a == NULL)
+        return COPAL_ENOMEM;
+    memcpy(a->text, text, len + 1);
+    cp_list_append(all, &a->node);
+    return 0;
+}
 
 int cp_ws_allow(struct cp_net *net, const char *origin)
 {
-    struct cp_mem *mem = net->driver->mem;
-    size_t len = strlen(origin);
-    struct cp_ws_origin *o;
-    int err = cp_upgrade_check_origin(mem, origin);
+    int err = cp_upgrade_check_origin(net->driver->mem, origin);
 
-    if (err != 0)
-        return err;
-    o = cp_alloc(mem, sizeof(*o) + len + 1);
-    if (o == NULL)
-        return COPAL_ENOMEM;
-    memcpy(o->text, origin, len + 1);
-    cp_list_append(&net->origins, &o->node);
-    return 0;
+    return err != 0 ? err : allow(net, &net->origins, origin);
+}
+
+int cp_ws_allow_host(struct cp_net *net, const char *name)
+{
+    int err = cp_upgrade_check_host(net->driver->mem, name);
+
+    return err != 0 ? err : allow(net, &net->hosts, name);
+}
+
+static void forget(struct cp_net *net, struct cp_list *all)
+{
+    list_each (node, after, all) {
+        cp_list_remove(node);
+        cp_free(net->driver->mem,
+                cp_container_of(node, struct cp_ws_allowed, node));
+    }
 }
 
 void cp_ws_forget(struct cp_net *net)
 {
-    list_each (node, after, &net->origins) {
-        cp_list_remove(node);
-        cp_free(net->driver->mem,
-                cp_container_of(node, struct cp_ws_origin, node));
-    }
+    forget(net, &net->origins);
+    forget(net, &net->hosts);
 }

@@ -6,15 +6,20 @@
 #include "engine/security.h"
 #include "net/stream.h"
 
-/* A pipe of WebSocket on top of below: client or server, as asked says; local:
- * the address at this end. COPAL_ENOMEM. */
+/* A pipe of WebSocket on top of below: client or server, as asked says.
+ * COPAL_ENOMEM. */
 int cp_ws_new(struct cp_net *net, struct cp_pipe *below,
-              const struct cp_asked *asked, const struct cp_address *local,
-              struct cp_pipe **out);
+              const struct cp_asked *asked, struct cp_pipe **out);
 
 /* Pages of that origin ("https://example.org") may connect, besides those of the
  * server's own host; "*": any. COPAL_ENOMEM, COPAL_EINVAL: none of these. */
 int cp_ws_allow(struct cp_net *net, const char *origin);
+
+/* Those of the server's own host may connect by that name ("device.example") as
+ * well; "*": by any. COPAL_ENOMEM, COPAL_EINVAL: none of these. */
+int cp_ws_allow_host(struct cp_net *net, const char *name);
+
+/* All of both. */
 void cp_ws_forget(struct cp_net *net);
 
 #endif

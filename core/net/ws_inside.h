@@ -34,13 +34,12 @@ struct cp_ws {
     struct cp_ws_place place;
     struct cp_flood pings; /* and Pongs, and frames that carry nothing */
     char *host;            /* of whom we ask; NULL: we were asked */
-    bool is_loopback;      /* from this very host */
     char key[CP_UPGRADE_KEY + 1];
     const char *why; /* it ends; NULL: it does not */
     int status;
 };
 
-struct cp_ws_origin {
+struct cp_ws_allowed { /* an origin; a name of ours */
     struct cp_list node;
     char text[];
 };

@@ -4,23 +4,55 @@
 #include "base/base64.h"
 #include "base/mem.h"
 #include "engine/engine.h"
+#include <strings.h>
 
-/* The page came from where it connects to. On loopback a name proves nothing of
- * that: whoever owns it lets it lead to 127.0.0.1 once the page is loaded, and
- * reaches what this host keeps to itself (DNS rebinding). */
+static const struct cp_security *security_of(const struct cp_ws *w)
+{
+    return w->net->driver->security;
+}
+
+static bool is_allowed_host(const struct cp_ws *w, const char *name)
+{
+    list_each (node, after, &w->net->hosts) {
+        const char *text =
+            cp_container_of(node, struct cp_ws_allowed, node)->text;
+
+        if (strcmp(text, "*") == 0 || strcasecmp(text, name) == 0)
+            return true;
+    }
+    return security_of(w)->is_named(w->net->driver->credentials, name);
+}
+
+/* A name proves nothing of where the page came from: whoever owns it lets it lead
+ * to us once the page is loaded, and reaches what is kept to this host, or to the
+ * network that the browser is in (DNS rebinding). So it has to be known as ours.
+ */
+static bool is_our_host(const struct cp_ws *w, copal_bytes host)
+{
+    char name[256];
+
+    if (cp_upgrade_is_own_host(host))
+        return true;
+    host = cp_upgrade_without_port(host);
+    if (host.len >= sizeof(name) || memchr(host.data, 0, host.len) != NULL)
+        return false;
+    memcpy(name, host.data, host.len);
+    name[host.len] = '\0';
+    return is_allowed_host(w, name);
+}
+
+/* The page came from where it connects to. */
 static bool is_of_host(const struct cp_ws *w, copal_bytes origin,
                        copal_bytes host)
 {
     static const char *const schemes[] = {"http://", "https://"};
 
-    if (w->is_loopback && !cp_upgrade_is_own_host(host))
-        return false;
     for (size_t i = 0; i < 2; i++) {
         size_t n = strlen(schemes[i]);
 
         if (origin.len > n && memcmp(origin.data, schemes[i], n) == 0 &&
             cp_bytes_equal(cp_bytes(origin.data + n, origin.len - n), host))
-            return true;
+            return is_our_host(w, host);
     }
     return false;
 }
@@ -29,16 +61,14 @@ static bool origin_is_allowed(void *user, copal_bytes origin, copal_bytes host)
 {
     const struct cp_ws *w = user;
 
-    if (is_of_host(w, origin, host))
-        return true;
     list_each (node, after, &w->net->origins) {
         const char *text =
-            cp_container_of(node, struct cp_ws_origin, node)->text;
+            cp_container_of(node, struct cp_ws_allowed, node)->text;
 
         if (strcmp(text, "*") == 0 || cp_bytes_is_text(origin, text))
             return true;
     }
-    return false;
+    return is_of_host(w, origin, host);
 }
 
 static void answer(struct cp_ws *w, int status, const char *accept)
@@ -50,11 +80,6 @@ static void answer(struct cp_ws *w, int status, const char *accept)
     (void)w->pipe.below->ops->send(w->pipe.below, cp_bytes(storage, out.len));
     if (status != 101)
         cp_ws_end(w, COPAL_EFORMAT, "no WebSocket handshake for CoAP");
-}
-
-static const struct cp_security *security_of(const struct cp_ws *w)
-{
-    return w->net->driver->security;
 }
 
 static int read_request(struct cp_ws *w, size_t *used)

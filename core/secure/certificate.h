@@ -24,4 +24,7 @@ int cp_certificate_new(struct cp_mem *mem, const struct cp_pem *list,
 struct cp_certificate *cp_certificate_ref(struct cp_certificate *c);
 void cp_certificate_unref(struct cp_certificate *c);
 
+/* Does any that we show of c name host? RFC 6125. */
+bool cp_certificate_is_for(const struct cp_certificate *c, const char *host);
+
 #endif

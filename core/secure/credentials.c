@@ -363,6 +363,11 @@ bool cp_credentials_serve(const struct cp_credentials *all)
     return all->psks.count > 0 || all->served != NULL || all->lookup != NULL;
 }
 
+bool cp_credentials_name(const struct cp_credentials *all, const char *host)
+{
+    return all->served != NULL && cp_certificate_is_for(all->served, host);
+}
+
 int cp_credentials_forget(struct cp_credentials *all, const char *scope)
 {
     struct cp_scope_keys *s;

@@ -89,6 +89,9 @@ copal_bytes cp_credentials_key_of(const struct cp_credentials *all,
 /* May anybody ask us at all by these: a key, a certificate or a look-up? */
 bool cp_credentials_serve(const struct cp_credentials *all);
 
+/* Is a certificate that who asks us may see for that host? */
+bool cp_credentials_name(const struct cp_credentials *all, const char *host);
+
 /* ---- Keys on demand ---- */
 
 /* A look-up under way, part of what waits for it. */

@@ -15,6 +15,7 @@ const struct cp_security *cp_security(void)
 {
     static const struct cp_security table = {
         .sha1 = sha1,
+        .is_named = cp_credentials_name,
         .tls = cp_tls_new,
         .datagrams = cp_dtls_new,
         .datagram = cp_dtls_datagram,

@@ -127,7 +127,7 @@ int cp_upgrade_judge(const struct cp_upgrade *r,
     return 101;
 }
 
-static copal_bytes without_port(copal_bytes host)
+copal_bytes cp_upgrade_without_port(copal_bytes host)
 {
     size_t n = host.len;
 
@@ -142,7 +142,7 @@ bool cp_upgrade_is_own_host(copal_bytes host)
     struct cp_address address;
     bool is_v6;
 
-    host = without_port(host);
+    host = cp_upgrade_without_port(host);
     is_v6 = host.len > 2 && host.data[0] == '[';
     if (is_v6 && host.data[host.len - 1] != ']')
         return false;
@@ -236,4 +236,19 @@ int cp_upgrade_check_origin(struct cp_mem *mem, const char *origin)
                   "%s: no origin; write it like https://example.org, or * for "
                   "any",
                   origin);
+}
+
+/* As a URI has it and a browser writes it: what else may stand in a name would
+ * never be met. RFC 3986 3.2.2, RFC 9110 7.2. */
+int cp_upgrade_check_host(struct cp_mem *mem, const char *name)
+{
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz"
+                            "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~");
+
+    if (strcmp(name, "*") == 0 || (n > 0 && name[n] == '\0'))
+        return 0;
+    return cp_why(mem, COPAL_EINVAL,
+                  "%s: no name of a host; write it like device.example, "
+                  "without scheme and port, or * for any",
+                  name);
 }

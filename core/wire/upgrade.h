@@ -39,12 +39,19 @@ int cp_upgrade_judge(const struct cp_upgrade *request,
                                                copal_bytes host),
                      void *user);
 
-/* Is what Host has, a port aside, "localhost" or an address? Only those a page's
- * author cannot have lead somewhere else than where the page came from. */
+/* What Host has without its port. */
+copal_bytes cp_upgrade_without_port(copal_bytes host);
+
+/* Is what Host has, a port aside, "localhost" or an address? Of names only these
+ * a page's author cannot have lead somewhere else than where the page came from.
+ */
 bool cp_upgrade_is_own_host(copal_bytes host);
 
 /* "https://example.org", or "*" for any. COPAL_EINVAL, with its sentence. */
 int cp_upgrade_check_origin(struct cp_mem *mem, const char *origin);
+
+/* "device.example", or "*" for any. COPAL_EINVAL, with its sentence. */
+int cp_upgrade_check_host(struct cp_mem *mem, const char *name);
 
 /* host as in a URI, with a port unless it is the scheme's own. */
 void cp_upgrade_put_request(struct cp_buf *out, const char *host,

@@ -478,6 +478,12 @@ function Endpoint:allow_origin(origin)
   return checked(core.allow_origin(handle_of(self), origin))
 end
 
+-- Pages of this host may connect by that name, "device.example", besides by an
+-- address, localhost and the names of its certificates; "*": by any.
+function Endpoint:allow_host(name)
+  return checked(core.allow_host(handle_of(self), name))
+end
+
 -- Accepts at a UDP socket that is bound already; its descriptor stays the
 -- caller's.
 function Endpoint:take_over(fd)

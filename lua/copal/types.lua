@@ -335,6 +335,14 @@ function Endpoint:join(group, interface) end
 ---@return true? ok
 ---@return copal.Error? err EINVAL, ENOTSUP
 function Endpoint:allow_origin(origin) end
+
+---One more name of this host by which its own pages may connect by WebSocket,
+---besides an address, localhost and the names of its certificates, as anybody can
+---lead a name here (DNS rebinding); "*": any name.
+---@param name string "device.example"
+---@return true? ok
+---@return copal.Error? err EINVAL, ENOTSUP
+function Endpoint:allow_host(name) end
 ---@param group string
 ---@param interface? string
 ---@return true?, copal.Error?

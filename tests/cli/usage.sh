@@ -45,6 +45,10 @@ check 2 put coap://127.0.0.1/ 'a:={'
 check 2 nonsense
 err_has "unknown command 'nonsense'"
 check 2 serve
+check 2 serve --test --listen coap://127.0.0.1:0 --allow-host http://device.example
+err_has 'no name of a host'
+check 2 serve --test --listen coap://127.0.0.1:0 --allow-origin device.example
+err_has 'no origin'
 check 2 run
 check 2 run "$work/no-such-file.lua"
 

@@ -55,6 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     try_base64(all);
     (void)cp_upgrade_is_own_host(all);
+    require(cp_upgrade_without_port(all).len <= all.len);
     try_head(all, cp_upgrade_read_request);
     try_head(all, cp_upgrade_read_response);
     if (cp_upgrade_read_request(all, &u) == 0)

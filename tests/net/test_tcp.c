@@ -531,6 +531,35 @@ static void a_page_of_a_name_that_leads_to_loopback_is_foreign(void **state)
     }
 }
 
+/* As on every address: whoever is in the browser's network may be reached. */
+static void a_page_may_connect_by_the_names_that_are_ours(void **state)
+{
+    static const char *const wrong[] = {
+        "", "http://device.example", "device.example:80", "a b", "[::1]", "a*"};
+    struct world *w = *state;
+    char status[4];
+
+    listen_by_ws(w);
+    snprintf(w->local, sizeof(w->local), "%s", copal_local(w->server, 1));
+    upgrade_by(w, "device.example", "http://device.example", status);
+    assert_string_equal(status, "403");
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        assert_int_equal(copal_allow_host(w->server, wrong[i]), COPAL_EINVAL);
+    assert_int_equal(copal_allow_host(w->server, NULL), COPAL_EINVAL);
+    assert_int_equal(copal_allow_host(w->server, "Device.example"), 0);
+    upgrade_by(w, "device.example", "http://device.example", status);
+    assert_string_equal(status, "101");
+    upgrade_by(w, "device.example:81", "http://device.example:81", status);
+    assert_string_equal(status, "101");
+    upgrade_by(w, "device.example", "http://evil.example", status);
+    assert_string_equal(status, "403");
+    upgrade_by(w, "evil.example", "http://evil.example", status);
+    assert_string_equal(status, "403");
+    assert_int_equal(copal_allow_host(w->server, "*"), 0);
+    upgrade_by(w, "evil.example", "http://evil.example", status);
+    assert_string_equal(status, "101");
+}
+
 /* The code of the Close that ends the connection after these bytes, which the
  * client sends once it is a WebSocket and has sent its CSM. */
 static unsigned close_code(struct world *w, const char *bytes, size_t len)
@@ -727,6 +756,7 @@ int main(void)
         TEST(unfinished_upgrades_are_part_of_that_share),
         TEST(handshakes_and_connections_share_the_room),
         TEST(a_page_of_a_name_that_leads_to_loopback_is_foreign),
+        TEST(a_page_may_connect_by_the_names_that_are_ours),
         TEST(frames_that_are_wrong_are_told_so_by_a_code),
         TEST(a_flood_of_frames_without_anything_is_cut_off),
         TEST(a_websocket_names_its_host_as_the_uri_does),

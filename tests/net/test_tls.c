@@ -15,7 +15,9 @@
 #include <unistd.h>
 #include <copal.h>
 #include "certs.h"
+#include "endpoint.h"
 #include "leap.h"
+#include "secure/credentials.h"
 
 enum {
     LIMIT_MS = 20000,
@@ -628,6 +630,37 @@ static void a_server_shows_the_certificate_that_is_asked_for(void **state)
     assert_string_equal(w->proven, "localhost");
 }
 
+/* By which pages of this host may connect: see tests/net/test_tcp.c. */
+static void the_names_of_certificates_that_are_shown_are_ours(void **state)
+{
+    static const struct {
+        const char *name;
+        bool is_ours;
+    } rows[] = {
+        {"second.example", true},
+        {"SECOND.example", true},
+        {"localhost", true},
+        {"evil.example", false},
+        {"second", false},
+        {"second.example.evil.example", false},
+        {"", false},
+    };
+    struct world *w = *state;
+    const struct cp_credentials *all = w->server->credentials;
+
+    assert_false(cp_credentials_name(all, "second.example"));
+    use_cert(w->server, "*", &second, NULL);
+    use_cert(w->server, "*", &server_cert, NULL);
+    use_key(w->server, "*", &stranger, NULL);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (cp_credentials_name(all, rows[i].name) != rows[i].is_ours)
+            fail_msg("'%s'", rows[i].name);
+    assert_int_equal(copal_forget(w->server, "*"), 0);
+    assert_false(cp_credentials_name(all, "second.example"));
+    use_cert(w->server, "*", NULL, ca.cert_pem);
+    assert_false(cp_credentials_name(all, "second.example"));
+}
+
 static void all_kinds_are_served_on_one_port(void **state)
 {
     struct world *w = *state;
@@ -1012,6 +1045,7 @@ int main(void)
         TEST(a_certificate_signed_by_itself_can_be_trusted),
         TEST(without_a_scope_the_system_s_authorities_are_believed),
         TEST(a_server_shows_the_certificate_that_is_asked_for),
+        TEST(the_names_of_certificates_that_are_shown_are_ours),
         TEST(all_kinds_are_served_on_one_port),
         TEST(texts_that_do_not_fit_are_refused),
         TEST(the_next_connection_goes_on_with_the_session),

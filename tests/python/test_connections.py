@@ -79,10 +79,10 @@ def test_a_stranger_on_tcp_is_answered_and_its_junk_aborted():
 # ---- WebSocket by hand ---------------------------------------------------------
 
 
-def upgrade(port, *more, path="/.well-known/coap", key="dGhlIHNhbXBsZSBub25jZQ=="):
+def upgrade(port, *more, path="/.well-known/coap", key="dGhlIHNhbXBsZSBub25jZQ==", host=None):
     lines = [
         f"GET {path} HTTP/1.1",
-        f"Host: 127.0.0.1:{port}",
+        f"Host: {host or f'127.0.0.1:{port}'}",
         "Upgrade: websocket",
         "Connection: Upgrade",
         "Sec-WebSocket-Version: 13",
@@ -218,6 +218,23 @@ def test_pages_of_foreign_origins_are_refused():
             writer.close()
             with pytest.raises(ValueError):
                 s.allow_origin("good.example")
+
+    within(main())
+
+
+@needs_ws
+def test_own_pages_connect_by_names_that_are_known():
+    async def main():
+        async with copal.Endpoint() as s:
+            _, port = await server(s, "coap+ws")
+            page = "Origin: http://device.example"
+            for status in (403, 101):
+                _, writer, head = await handshake(port, page, host="device.example")
+                assert head.startswith(f"HTTP/1.1 {status} ")
+                writer.close()
+                s.allow_host("device.example")
+            with pytest.raises(ValueError):
+                s.allow_host("http://device.example")
 
     within(main())
 

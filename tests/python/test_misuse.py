@@ -65,6 +65,8 @@ CLIENT = [  # what is done, the class (and name), part of the sentence, the deed
     ("a letter not percent-encoded", copal.BadURI, "percent-encode it as %C3", lambda c: c.get("coap://server/é")),
     ("a segment over 255 bytes", copal.BadURI, "255 at most", lambda c: c.get("coap://server/" + "x" * 300)),
     ("a keyword misspelt", TypeError, "no such option or parameter: ack_timout", lambda c: c.get(T, ack_timout=1)),
+    ("a URL as the name of a host", copal.Invalid, "no name of a host", lambda c: c.allow_host("http://d.example")),
+    ("an option of a signal", ValueError, "no option 'Max-M", lambda c: c.get(T, options={"Max-Message-Size": 1})),
     ("an unknown option", ValueError, "no option 'Nonsense'", lambda c: c.get(T, options={"Nonsense": b"x"})),
     ("an option over 65535", copal.Invalid, "0 to 65535", lambda c: c.get(T, options={70000: b"x"})),
     ("a negative option", copal.Invalid, "0 to 65535", lambda c: c.get(T, options={-1: b"x"})),

@@ -752,11 +752,26 @@ static void what_is_no_origin_is_none_here_either(void **state)
     }
 }
 
+static void what_is_no_name_of_a_host_is_none_here_either(void **state)
+{
+    static const char *const wrong[] = {"", "http://device.example",
+                                        "device.example:80"};
+    struct world *w = *state;
+
+    assert_int_equal(copal_allow_host(w->server, "device.example"), 0);
+    assert_int_equal(copal_allow_host(w->server, "*"), 0);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(copal_allow_host(w->server, wrong[i]), COPAL_EINVAL);
+        assert_non_null(strstr(copal_why(w->server), "no name of a host"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_host_that_is_down_may_refuse),
         TEST(what_is_no_origin_is_none_here_either),
+        TEST(what_is_no_name_of_a_host_is_none_here_either),
         TEST(a_lost_request_is_sent_again_after_ack_timeout),
         TEST(silence_ends_the_exchange_after_max_retransmit),
         TEST(a_host_can_ask_itself),

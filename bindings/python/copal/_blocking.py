@@ -367,6 +367,10 @@ class BlockingEndpoint:
         """As Endpoint.allow_origin()."""
         self.aio.allow_origin(origin)
 
+    def allow_host(self, name: str) -> None:
+        """As Endpoint.allow_host()."""
+        self.aio.allow_host(name)
+
     def join(self, group: str, interface: str | None = None) -> None:
         """Hears a group's address, on one interface or on all."""
         self.aio.join(group, interface)

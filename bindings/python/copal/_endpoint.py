@@ -446,6 +446,13 @@ class Endpoint(Passenger):
         RFC 6455 10.2."""
         _copal.allow_origin(self._alive(), origin)
 
+    def allow_host(self, name: str) -> None:
+        """One more name of this host, ``device.example``, by which its own pages may
+        connect by WebSocket, besides an address, ``localhost`` and the names of its
+        certificates, as anybody can lead a name here (DNS rebinding); ``*``: any
+        name."""
+        _copal.allow_host(self._alive(), name)
+
     def take_over(self, sock: int | socket.socket) -> None:
         """Accepts at a UDP socket that is bound already, as ``hand_over()`` or
         systemd give one. Yours stays open. Invalid: no such socket."""

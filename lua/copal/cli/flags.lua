@@ -57,6 +57,8 @@ local rows = {
   { nil, "grace", "TIME", "bench", "for answers when -d is over: 3s", kind = "time" },
   { nil, "listen", "URI", "serve", "accept here; port 0: any free one", list = true },
   { nil, "join", "GROUP", "serve", "hear a group: all (of all CoAP nodes, at the port listened at) or coap://224.0.1.187", list = true },
+  { nil, "allow-origin", "ORIGIN", "serve", "pages of that origin, https://example.org, may connect by WebSocket; *: any", list = true },
+  { nil, "allow-host", "NAME", "serve", "a name of this host by which its own pages may connect by WebSocket, besides addresses, localhost and names of certificates; *: any", list = true },
   { nil, "reload", false, "serve", "load FILE.lua again when it changes; observers stay" },
   { nil, "test", false, "serve", "the demo and plugtest resources" },
   { nil, "metrics", "PLACE", "serve", "counters for Prometheus, http://PLACE/metrics: 9100 (of this host), 127.0.0.1:9100, [::1]:9100; port 0: any free one" },

@@ -16,6 +16,17 @@ local function listen(coap, flags)
   end
 end
 
+local function allow_pages(coap, flags)
+  local function each(list, allow)
+    for _, text in ipairs(list or {}) do
+      local ok, err = allow(coap, text)
+      if not ok then exit.usage(err.message) end
+    end
+  end
+  each(flags["allow-origin"], coap.allow_origin)
+  each(flags["allow-host"], coap.allow_host)
+end
+
 -- The groups that a word of --join stands for. Where we listen at a port of our
 -- own all CoAP nodes are heard there, too.
 local function groups_of(coap, word)
@@ -68,6 +79,7 @@ local function open_sockets(coap, flags, worker)
   local function tell(line)
     if worker then worker:say(line) else print(line) end
   end
+  allow_pages(coap, flags)
   listen(coap, flags)
   join(coap, flags, worker, tell)
   show_metrics(coap, flags, worker, tell)
