@@ -1,4 +1,5 @@
 #include "engine/fresh_guard.h"
+#include "base/secret.h"
 #include "engine/observe_core.h"
 #include "engine/trace.h"
 
@@ -38,15 +39,14 @@ static uint64_t echo_value(const struct cp_engine *e,
 static bool is_ours(const struct cp_engine *e, const struct cp_address *remote,
                     copal_bytes value)
 {
-    uint64_t slot = e->now / ECHO_SLOT_MS, given;
-    bool is_of_this_slot, is_of_the_last;
+    uint64_t slot = e->now / ECHO_SLOT_MS;
+    uint64_t now = echo_value(e, remote, slot);
+    uint64_t before = echo_value(e, remote, slot - 1);
 
-    if (value.len != sizeof(given))
+    if (value.len != sizeof(now))
         return false;
-    memcpy(&given, value.data, sizeof(given));
-    is_of_this_slot = (given ^ echo_value(e, remote, slot)) == 0;
-    is_of_the_last = (given ^ echo_value(e, remote, slot - 1)) == 0;
-    return is_of_this_slot | is_of_the_last;
+    return cp_secret_equal(value.data, &now, sizeof(now)) |
+           cp_secret_equal(value.data, &before, sizeof(before));
 }
 
 /* ---- Proofs ---- */

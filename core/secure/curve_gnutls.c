@@ -1,5 +1,6 @@
 #include "secure/curve.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "secure/hash.h"
 #include "secure/p256_gnutls.h"
 #include <gnutls/crypto.h>
@@ -60,7 +61,7 @@ int cp_curve_shared(const struct cp_public_key *peer,
     if (peer->curve != CP_X25519)
         return COPAL_ENOTSUP;
     curve25519_mul(out, secret, peer->x);
-    return cp_hash_equal(out, zeroes, sizeof(zeroes)) ? COPAL_EFORMAT : 0;
+    return cp_secret_equal(out, zeroes, sizeof(zeroes)) ? COPAL_EFORMAT : 0;
 }
 
 int cp_curve_sign(enum cp_curve curve, const uint8_t secret[CP_CURVE_KEY],

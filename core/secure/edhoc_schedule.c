@@ -1,5 +1,6 @@
 #include "secure/edhoc_schedule.h"
 #include "base/buf.h"
+#include "base/secret.h"
 #include "secure/cose.h"
 #include "wire/cbor.h"
 
@@ -196,7 +197,7 @@ int cp_edhoc_check_proof(const struct cp_edhoc_schedule *k,
             err = cp_curve_verify(key, to_sign, shown);
     } else if (err == 0) {
         err = shown.len == mac_len(k, p) &&
-                      cp_hash_equal(mac, shown.data, shown.len)
+                      cp_secret_equal(mac, shown.data, shown.len)
                   ? 0
                   : COPAL_EAUTH;
     }

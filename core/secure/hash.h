@@ -34,7 +34,4 @@ int cp_hkdf_extract(enum cp_hash h, copal_bytes salt, copal_bytes ikm,
 int cp_hkdf_expand(enum cp_hash h, copal_bytes prk, copal_bytes info,
                    uint8_t *out, size_t len);
 
-/* In a time that tells nothing of where two of n bytes differ. */
-bool cp_hash_equal(const void *a, const void *b, size_t n);
-
 #endif

@@ -64,8 +64,3 @@ int cp_hkdf_expand(enum cp_hash h, copal_bytes prk, copal_bytes info,
         return COPAL_EINVAL;
     return outcome(gnutls_hkdf_expand(hmac_name(h), &k, &i, out, len));
 }
-
-bool cp_hash_equal(const void *a, const void *b, size_t n)
-{
-    return n == 0 || gnutls_memcmp(a, b, n) == 0;
-}

@@ -25,13 +25,3 @@ int cp_hkdf_expand(enum cp_hash h, copal_bytes prk, copal_bytes info,
     (void)h, (void)prk, (void)info, (void)out, (void)len;
     return COPAL_ENOTSUP;
 }
-
-bool cp_hash_equal(const void *a, const void *b, size_t n)
-{
-    const uint8_t *x = a, *y = b;
-    uint8_t different = 0;
-
-    for (size_t i = 0; i < n; i++)
-        different |= x[i] ^ y[i];
-    return different == 0;
-}

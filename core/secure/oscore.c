@@ -1,4 +1,5 @@
 #include "secure/oscore.h"
+#include "base/secret.h"
 #include "engine/core.h"
 #include "secure/oscore_context.h"
 #include "secure/scope.h"
@@ -105,7 +106,7 @@ static struct cp_oscore_context *context_like(struct cp_oscore *all,
         if (c->root == NULL && (c->derives != NULL) == rederives &&
             c->keys.aead == k->aead &&
             cp_bytes_equal(cp_oscore_sender(&c->keys), cp_oscore_sender(k)) &&
-            memcmp(c->keys.sender.bytes, k->sender.bytes, CP_AEAD_KEY) == 0)
+            cp_secret_equal(c->keys.sender.bytes, k->sender.bytes, CP_AEAD_KEY))
             return c;
     }
     return NULL;

@@ -8,6 +8,7 @@
  *                                  <-   4  the answer, under R2 R3
  *
  * A server that began anew takes what it is told for R1, however long. */
+#include "base/secret.h"
 #include "engine/core.h"
 #include "secure/oscore_context.h"
 #include "wire/cbor.h"
@@ -227,7 +228,7 @@ static bool is_r2_of_ours(struct cp_oscore_root *r, copal_bytes id)
 
     return r->has_hmac_key && id.len >= CP_OSCORE_R2 + CP_OSCORE_R &&
            mac_of(r, id.data, mac) == 0 &&
-           cp_hash_equal(mac, id.data + CP_OSCORE_R, CP_OSCORE_R);
+           cp_secret_equal(mac, id.data + CP_OSCORE_R, CP_OSCORE_R);
 }
 
 /* Never the same twice. */

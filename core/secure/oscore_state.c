@@ -1,6 +1,7 @@
 /* Numbers that are never used twice, whenever the process dies: RFC 8613 B.1.1.
  * And requests that are not taken twice after that: B.1.2. */
 #include "secure/oscore_context.h"
+#include "base/secret.h"
 #include "engine/core.h"
 #include <stdio.h>
 
@@ -212,6 +213,6 @@ bool cp_oscore_state_is_echo(struct cp_oscore_context *c, copal_bytes value)
     if (value.len != CP_OSCORE_ECHO || echo_of_slot(c, slot, now) != 0 ||
         echo_of_slot(c, slot - 1, before) != 0)
         return false;
-    return cp_hash_equal(value.data, now, CP_OSCORE_ECHO) |
-           cp_hash_equal(value.data, before, CP_OSCORE_ECHO);
+    return cp_secret_equal(value.data, now, CP_OSCORE_ECHO) |
+           cp_secret_equal(value.data, before, CP_OSCORE_ECHO);
 }
