@@ -38,8 +38,11 @@ static void on_message(struct cp_connection *c, const struct cp_frame *f,
         err = COPAL_EFORMAT; /* longer than we announced: RFC 8974 2.2.1 */
     else
         err = cp_frame_decode(e->mem, f, &m);
-    if (err == COPAL_ENOMEM || err == COPAL_ELIMIT) {
+    if (err == COPAL_ENOMEM) {
         cp_signal_abort(c, 0, "out of memory");
+    } else if (err == COPAL_ELIMIT) {
+        e->stats.malformed++;
+        cp_signal_abort(c, 0, "too many options");
     } else if (err != 0) {
         e->stats.malformed++;
         cp_signal_abort(c, 0, "malformed message");

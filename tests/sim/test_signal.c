@@ -308,6 +308,30 @@ static void what_is_malformed_aborts_and_is_not_acted_upon(void **state)
     assert_int_equal(r->requests, 0);
 }
 
+/* Which is no want of memory, and nothing that another time would be taken. */
+static void more_options_than_are_read_are_told_so(void **state)
+{
+    enum {
+        OPTIONS = 40000,
+        HEAD = 6
+    };
+    static char bytes[HEAD + OPTIONS]; /* CSM; Len 14, two bytes of it, GET */
+    struct world *w = *state;
+    size_t more = OPTIONS - 269;
+    struct other o;
+
+    memcpy(bytes, "\x00\xe1\xe0", 3);
+    bytes[3] = (char)(more >> 8);
+    bytes[4] = (char)more;
+    bytes[5] = 1;
+    connect_from(w, &o, "192.0.2.1");
+    hear(w, &o, bytes, sizeof(bytes));
+    assert_true(o.is_closed);
+    if (!says(&o, "too many options"))
+        fail_msg("%s", o.sent);
+    end(w, &o);
+}
+
 /* Nothing is answered before the last byte. */
 static void hear_whole_or_cut(struct world *w, struct other *o,
                               const struct row *row, bool is_cut)
@@ -787,6 +811,7 @@ int main(void)
         TEST(an_empty_message_is_ignored),
         TEST(what_is_not_known_is_passed_over),
         TEST(a_release_lets_what_was_asked_be_answered),
+        TEST(more_options_than_are_read_are_told_so),
         TEST(what_is_malformed_aborts_and_is_not_acted_upon),
         TEST(who_takes_no_message_is_told_so_by_an_abort),
         TEST(who_takes_little_gets_what_fits),
