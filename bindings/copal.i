@@ -104,7 +104,7 @@ enum { COPAL_REUSE_ADDRESS = 1, COPAL_REUSE_PORT = 2 };
 enum {
     COPAL_NON = 1, COPAL_STREAM_IN = 2, COPAL_STREAM_OUT = 4,
     COPAL_RAW_BLOCKS = 8, COPAL_WATCH = 16, COPAL_TELL_PROGRESS = 32,
-    COPAL_ANY_PORT = 64, COPAL_NO_CACHE = 128
+    COPAL_ANY_PORT = 64, COPAL_NO_CACHE = 128, COPAL_CON = 256
 };
 enum { COPAL_LINE, COPAL_OPTION_LINES };
 enum {
@@ -126,6 +126,8 @@ int copal_number(copal_registry r, const char *name);
 
 copal_rc copal_tune(copal *c, const char *optional, copal_param p,
                     int64_t value);
+copal_rc copal_profile(copal *c, const char *optional, const char *optional);
+const char *copal_profile_name(size_t i);
 copal_rc copal_close(copal *c, uint64_t ms);
 void copal_stop(copal *c);
 int copal_fd(copal *c);

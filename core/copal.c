@@ -42,6 +42,7 @@ static void end(void *endpoint)
     cp_oscore_free(c->oscore); /* before the store goes */
     cp_credentials_end(c->credentials);
     cp_endpoint_end_capture(c);
+    cp_endpoint_end_profiles(c);
     cp_buf_free(&c->metrics);
     cp_free(mem, c->log_kinds);
     cp_site_free(site);
@@ -80,6 +81,7 @@ int cp_endpoint_new(struct cp_mem *mem, struct cp_driver *driver, uint64_t seed,
     driver->owner = c;
     driver->condemned = end;
     c->metrics = cp_buf_new(mem);
+    cp_list_init(&c->profiles);
     c->born = copal_now(c);
     *out = c;
     return 0;

@@ -18,15 +18,24 @@ copal_msg *copal_msg_new(copal *c, int code)
 copal_exchange *copal_request(copal *c, copal_msg *m, copal_cb cb)
 {
     struct cp_engine *e = c->engine;
+    copal_msg *filled = NULL;
     copal_exchange *x;
-    unsigned was = cp_record_call_request(e, cb.fn != NULL, m);
+    unsigned was;
 
+    if (!cp_list_empty(&c->profiles) && cp_endpoint_fill(c, m, &filled) != 0) {
+        cp_cb_drop(cb);
+        return NULL;
+    }
+    if (filled != NULL)
+        m = filled;
+    was = cp_record_call_request(e, cb.fn != NULL, m);
     cp_endpoint_enter(c);
     cp_endpoint_call(c);
     if (m != NULL && (m->flags & COPAL_WATCH) != 0)
         x = cp_endpoint_watch(c, m, cb);
     else
         x = cp_ask_start(e, m, cb);
+    copal_msg_unref(filled);
     cp_endpoint_return(c, was);
     return x;
 }

@@ -71,10 +71,19 @@ static int use_edhoc(void *endpoint, const char *scope,
     return cp_endpoint_use_edhoc(endpoint, scope, spec, is_trial);
 }
 
+static int use_profile(void *endpoint, const char *scope, const char *name,
+                       bool is_trial)
+{
+    return is_trial ? cp_endpoint_knows_profile(endpoint, name)
+                    : copal_profile(endpoint, scope, name);
+}
+
 int copal_use_file(copal *c, const char *path)
 {
-    struct cp_credentials_more more = {
-        .oscore = oscore_of, .edhoc = use_edhoc, .user = c};
+    struct cp_credentials_more more = {.oscore = oscore_of,
+                                       .edhoc = use_edhoc,
+                                       .profile = use_profile,
+                                       .user = c};
 
     if (!has_library(c))
         return without_library(c, "credentials files");

@@ -20,6 +20,7 @@ struct copal {
     struct cp_capture *capture;     /* copal_log_to(); NULL: none */
     struct cp_log_kinds *log_kinds; /* copal_log_due(); NULL: none yet */
     struct cp_buf metrics;          /* copal_metrics_text() */
+    struct cp_list profiles;        /* copal_profile(): by scope */
     uint64_t born;                  /* ms, as copal_now() */
     unsigned calls;                 /* of its user's that drops may come from */
     bool is_over;                   /* freed amid one of them */
@@ -61,6 +62,15 @@ int cp_endpoint_use_edhoc(copal *c, const char *scope,
 
 /* The contexts of OSCORE, made when first needed. NULL: out of memory. */
 struct cp_oscore *cp_endpoint_oscore(copal *c);
+
+/* A request, which may be NULL, with what profiles want of it, in *out; m itself is
+ * frozen as it is, since it may go to others, or again when no profile is there.
+ * *out stays NULL: they want nothing. COPAL_ENOMEM, COPAL_ELIMIT. */
+int cp_endpoint_fill(copal *c, copal_msg *m, copal_msg **out);
+
+/* COPAL_EINVAL: there is no profile of that name, and the sentence has all. */
+int cp_endpoint_knows_profile(copal *c, const char *name);
+void cp_endpoint_end_profiles(copal *c);
 
 /* Before a call that comes from outside a turn does anything: tells the engine
  * the time. */

@@ -73,17 +73,15 @@ int cp_params_set(struct cp_params *p, const char *scope, int param,
     return 0;
 }
 
-/* A prefix ends where a part of the URI does: "coap://10.0.0.1" says nothing
- * of "coap://10.0.0.12". */
-static bool covers(const struct scope *s, const char *uri)
+bool cp_params_covers(const char *prefix, size_t len, const char *uri)
 {
     char next;
 
-    if (strncmp(uri, s->prefix, s->len) != 0)
+    if (strncmp(uri, prefix, len) != 0)
         return false;
-    next = uri[s->len];
+    next = uri[len];
     return next == '\0' || next == ':' || next == '/' || next == '?' ||
-           s->len == 0 || s->prefix[s->len - 1] == '/';
+           len == 0 || prefix[len - 1] == '/';
 }
 
 int64_t cp_params_look_up(const struct cp_params *p, const copal_msg *m,
@@ -95,7 +93,7 @@ int64_t cp_params_look_up(const struct cp_params *p, const copal_msg *m,
         list_each (node, after, &p->scopes) {
             struct scope *s = cp_container_of(node, struct scope, node);
 
-            if (s->param == param && covers(s, uri)) {
+            if (s->param == param && cp_params_covers(s->prefix, s->len, uri)) {
                 value = s->value;
                 break;
             }

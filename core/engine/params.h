@@ -22,6 +22,10 @@ void cp_params_clear(struct cp_params *p);
 int cp_params_set(struct cp_params *p, const char *scope, int param,
                   int64_t value);
 
+/* Does uri begin with prefix, of len bytes, and that end where a part of it does?
+ * "coap://10.0.0.1" says nothing of "coap://10.0.0.12". */
+bool cp_params_covers(const char *prefix, size_t len, const char *uri);
+
 /* The narrowest that applies: m's own, the scope's under which uri falls, the
  * endpoint's. m and uri may be NULL. */
 int64_t cp_params_look_up(const struct cp_params *p, const copal_msg *m,

@@ -454,6 +454,25 @@ typedef enum copal_param {
 COPAL_API int copal_tune(copal *c, const char *scope, copal_param p,
                          int64_t value);
 
+/* What devices want that do as RFC 7252 says in a way of their own: data that is
+ * known by a name. The peers under scope, as copal_tune() has it, are tuned so;
+ * critical options of theirs are accepted (copal_understand()); and each request
+ * to them leaves with what was not in it, in a copy. The longest scope
+ * wins. In place of the one before there; name NULL: no more, but parameters stay.
+ *   samsung-ocf    OCF: application/vnd.ocf+cbor (10000), options 2049 and 2053
+ *                  with its version, 1.0.0
+ *   shelly         first generation (CoIoT): COPAL_NON but for COPAL_CON;
+ *                  IGNORE_ICMP 1
+ *   thread-sleepy  nodes of Thread or 6LoWPAN that sleep: ACK_TIMEOUT 12 s,
+ *                  IGNORE_ICMP 1, BLOCK_SIZE 64, NSTART 1
+ *   tradfri        IKEA's gateway: ACK_TIMEOUT 3 s, NSTART 1
+ * EINVAL: no such profile, which the sentence lists; ELIMIT: as
+ * copal_understand(). */
+COPAL_API int copal_profile(copal *c, const char *scope, const char *name);
+
+/* The i-th name of a profile, in order; NULL past the last. */
+COPAL_API const char *copal_profile_name(size_t i);
+
 /* ---- Endpoint and loop --------------------------------------------------- */
 
 /* Makes an endpoint. config may be NULL: all defaults. Reads no file and no
@@ -605,7 +624,8 @@ enum {                        /* copal_msg_set_flags */
     COPAL_WATCH = 16,         /* observe, never quiet without telling         */
     COPAL_TELL_PROGRESS = 32, /* PROGRESS events                              */
     COPAL_ANY_PORT = 64,      /* the answer may come from another port        */
-    COPAL_NO_CACHE = 128      /* ask, whatever CACHE_MEMORY or a 4.29 says    */
+    COPAL_NO_CACHE = 128,     /* ask, whatever CACHE_MEMORY or a 4.29 says    */
+    COPAL_CON = 256           /* confirm, whatever copal_profile() says       */
 };
 
 /* An empty message of that code, 0 to 255; NULL also for any other. */
@@ -1147,7 +1167,8 @@ COPAL_API int copal_make_edhoc(int curve, copal_bytes subject, copal_bytes kid,
  * psk, psk-file, psk-env or psk-cmd: the key, after "0x" in hexadecimal digits;
  * cert or rpk, key, ca: PEM, or files beside this one; oscore: fields of
  * copal_oscore, secret in any of the four ways, and state: "begun" refuses keys of
- * whose numbers the store has nothing, with ENOENT, as copal creds add writes it.
+ * whose numbers the store has nothing, with ENOENT, as copal creds add writes it;
+ * profile: a name as copal_profile() takes it, of whom we ask.
  * ENOENT, EIO: it, or what it names; EPERM: others can read it, or a key's file, or it is not ours;
  * EFORMAT, EINVAL: what is wrong where. */
 COPAL_API int copal_use_file(copal *c, const char *path);

@@ -16,6 +16,7 @@ struct row {
     char *cert, *private_key, *trusted; /* PEM, or NULL */
     struct cp_oscore_entry *oscore;     /* NULL: none */
     struct cp_edhoc_entry *edhoc;       /* likewise */
+    char *profile;                      /* likewise */
 };
 
 struct file {
@@ -51,6 +52,7 @@ static void row_free(struct file *f, struct row *r)
     secret_free(f->mem, r->private_key,
                 r->private_key == NULL ? 0 : strlen(r->private_key));
     cp_free(f->mem, r->trusted);
+    cp_free(f->mem, r->profile);
     cp_oscore_entry_free(f->mem, r->oscore);
     cp_edhoc_entry_free(f->mem, r->edhoc);
     cp_free(f->mem, r);
@@ -191,6 +193,15 @@ static int take_pem(const struct file *f, const char *text, bool is_secret,
     return *out == NULL ? COPAL_ENOMEM : 0;
 }
 
+static int take_profile(const struct file *f, struct row *r, const char *text)
+{
+    if (strcmp(r->scope, "*") == 0)
+        return wrong(f, r->scope, "profile", "is of whom we ask");
+    cp_free(f->mem, r->profile);
+    r->profile = cp_copy_text(f->mem, text, strlen(text));
+    return r->profile == NULL ? COPAL_ENOMEM : 0;
+}
+
 static int take(const struct file *f, struct row *r, const char *name,
                 const char *text)
 {
@@ -209,11 +220,11 @@ static int take(const struct file *f, struct row *r, const char *name,
         return take_pem(f, text, true, &r->private_key);
     if (strcmp(name, "ca") == 0)
         return take_pem(f, text, false, &r->trusted);
-    if (strcmp(name, "profile") == 0) /* the program's business */
-        return 0;
+    if (strcmp(name, "profile") == 0)
+        return take_profile(f, r, text);
     return wrong(f, r->scope, name,
                  "not known; psk-id with psk, psk-file, psk-env or psk-cmd; "
-                 "cert or rpk with key; ca; oscore; edhoc");
+                 "cert or rpk with key; ca; oscore; edhoc; profile");
 }
 
 static int take_object(struct file *f, const char *scope, json_t *object)
@@ -248,7 +259,7 @@ static int take_object(struct file *f, const char *scope, json_t *object)
                      "identity and key come together: psk-id with psk, "
                      "psk-file, psk-env or psk-cmd");
     if (r->key == NULL && r->cert == NULL && r->trusted == NULL &&
-        r->oscore == NULL && r->edhoc == NULL)
+        r->oscore == NULL && r->edhoc == NULL && r->profile == NULL)
         return wrong(f, scope, "{}", "neither a key nor a certificate");
     return 0;
 }
@@ -324,6 +335,9 @@ static int apply(const struct file *f, const struct row *r,
         err = apply_oscore(f, r, to != f->all);
     if (err == 0 && r->edhoc != NULL)
         err = apply_edhoc(f, r, to != f->all);
+    if (err == 0 && r->profile != NULL && f->more != NULL)
+        err =
+            f->more->profile(f->more->user, r->scope, r->profile, to != f->all);
     if (err != 0 && err != COPAL_ENOMEM) {
         char copy[512];
 

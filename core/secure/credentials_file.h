@@ -24,6 +24,9 @@ struct cp_credentials_more {
     /* As copal_use_edhoc(); is_trial: without doing it. */
     int (*edhoc)(void *user, const char *scope,
                  const struct cp_edhoc_spec *spec, bool is_trial);
+    /* As copal_profile(), likewise. */
+    int (*profile)(void *user, const char *scope, const char *name,
+                   bool is_trial);
     void *user;
 };
 

@@ -12,7 +12,7 @@ enum {
     MAX_NUMBER = 65535,
     ALL_FLAGS = COPAL_NON | COPAL_STREAM_IN | COPAL_STREAM_OUT |
                 COPAL_RAW_BLOCKS | COPAL_WATCH | COPAL_TELL_PROGRESS |
-                COPAL_ANY_PORT | COPAL_NO_CACHE
+                COPAL_ANY_PORT | COPAL_NO_CACHE | COPAL_CON
 };
 
 /* ---- Reading ---- */

@@ -98,7 +98,11 @@ local others = { format = true, flags = true, confirmable = true, non = true,
 
 local function flags_of(opts)
   local flags = opts.flags or 0
-  if opts.non or opts.confirmable == false then flags = flags + core.NON end
+  if opts.non or opts.confirmable == false then
+    flags = flags + core.NON
+  elseif opts.non == false or opts.confirmable then
+    flags = flags + core.CON
+  end
   if opts.raw_blocks then flags = flags + core.RAW_BLOCKS end
   if opts.any_port then flags = flags + core.ANY_PORT end
   if opts.no_cache then flags = flags + core.NO_CACHE end

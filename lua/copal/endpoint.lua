@@ -530,6 +530,12 @@ function Endpoint:tune(scope, parameters)
   return true
 end
 
+-- c:profile("coaps://gateway", "tradfri"): what devices there want to be asked
+-- like, as copal_profile() has it; scope nil: everywhere, name nil: no more.
+function Endpoint:profile(scope, name)
+  return checked(core.profile(handle_of(self), scope, name))
+end
+
 function Endpoint:disconnect(scope)
   return checked(core.disconnect(handle_of(self), scope))
 end

@@ -133,7 +133,7 @@ function Message:copy() end
 ---@field accept? copal.FormatLike
 ---@field query? table<string|integer, string|number|true>
 ---@field options? table<string|integer, string|integer|true|table>
----@field non? boolean
+---@field non? boolean not confirmed; false: confirmed, whatever profile() says
 ---@field no_cache? boolean ask, whatever the cache or a 4.29 says
 ---@field raw_blocks? boolean hands off Block1 and Block2
 ---@field any_port? boolean the answer may come from another port
@@ -355,6 +355,15 @@ function Endpoint:leave(group, interface) end
 ---@param parameters table<string, number|boolean>
 ---@return true?, copal.Error?
 function Endpoint:tune(scope, parameters) end
+---What devices under a URI prefix (nil: everywhere) want that do as RFC 7252 says in
+---a way of their own: parameters, critical options that are accepted, and what each
+---request gets that is not in it. In place of the one before there; name nil: no
+---more, but parameters stay.
+---@param scope string?
+---@param name "samsung-ocf"|"shelly"|"thread-sleepy"|"tradfri"|string?
+---@return true? ok
+---@return copal.Error? err EINVAL, ELIMIT
+function Endpoint:profile(scope, name) end
 ---Closes connections and associations under a URI prefix; none: all.
 ---@param scope? string
 ---@return true?, copal.Error?

@@ -100,6 +100,8 @@ local failing = {
   { "a segment over 255 bytes", "EURI", "255 at most", function() return client:get("coap://server/" .. big) end },
   { "a fragment", "EURI", "fragment", function() return client:get(T .. "#x") end },
   { "a ping to nobody", "EURI", "the host is missing", function() return client:ping "coap://" end },
+  { "a profile nobody knows", "EINVAL", "no profile 'nonsense'; there are samsung-ocf",
+    function() return client:profile(T, "nonsense") end },
   { "a URL as the name of a host", "EINVAL", "no name of a host",
     function() return client:allow_host "http://device.example" end },
   { "an option of a signal", "EINVAL", "no option Max-Message-Size",
@@ -296,6 +298,8 @@ test("closing twice is no mistake, everything afterwards throws", function()
     spawn = function() c:spawn(nothing) end,
     now = function() c:now() end,
     tune = function() c:tune(nil, { nstart = 1 }) end,
+    profile = function() c:profile(nil, "shelly") end,
+    allow_host = function() c:allow_host "device.example" end,
     strays = function() c:strays() end,
     run = function() c:run() end,
   } do

@@ -9,13 +9,13 @@ local test, equal = check.test, check.equal
 local function with_device(name, fn)
   local sim = assert(copal.sim { seed = 11, delay = 0.01 })
   local device, client = assert(sim:endpoint "device"), assert(sim:endpoint "client")
-  assert(profiles.tune(client, name, "coap://device"))
+  assert(client:profile("coap://device", name))
   fn(client, device, sim)
   sim:close()
 end
 
-local function ask(client, name, request)
-  return assert(client:request(profiles.fill(name, request, request.payload ~= nil)))
+local function ask(client, request)
+  return assert(client:request(request))
 end
 
 test("a node that sleeps for ten seconds is asked once", function()
@@ -26,7 +26,7 @@ test("a node that sleeps for ten seconds is asked once", function()
       return copal.CHANGED
     end })
     sim:set_path { delay = 10 / 2 }
-    equal(ask(client, "thread-sleepy", { uri = "coap://device/t" }).text, "21.5")
+    equal(ask(client, { uri = "coap://device/t" }).text, "21.5")
     equal(select(2, sim.transcript:gsub("GET", "")), 1)
     equal(client:stats().retransmissions, 0)
     assert(client:put("coap://device/t", body))
@@ -41,7 +41,7 @@ test("a refusal of a router on the way to it is no verdict", function()
     device:serve("/t", function() return "21.5" end)
     sim:refuse("device", true)
     client:spawn(function() client:sleep(5) sim:refuse("device", false) end)
-    equal(ask(client, "thread-sleepy", { uri = "coap://device/t" }).text, "21.5")
+    equal(ask(client, { uri = "coap://device/t" }).text, "21.5")
   end)
 end)
 
@@ -61,28 +61,57 @@ test("an OCF device gets its Content-Format and version", function()
         options = { { 2053, 2048 } } } -- critical, and understood
     end
     device:serve("/oic/d", { ct = 10000, get = serve, post = serve })
-    equal(ask(client, "samsung-ocf", { uri = "coap://device/oic/d" }).code, copal.CONTENT)
+    equal(ask(client, { uri = "coap://device/oic/d" }).code, copal.CONTENT)
     equal(client:get("coap://device/oic/d", { accept = "json" }).code, copal.NOT_ACCEPTABLE)
-    equal(ask(client, "samsung-ocf",
-      { code = "post", uri = "coap://device/oic/d", payload = "\160" }).code, copal.CHANGED)
+    equal(ask(client, { code = "post", uri = "coap://device/oic/d", payload = "\160" }).code, copal.CHANGED)
   end)
 end)
 
 test("what the user says goes before what a profile says", function()
-  local r = profiles.fill("samsung-ocf", { accept = 60, options = { { 2049, 4096 } } })
-  equal(r.accept, 60)
-  equal(#r.options, 1)
-  equal(r.options[1][2], 4096)
-  equal(profiles.fill("shelly", { non = false }).non, false)
+  with_device("samsung-ocf", function(client, device)
+    local seen
+    assert(device:understand(2049))
+    device:serve("/oic/d", { get = function(req)
+      seen = tostring(req.options)
+      return ""
+    end })
+    ask(client, { uri = "coap://device/oic/d", accept = 60, options = { { 2049, 4096 } } })
+    assert(seen:find("Accept: 60", 1, true), seen)
+    assert(seen:find("2049: 1000", 1, true), seen)
+    assert(not seen:find("0800", 1, true), seen)
+    -- Elsewhere nothing is said, and here no more.
+    assert(client:profile("coap://device/oic/d", "shelly"))
+    ask(client, { uri = "coap://device/oic/d" })
+    assert(not seen:find("2049", 1, true), seen)
+    assert(client:profile("coap://device/oic/d", nil))
+    assert(client:profile("coap://device", nil))
+    ask(client, { uri = "coap://device/oic/d" })
+    assert(not seen:find("2049", 1, true), seen)
+  end)
+end)
+
+test("there are four, and no other", function()
+  equal(table.concat(profiles.names(), " "), "samsung-ocf shelly thread-sleepy tradfri")
+  local sim = assert(copal.sim { seed = 1 })
+  local client = assert(sim:endpoint "client")
+  local ok, err = client:profile(nil, "nonsense")
+  equal(ok, nil) equal(err.name, "EINVAL")
+  for _, name in ipairs(profiles.names()) do
+    assert(err.message:find(name, 1, true), err.message)
+    assert(client:profile(nil, name))
+  end
+  sim:close()
 end)
 
 test("a Shelly is asked without confirmation", function()
   with_device("shelly", function(client, device, sim)
     device:serve("/cit/s", function() return '{"G":[[0,3101,21.5]]}', "json" end)
-    local res = ask(client, "shelly", { uri = "coap://device/cit/s" })
+    local res = ask(client, { uri = "coap://device/cit/s" })
     equal(res:json().G[1][3], 21.5)
     assert(sim.transcript:find("NON GET", 1, true), sim.transcript)
     assert(not sim.transcript:find("CON GET", 1, true), sim.transcript)
+    ask(client, { uri = "coap://device/cit/s", non = false })
+    assert(sim.transcript:find("CON GET", 1, true), sim.transcript)
   end)
 end)
 

@@ -65,6 +65,8 @@ CLIENT = [  # what is done, the class (and name), part of the sentence, the deed
     ("a letter not percent-encoded", copal.BadURI, "percent-encode it as %C3", lambda c: c.get("coap://server/é")),
     ("a segment over 255 bytes", copal.BadURI, "255 at most", lambda c: c.get("coap://server/" + "x" * 300)),
     ("a keyword misspelt", TypeError, "no such option or parameter: ack_timout", lambda c: c.get(T, ack_timout=1)),
+    ("a profile nobody knows", copal.Invalid, "no profile 'nonsense'; there are", lambda c: c.profile(T, "nonsense")),
+    ("a profile that is no name", TypeError, "", lambda c: c.profile(T, 5)),
     ("a URL as the name of a host", copal.Invalid, "no name of a host", lambda c: c.allow_host("http://d.example")),
     ("an option of a signal", ValueError, "no option 'Max-M", lambda c: c.get(T, options={"Max-Message-Size": 1})),
     ("an unknown option", ValueError, "no option 'Nonsense'", lambda c: c.get(T, options={"Nonsense": b"x"})),
@@ -337,7 +339,8 @@ CLOSED = {
     "unserve": lambda c: c.unserve("/x"), "notify": lambda c: c.notify("/x"),
     "listen": lambda c: c.listen("coap://127.0.0.1:0"), "stats": lambda c: c.stats,
     "metrics": lambda c: c.metrics(0), "metrics_text": lambda c: c.metrics_text(),
-    "tune": lambda c: c.tune(nstart=1), "links": lambda c: c.links(), "forever": lambda c: c.forever(),
+    "tune": lambda c: c.tune(nstart=1), "profile": lambda c: c.profile(None, "shelly"),
+    "allow_host": lambda c: c.allow_host("device.example"), "links": lambda c: c.links(), "forever": lambda c: c.forever(),
 }  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 #include <copal.h>
 #include <copal_sim.h>
 #include "endpoint.h"
+#include "engine/core.h"
+#include "engine/params.h"
 #include "secure/credentials.h"
 #include "wire/uri.h"
 
@@ -135,6 +137,10 @@ static void what_is_wrong_is_said_with_its_place(void **state)
         {"{\"*\": {\"cert\": \"a\", \"rpk\": \"b\"}}", COPAL_ENOENT, "/a"},
         {"{\"*\": {\"psk-id\": \"a\", \"psk-id\": \"b\"}}", COPAL_EFORMAT,
          "duplicate"},
+        {"{\"*\": {\"profile\": \"shelly\"}}", COPAL_EFORMAT,
+         "is of whom we ask"},
+        {"{\"coap://h\": {\"profile\": \"nonsense\"}}", COPAL_EINVAL,
+         "\"coap://h\": no profile 'nonsense'"},
     };
 
     (void)state;
@@ -147,6 +153,32 @@ static void what_is_wrong_is_said_with_its_place(void **state)
             strstr(copal_why(w.c), rows[i].part) == NULL)
             fail_msg("%s: %d, \"%s\"", rows[i].text, err, copal_why(w.c));
     }
+}
+
+static void a_profile_stands_beside_a_key_or_alone(void **state)
+{
+    copal *c = w.c;
+
+    (void)state;
+    if (!is_built_in())
+        skip();
+    assert_int_equal(use("{\"coap://h\": {\"profile\": \"thread-sleepy\"},"
+                         "\"coap://i\": {\"profile\": \"nonsense\"}}"),
+                     COPAL_EINVAL); /* all of it, or nothing */
+    assert_true(cp_list_empty(&c->profiles));
+    assert_int_equal(use("{\"coap://h\": {\"profile\": \"thread-sleepy\"},"
+                         "\"coaps://g\": {\"psk-id\": \"a\", \"psk\": \"b\","
+                         " \"profile\": \"tradfri\"}}"),
+                     0);
+    assert_int_equal(cp_params_get(&c->engine->params, NULL, "coap://h/t",
+                                   COPAL_P_ACK_TIMEOUT),
+                     12000);
+    assert_int_equal(cp_params_get(&c->engine->params, NULL, "coaps://g/t",
+                                   COPAL_P_ACK_TIMEOUT),
+                     3000);
+    assert_int_equal(cp_params_get(&c->engine->params, NULL, "coap://i/t",
+                                   COPAL_P_ACK_TIMEOUT),
+                     2000);
 }
 
 /* What an application that keeps nothing says to copal_store(). */
@@ -277,6 +309,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(keys_come_by_value_file_variable_and_command),
         TEST(what_is_wrong_is_said_with_its_place),
+        TEST(a_profile_stands_beside_a_key_or_alone),
         TEST(contexts_of_oscore_stand_beside_keys),
         TEST(what_is_wrong_with_a_context_is_said_with_its_place),
         TEST(a_file_is_taken_as_a_whole_or_not_at_all),

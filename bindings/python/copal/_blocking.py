@@ -385,6 +385,10 @@ class BlockingEndpoint:
         """Parameters for the peers under a URI prefix, times in seconds."""
         self.aio.tune(scope, **parameters)
 
+    def profile(self, scope: str | None, name: str | None) -> None:
+        """As Endpoint.profile()."""
+        self.aio.profile(scope, name)
+
     def disconnect(self, scope: str | None = None) -> None:
         """Closes connections and associations under a URI prefix."""
         self.aio.disconnect(scope)

@@ -170,7 +170,8 @@ class Endpoint(Passenger):
         options: ``accept=``, ``format=`` a Content-Format; ``query=`` a dict or
         list; ``etag if_match if_none_match max_age observe hop_limit proxy_uri
         proxy_scheme no_response size1 size2``; ``options={"ETag": b"x", 65000:
-        7}`` for any other; ``non=True``; ``no_cache=True``; ``sink=`` a file or
+        7}`` for any other; ``non=True``, or False where profile() says so;
+        ``no_cache=True``; ``sink=`` a file or
         function that takes the body piece by piece, ``progress=fn(done, total)``
         in bytes; and the parameters of a message, times in seconds:
         ``timeout=60``, ``ack_timeout=12``, ``max_retransmit=2``,
@@ -483,6 +484,15 @@ class Endpoint(Passenger):
             if row is None:
                 raise TypeError(f"no such parameter: {name}")
             _copal.tune(self._alive(), scope, row[0], row[1])
+
+    def profile(self, scope: str | None, name: str | None) -> None:
+        """``c.profile("coaps://gateway", "tradfri")``: what devices under a URI
+        prefix (None: everywhere) want that do as RFC 7252 says in a way of their
+        own: parameters, critical options that are accepted, and what each request
+        gets that is not in it. There are ``samsung-ocf``, ``shelly``,
+        ``thread-sleepy`` and ``tradfri``. In place of the one before there; name
+        None: no more, but parameters stay. Invalid: no such profile."""
+        _copal.profile(self._alive(), scope, name)
 
     def disconnect(self, scope: str | None = None) -> None:
         """Closes connections and associations under a URI prefix; None: all.

@@ -634,7 +634,9 @@ def build(
                 continue
             if key == "confirmable":
                 key, value = "non", not value
-            if key in _FLAGS:
+            if key == "non" and not value:
+                flags |= _copal.CON
+            elif key in _FLAGS:
                 flags |= _FLAGS[key] if value else 0
             else:
                 _set_one(handle, m, key, value)

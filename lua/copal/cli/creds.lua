@@ -297,8 +297,7 @@ local function pair(flags)
   local uri, profile = flags[2], flags.profile
   local profiles = require "copal.profiles"
   if not uri or not profile then exit.usage("copal creds pair URI --profile NAME") end
-  local known = profiles.all[profile]
-  if not known or not known.pair then
+  if not profiles.pairings[profile] then
     exit.usage("creds pair: --profile " .. profile .. ": no such exchange is known")
   end
   local name = flags.name or "copal-" .. os.time()

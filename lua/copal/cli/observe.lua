@@ -36,7 +36,6 @@ end
 -- Observes or watches (kind) uris. Returns the status of follow() and the
 -- observation. Also when a signal ends it, the server is told.
 function M.follow(coap, flags, out, uris, opts, kind, each)
-  opts = session.fill(flags, uris[1], opts, opts.payload ~= nil)
   local obs = coap[kind](coap, uris, opts)
   local ok, status, why = pcall(follow, coap, flags, obs, each)
   obs:cancel()

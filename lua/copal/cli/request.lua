@@ -19,7 +19,6 @@ local function spec_of(command, flags, items, uri)
   if not code or code.cls ~= 0 or code.number == 0 then
     exit.usage("-X " .. tostring(spec.code) .. ": a method is 0.01 to 0.31")
   end
-  session.fill(flags, uri, spec, payload ~= nil)
   if payload and not flags.code and (command == "get" or command == "delete") then
     exit.usage(command .. " has no payload; for a query write name==value")
   end

@@ -103,53 +103,11 @@ end
 
 ---- Profiles ------------------------------------------------------------------
 
-local function known(name, where)
-  local profiles = require "copal.profiles"
-  if not profiles.all[name] then
-    exit.usage(where .. "no profile '" .. tostring(name) .. "'; there are "
-      .. table.concat(profiles.names(), " "))
-  end
-  return profiles
-end
-
--- { scope, name } of the credentials file. Its secrets stay where they are.
-local function profiles_in(path)
-  local f = path and io.open(path, "rb")
-  local text = f and f:read "*a" or ""
-  if f then f:close() end
-  local list = {}
-  if not text:find('"profile"', 1, true) then return list end
-  for scope, entry in pairs(require "copal.json".decode(text)) do
-    if scope ~= "*" and entry.profile then
-      known(entry.profile, path .. ': "' .. scope .. '": ')
-      list[#list + 1] = { scope, entry.profile }
-    end
-  end
-  return list
-end
-
-local function use_profiles(coap, flags)
-  flags.profiles = profiles_in(M.creds_of(flags))
-  for _, one in ipairs(flags.profiles) do
-    require "copal.profiles".tune(coap, one[2], one[1])
-  end
+local function use_profile(coap, flags)
   if not flags.profile then return end
-  -- What flags say goes before.
-  assert(known(flags.profile, "").tune(coap, flags.profile))
-  assert(coap:tune(nil, flags.params))
-end
-
--- Of a request to uri: fills in what its profile wants and flags leave open.
-function M.fill(flags, uri, options, has_payload)
-  local name, longest = flags.profile, -1
-  if not name then
-    for _, one in ipairs(flags.profiles or profiles_in(M.creds_of(flags))) do
-      if #one[1] > longest and uri:sub(1, #one[1]):lower() == one[1]:lower() then
-        name, longest = one[2], #one[1]
-      end
-    end
-  end
-  return name and known(name, "").fill(name, options, has_payload) or options
+  local ok, failed = coap:profile(nil, flags.profile)
+  if not ok then exit.usage(failed.message) end
+  assert(coap:tune(nil, flags.params)) -- what flags say goes before
 end
 
 -- The endpoint, its parameters as flags say.
@@ -169,7 +127,7 @@ function M.open(flags)
   if flags.record then record(coap, flags.record) end
   use_store(coap, flags)
   M.use_creds(coap, flags)
-  use_profiles(coap, flags)
+  use_profile(coap, flags)
   log_keys(coap, flags)
   if flags.verbose or flags.trace then
     require "copal.cli.wire".attach(coap, flags)
