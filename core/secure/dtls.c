@@ -147,6 +147,7 @@ static void on_message(struct cp_dtls_session *s, const struct cp_path *path,
     struct cp_dtls *d = s->dtls;
     struct cp_path seen = cp_dtls_session_path(s);
 
+    s->is_trial = false;
     if (s->ping != NULL && cp_dtls_ping_takes(s, message))
         return;
     if (s->is_stale && is_request(message)) {

@@ -91,6 +91,7 @@ struct cp_dtls_session {
                     * it has shown to be there now */
     bool is_saved; /* to be gone on with: the peer is not told good-bye */
     bool is_given_up; /* ends with the handshake that goes on beside it */
+    bool is_trial;    /* begun for such a one, and no message came by it yet */
     uint32_t kept_at; /* s: when it was put in the store last */
     struct cp_dtls_keeping *keeping; /* NULL: the store is not at work on it */
     struct cp_dtls_ping *ping;       /* NULL: it is not asked for a sign */

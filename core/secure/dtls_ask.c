@@ -122,17 +122,23 @@ void cp_dtls_ask_trust(struct cp_dtls_session *s)
         cp_dtls_session_end(other, COPAL_ECLOSED, false);
 }
 
+/* A peer that gives up each association it is asked by would have us begin one
+ * after the other. */
 bool cp_dtls_ask_renew(struct cp_dtls_session *s)
 {
     struct cp_path path = cp_dtls_session_path(s);
+    struct cp_dtls_session *other;
 
-    if (s->host == NULL ||
+    if (s->host == NULL || s->is_trial ||
         !cp_engine_association_waits(s->dtls->engine, &s->dtls->link, &path))
         return false;
     if (beside(s) == NULL)
         begin_beside(s);
-    s->is_given_up = beside(s) != NULL;
-    return s->is_given_up;
+    other = beside(s);
+    s->is_given_up = other != NULL;
+    if (other != NULL)
+        other->is_trial = true;
+    return other != NULL;
 }
 
 /* What waited for other to take its place; NULL: nothing did. */

@@ -29,6 +29,15 @@ if grep -q 'without GnuTLS' "$work/err"; then
     exit 0
 fi
 
+# An entry may be a profile and nothing else.
+serve "$work/device.lua" --listen coap://127.0.0.1:0
+check 4 get "$uri/oic/d"
+check 2 creds add "$uri" profile=nonsense
+err_has 'samsung-ocf'
+check 0 creds add "$uri" profile=samsung-ocf
+check 0 get -f hex "$uri/oic/d"
+stop TERM
+
 cat >"$work/gateway.lua" <<'END'
 local coap = ...
 local copal = require "copal"

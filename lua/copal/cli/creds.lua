@@ -169,7 +169,7 @@ local function parse_entry(flags)
     local name, v = flags[i]:match("^([%w_-]+)=(.*)$")
     if not NAMES[name] and not OSCORE[name] and not EDHOC[name] then
       exit.usage("creds add: '" .. flags[i] .. "': psk-id=ID with psk-file=, psk-env=, psk-cmd= "
-        .. "or psk=-; cert= or rpk= with key=; ca=; for OSCORE secret=-, secret=random or "
+        .. "or psk=-; cert= or rpk= with key=; ca=; profile=; for OSCORE secret=-, secret=random or "
         .. "secret-file= and so on, salt=, sender_id=, recipient_id=, id_context=, aead=, hkdf=, "
         .. "replay_window=, rederives=; for EDHOC method=, suite=, private_key=-, "
         .. "private_key=random with subject= and kid=, or private_key-file= and so on, "
