@@ -85,16 +85,13 @@ static void drop_asked(void *user)
 
 /* ---- The end ------------------------------------------------------------ */
 
-/* Pushes what the function is called with: the response, true if none was
- * wanted, or nil and an error. */
+/* Pushes what the function is called with where there is no response: true if
+ * none was wanted, or nil and an error. */
 static int push_outcome(lua_State *L, const struct asked *a,
                         const copal_event *ev)
 {
     if (ev->status == 0 && !a->is_starved) {
-        if (a->response != NULL)
-            push_view(L, a->cell.bridge, a->response, NULL);
-        else
-            lua_pushboolean(L, 1);
+        lua_pushboolean(L, 1);
         return 1;
     }
     if (a->is_starved) {
@@ -124,13 +121,37 @@ static int dispatch_end(lua_State *L)
     return 0;
 }
 
+/* False: there was no memory to tell it. */
+static bool tell_response(struct asked *a, const copal_event *ev)
+{
+    struct bridge *b = a->cell.bridge;
+
+    while (lua_gettop(b->spare) == 0)
+        if (!deliver(b, b->preparer, ev, a))
+            return false;
+    push_guard(b);
+    lua_rawgeti(b->thread, LUA_REGISTRYINDEX, a->cell.fn);
+    take_view(b->thread, b, a->response, NULL);
+    call_guarded(b, 1);
+    return true;
+}
+
+static bool tell_end(struct asked *a, const copal_event *ev)
+{
+    struct bridge *b = a->cell.bridge;
+
+    if (ev->status != 0 || a->is_starved || a->response == NULL)
+        return deliver(b, b->end_dispatcher, ev, a);
+    return !has_room(b) || tell_response(a, ev);
+}
+
 static void on_asked_end(struct asked *a, const copal_event *ev)
 {
     struct bridge *b = a->cell.bridge;
 
     if (a->box != NULL)
         leave_request(a->box);
-    if (deliver(b, b->end_dispatcher, ev, a) || a->told)
+    if (tell_end(a, ev) || a->told)
         return;
     /* An error made beforehand takes no memory. */
     a->is_starved = true;
@@ -172,7 +193,7 @@ static struct request_box *new_request(lua_State *L, struct bridge *b)
 {
     struct request_box *r;
 
-    note_kept(L, b);
+    push_collector(L, b, 1);
     r = lua_newuserdata(L, sizeof(*r));
     *r = (struct request_box){.box = {&exchange_type, NULL}};
     lua_rawgeti(L, LUA_REGISTRYINDEX, b->request_class);
@@ -229,7 +250,10 @@ static int l_ask(lua_State *L)
     r = new_request(L, b);
     r->m = code != 0 ? repeat_request(&e->last, c, code, uri)
                      : copal_msg_ref(check_box(L, 2, &message_type));
-    a = r->m == NULL ? NULL : new_asked(L, b, 4, r);
+    if (r->m == NULL)
+        return push_error(L, COPAL_ENOMEM, NULL);
+    b->kept++;
+    a = new_asked(L, b, 4, r);
     if (a == NULL)
         return push_error(L, COPAL_ENOMEM, NULL);
     r->box.ptr = copal_request(c, r->m, (copal_cb){on_asked, a, drop_asked});

@@ -35,6 +35,7 @@ typedef int64_t copal_count; /* a number, or a negative COPAL_E* */
 enum {
     HOOKS = 8,
     MAX_IDLE = 16,   /* coroutines kept to be used again */
+    MAX_SPARE = 16,  /* views made before they are needed */
     MAX_KEPT = 1024, /* messages and requests before the collector is pushed */
     MAX_STEPS = 4096 /* of the collector until they may be twice as many     */
 };
@@ -59,8 +60,10 @@ struct runner {
 /* What callbacks need; one per Lua state, as long-lived as the state. */
 struct bridge {
     lua_State *thread; /* runs callbacks: never suspended, never collected */
+    lua_State *spare;  /* has views on its stack, see prepare()            */
     int dispatcher;    /* references in the registry: dispatch(), ...      */
-    int request_dispatcher;
+    int preparer;
+    int handled_dispatcher;
     int end_dispatcher;
     int traceback;
     int sink;         /* takes errors of callbacks; LUA_NOREF: stderr     */
@@ -72,7 +75,8 @@ struct bridge {
     struct handling *handling;       /* the handler that runs now, innermost */
     struct runner idle[MAX_IDLE];
     int idle_count;
-    int kept, kept_most, steps; /* messages and requests, see note_kept() */
+    int kept, kept_most,
+        steps; /* messages and requests, see push_collector() */
 };
 
 static char bridge_key; /* its address is the key */
@@ -98,21 +102,22 @@ static bool is_collecting(lua_State *L)
 #endif
 }
 
-/* One more small userdata is made that holds much in C. The collector sees only
+/* More small userdata are made that hold much in C each. The collector sees only
  * the bytes of Lua, and counts what waits for its finaliser as alive: where all
  * that is thrown away has one, each cycle would begin later than the one before.
  * So from some number on it is pushed until a cycle is over, or has had its time:
  * the generational one never tells, nor does one whose cycle ends as something else
  * is made. A script that has stopped it is left alone. */
-static void note_kept(lua_State *L, struct bridge *b)
+static void push_collector(lua_State *L, struct bridge *b, int more)
 {
-    if (++b->kept <= b->kept_most) {
+    if (b->kept <= b->kept_most) {
         b->steps = 0; /* it came down again, cycle or not */
         return;
     }
     if (!is_collecting(L))
         return;
-    if (lua_gc(L, LUA_GCSTEP, 1) == 0 && ++b->steps < MAX_STEPS)
+    b->steps += more;
+    if (lua_gc(L, LUA_GCSTEP, more) == 0 && b->steps < MAX_STEPS)
         return;
     b->steps = 0;
     b->kept_most = b->kept > MAX_KEPT / 2 ? 2 * b->kept : MAX_KEPT;
@@ -413,8 +418,11 @@ static struct bridge *new_bridge(lua_State *L)
         b->hooks[i] = LUA_NOREF;
     b->thread = lua_newthread(L);
     luaL_ref(L, LUA_REGISTRYINDEX);
+    b->spare = lua_newthread(L);
+    luaL_ref(L, LUA_REGISTRYINDEX);
     b->dispatcher = keep_function(L, dispatch);
-    b->request_dispatcher = keep_function(L, dispatch_request);
+    b->preparer = keep_function(L, prepare);
+    b->handled_dispatcher = keep_function(L, dispatch_handled);
     b->end_dispatcher = keep_function(L, dispatch_end);
     push_traceback(L);
     b->traceback = luaL_ref(L, LUA_REGISTRYINDEX);

@@ -9,8 +9,7 @@ struct cell {
 
 struct call {
     const copal_event *ev;
-    void *user; /* the cell, or what begins with it                  */
-    int runner; /* reference to a coroutine to be let go of afterwards */
+    void *user; /* the cell, or what begins with it */
 };
 
 static void drop_cell(void *user)
@@ -123,34 +122,47 @@ static void report(struct bridge *b)
             text != NULL ? text : luaL_typename(T, -1));
 }
 
+/* Room for what a call of ours puts on the bridge's thread. False: nothing is to
+ * be called. */
+static bool has_room(struct bridge *b)
+{
+    return b->mute == 0 && lua_checkstack(b->thread, 8);
+}
+
+/* Comes first of a guarded call, before its function and arguments. */
+static void push_guard(struct bridge *b)
+{
+    lua_rawgeti(b->thread, LUA_REGISTRYINDEX, b->traceback);
+}
+
+/* Calls a function on the bridge's thread, with the n arguments on top, for no
+ * results. False: something was thrown, which is told. */
+static bool call_guarded(struct bridge *b, int n)
+{
+    lua_State *T = b->thread;
+    int guard = lua_gettop(T) - n - 1;
+    bool is_well = lua_pcall(T, n, 0, guard) == 0;
+
+    if (!is_well)
+        report(b);
+    lua_settop(T, guard - 1);
+    return is_well;
+}
+
 /* Runs dispatcher, a reference, for an event. False: something was thrown,
  * which is told. */
 static bool deliver(struct bridge *b, int dispatcher, const copal_event *ev,
                     void *user)
 {
     lua_State *T = b->thread;
-    struct call call = {ev, user, LUA_NOREF};
-    struct handling *outer = b->handling;
-    int top = lua_gettop(T);
-    bool is_well;
+    struct call call = {ev, user};
 
-    if (b->mute > 0 || !lua_checkstack(T, 8))
+    if (!has_room(b))
         return true;
-    lua_rawgeti(T, LUA_REGISTRYINDEX, b->traceback);
+    push_guard(b);
     lua_rawgeti(T, LUA_REGISTRYINDEX, dispatcher);
     lua_pushlightuserdata(T, &call);
-    is_well = lua_pcall(T, 1, 0, top + 1) == 0;
-    b->handling = outer;
-    luaL_unref(T, LUA_REGISTRYINDEX, call.runner);
-    if (!is_well) {
-        /* Whoever asked learns it now, not when the exchange is collected. */
-        if (ev->kind == COPAL_REQUEST && ev->exchange != NULL)
-            copal_reply(ev->exchange, COPAL_INTERNAL_ERROR, COPAL_NO_FORMAT,
-                        (copal_bytes){NULL, 0});
-        report(b);
-    }
-    lua_settop(T, top);
-    return is_well;
+    return call_guarded(b, 1);
 }
 
 static void on_event(const copal_event *ev, void *user)

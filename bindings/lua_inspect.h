@@ -71,13 +71,12 @@ static int l_msg_decode(lua_State *L)
     int err;
 
     datagram.data = (const uint8_t *)luaL_checklstring(L, 2, &datagram.len);
-    v = push_view(L, b, NULL, NULL); /* there may be no memory for it later */
+    push_collector(L, b, 1);
+    v = push_view(L, b); /* there may be no memory for it later */
     err = copal_msg_decode(c, datagram, &m);
-    if (err < 0) {
-        b->kept--;
+    if (err < 0)
         return push_error(L, err, why(L));
-    }
-    v->box.ptr = m;
+    fill_view(v, m);
     return 1;
 }
 

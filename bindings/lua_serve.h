@@ -4,16 +4,24 @@
  * Coroutines whose function has returned are used again. What is short is
  * answered from here: text, a code, both, a message made before. Everything else
  * is left to copal.server, as is what went wrong; and only a handler that waits
- * becomes a task (copal.task). */
+ * becomes a task (copal.task).
+ *
+ * A coroutine catches what its function throws, so a protected call around it is
+ * spared: what may fail before is done beforehand, for many (prepare()), and what
+ * may fail after is done in a call of its own (dispatch_handled()). */
 #include "base/utf8.h"
 
 /* A handler that runs right now, at first; they may be nested. */
 struct handling {
-    lua_State *co;
+    struct runner runner;
     struct served *served;
     struct view *view;
-    int at;      /* where the bridge's thread has the view */
-    int adopted; /* it is a task now                       */
+    int at;      /* where the bridge's thread has the view   */
+    int adopted; /* it is a task now                         */
+    int code;    /* of an answer that names none             */
+    int status;  /* of the coroutine, when it has left it    */
+    int count;   /* values that are on top of it then        */
+    int depth;   /* handlers around it                       */
     struct handling *outer;
 };
 
@@ -36,7 +44,8 @@ enum {
 };
 
 enum {
-    RESULTS = 3 /* of a handler are looked at */
+    RESULTS = 3,    /* of a handler are looked at */
+    MAX_NESTED = 40 /* handlers that wait for others inside a simulation */
 };
 
 /* Of an answer that names none. */
@@ -58,19 +67,22 @@ static void drop_served(void *user)
 
 /* ---- Coroutines --------------------------------------------------------- */
 
-static lua_State *take_runner(lua_State *L, struct bridge *b, int *ref)
+static void leave_runner(lua_State *L, struct bridge *b, struct runner r)
 {
-    lua_State *co;
-
-    if (b->idle_count > 0) {
-        struct runner r = b->idle[--b->idle_count];
-
-        *ref = r.ref;
-        return r.co;
+    if (b->idle_count < MAX_IDLE) {
+        lua_settop(r.co, 0);
+        b->idle[b->idle_count++] = r;
+    } else {
+        luaL_unref(L, LUA_REGISTRYINDEX, r.ref);
     }
-    co = lua_newthread(L);
-    *ref = luaL_ref(L, LUA_REGISTRYINDEX);
-    return co;
+}
+
+static void add_runner(lua_State *L, struct bridge *b)
+{
+    struct runner r = {.co = lua_newthread(L)};
+
+    r.ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    leave_runner(L, b, r);
 }
 
 /* Its status; *n values are on top of co. */
@@ -126,17 +138,17 @@ static bool is_answered(int err)
     return err == 0 || err == COPAL_ESTATE || err == COPAL_ECLOSED;
 }
 
-/* Answers with the n values from index i of L, which may be a coroutine's: so
+/* Answers with what the coroutine returned, in no protected call: so
  * nothing is called here that raises an error. False: they are no short answer,
  * or it did not go out, which copal.server finds again and tells. An asker who
  * left is none of the handler's business. */
-static bool answer_short(lua_State *L, int i, int n, const struct handling *h,
-                         int code)
+static bool answer_short(const struct handling *h)
 {
     struct bridge *b = h->served->cell.bridge;
+    lua_State *L = h->runner.co;
     copal_exchange *x = h->view->x;
+    int n = h->count, i = lua_gettop(L) - n + 1, code = h->code, err;
     struct box *box;
-    int err;
 
     if (n == 1 && lua_type(L, i) == LUA_TSTRING)
         return is_answered(reply_text(L, i, x, code));
@@ -186,91 +198,146 @@ static int move_results(lua_State *L, lua_State *co, int n)
 }
 
 /* A handler that is a task has its answer from there. */
-static void leave_task(lua_State *L, const struct handling *h, int ref,
-                       int status, int n)
+static void leave_task(lua_State *L, const struct handling *h)
 {
     push_hook(L, h->served->cell.bridge, ON_LEFT);
     lua_rawgeti(L, LUA_REGISTRYINDEX, h->served->slot);
     lua_pushvalue(L, h->at);
-    lua_pushinteger(L, default_code(h->served, h->view->box.ptr));
-    lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
-    lua_pushboolean(L, status != LUA_YIELD);
-    lua_pushboolean(L, status == 0);
-    n = status == LUA_YIELD ? 0 : move_results(L, h->co, n);
-    lua_call(L, 6 + n, 0);
+    lua_pushinteger(L, h->code);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, h->runner.ref);
+    lua_pushboolean(L, h->status != LUA_YIELD);
+    lua_pushboolean(L, h->status == 0);
+    lua_call(L,
+             6 + (h->status == LUA_YIELD
+                      ? 0
+                      : move_results(L, h->runner.co, h->count)),
+             0);
 }
 
-static void answer_long(lua_State *L, const struct handling *h, int n, int code)
+static void answer_long(lua_State *L, const struct handling *h)
 {
-    struct bridge *b = h->served->cell.bridge;
-
-    push_hook(L, b, ON_ANSWER);
+    push_hook(L, h->served->cell.bridge, ON_ANSWER);
     lua_rawgeti(L, LUA_REGISTRYINDEX, h->served->slot);
     lua_pushvalue(L, h->at);
-    lua_pushinteger(L, code);
-    lua_call(L, 3 + move_results(L, h->co, n), 0);
+    lua_pushinteger(L, h->code);
+    lua_call(L, 3 + move_results(L, h->runner.co, h->count), 0);
 }
 
-static void fail_handler(lua_State *L, const struct handling *h, int ref)
+static void fail_handler(lua_State *L, const struct handling *h)
 {
     push_hook(L, h->served->cell.bridge, ON_FAILURE);
     lua_rawgeti(L, LUA_REGISTRYINDEX, h->served->slot);
     lua_pushvalue(L, h->at);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
-    lua_xmove(h->co, L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, h->runner.ref);
+    lua_xmove(h->runner.co, L, 1);
     lua_call(L, 4, 0);
 }
 
-/* Resumes the handler for the first time. */
-static int begin(lua_State *L, struct handling *h, int *n)
+/* What is not answered in short: of a handling, whose view is the second argument.
+ * Runs inside lua_pcall, as dispatch() does. */
+static int dispatch_handled(lua_State *L)
 {
-    struct bridge *b = h->served->cell.bridge;
-    int status;
+    struct handling *h = lua_touserdata(L, 1);
 
-    h->outer = b->handling;
-    b->handling = h;
-    lua_rawgeti(h->co, LUA_REGISTRYINDEX, h->served->slot);
-    lua_rawgeti(h->co, -1, 1);
-    lua_replace(h->co, -2);
-    lua_pushvalue(L, h->at);
-    lua_xmove(L, h->co, 1);
-    status = resume(h->co, L, 1, n);
-    b->handling = h->outer;
-    return status;
+    h->at = 2;
+    if (h->status == LUA_YIELD || h->adopted)
+        leave_task(L, h);
+    else if (h->status != 0)
+        fail_handler(L, h);
+    else
+        answer_long(L, h);
+    return 0;
 }
 
-/* Runs inside lua_pcall, as dispatch() does. */
-static int dispatch_request(lua_State *L)
+/* Whoever asked learns now that something was thrown, not when the exchange is
+ * collected. */
+static void refuse(const copal_event *ev)
 {
-    struct call *call = lua_touserdata(L, 1);
-    struct served *s = call->user;
-    struct bridge *b = s->cell.bridge;
-    struct handling h = {.served = s};
-    int code = default_code(s, call->ev->msg);
-    int status, n;
+    if (ev->exchange != NULL)
+        copal_reply(ev->exchange, COPAL_INTERNAL_ERROR, COPAL_NO_FORMAT,
+                    (copal_bytes){NULL, 0});
+}
 
-    h.view = push_view(L, b, call->ev->msg, call->ev->exchange);
-    h.at = lua_gettop(L);
-    h.co = take_runner(L, b, &call->runner);
-    status = begin(L, &h, &n);
-    if (status == LUA_YIELD || h.adopted) {
-        leave_task(L, &h, call->runner, status, n);
-        return 0;
-    }
-    if (status != 0) {
-        fail_handler(L, &h, call->runner);
-        return 0;
-    }
-    if (!answer_short(h.co, lua_gettop(h.co) - n + 1, n, &h, code))
-        answer_long(L, &h, n, code);
-    else if (!s->names)
-        let_go_of_exchange(h.view);
-    if (b->idle_count < MAX_IDLE) {
-        lua_settop(h.co, 0);
-        b->idle[b->idle_count++] = (struct runner){h.co, call->runner};
-        call->runner = LUA_NOREF;
-    }
+/* Runs inside lua_pcall, as dispatch() does: a coroutine and views for the next
+ * requests. */
+static int prepare(lua_State *L)
+{
+    const struct call *call = lua_touserdata(L, 1);
+    struct bridge *b = ((struct cell *)call->user)->bridge;
+
+    if (b->handling != NULL && b->handling->depth == MAX_NESTED)
+        luaL_error(L, "copal: too many handlers inside each other");
+    if (lua_gettop(b->spare) == 0)
+        spare_views(L, b);
+    if (b->idle_count == 0 && call->ev->kind == COPAL_REQUEST)
+        add_runner(L, b);
     return 0;
+}
+
+/* Resumes the handler for the first time. */
+static void begin(lua_State *T, struct handling *h)
+{
+    struct bridge *b = h->served->cell.bridge;
+    lua_State *co = h->runner.co;
+
+    b->handling = h;
+    lua_rawgeti(co, LUA_REGISTRYINDEX, h->served->slot);
+    lua_rawgeti(co, -1, 1);
+    lua_replace(co, -2);
+    lua_pushvalue(T, h->at);
+    lua_xmove(T, co, 1);
+    h->status = resume(co, T, 1, &h->count);
+    b->handling = h->outer;
+}
+
+static void handle_request(lua_State *T, const copal_event *ev,
+                           struct handling *h)
+{
+    struct bridge *b = h->served->cell.bridge;
+
+    h->runner = b->idle[--b->idle_count];
+    h->view = take_view(T, b, ev->msg, ev->exchange);
+    h->at = lua_gettop(T);
+    h->code = default_code(h->served, ev->msg);
+    begin(T, h);
+    if (h->status == 0 && !h->adopted && answer_short(h)) {
+        if (!h->served->names)
+            let_go_of_exchange(h->view);
+        leave_runner(T, b, h->runner);
+        return;
+    }
+    push_guard(b);
+    lua_rawgeti(T, LUA_REGISTRYINDEX, b->handled_dispatcher);
+    lua_pushlightuserdata(T, h);
+    lua_pushvalue(T, h->at);
+    if (!call_guarded(b, 2))
+        refuse(ev);
+    if (h->status == 0 && !h->adopted)
+        leave_runner(T, b, h->runner);
+    else
+        luaL_unref(T, LUA_REGISTRYINDEX, h->runner.ref);
+}
+
+static void on_request(const copal_event *ev, struct served *s)
+{
+    struct bridge *b = s->cell.bridge;
+    lua_State *T = b->thread;
+    struct handling h = {.served = s, .outer = b->handling};
+    int top = lua_gettop(T);
+
+    if (h.outer != NULL)
+        h.depth = h.outer->depth + 1;
+
+    if (!has_room(b))
+        return;
+    while (b->idle_count == 0 || lua_gettop(b->spare) == 0 ||
+           h.depth > MAX_NESTED)
+        if (!deliver(b, b->preparer, ev, s)) {
+            refuse(ev);
+            return;
+        }
+    handle_request(T, ev, &h);
+    lua_settop(T, top);
 }
 
 static void on_served(const copal_event *ev, void *user)
@@ -278,7 +345,7 @@ static void on_served(const copal_event *ev, void *user)
     struct served *s = user;
 
     if (ev->kind == COPAL_REQUEST)
-        deliver(s->cell.bridge, s->cell.bridge->request_dispatcher, ev, s);
+        on_request(ev, s);
     else
         on_event(ev, &s->cell);
 }
@@ -290,14 +357,14 @@ static int l_handling(lua_State *L)
     struct bridge *b = get_bridge(L);
     struct handling *h = b->handling;
 
-    while (h != NULL && h->co != L)
+    while (h != NULL && h->runner.co != L)
         h = h->outer;
     if (h == NULL || h->adopted)
         return 0;
     lua_rawgeti(L, LUA_REGISTRYINDEX, h->served->slot);
     lua_pushvalue(b->thread, h->at);
     lua_xmove(b->thread, L, 1);
-    lua_pushinteger(L, default_code(h->served, h->view->box.ptr));
+    lua_pushinteger(L, h->code);
     h->adopted = 1;
     return 3;
 }

@@ -34,14 +34,11 @@ static struct view *to_view(lua_State *L, int i)
     return v->box.type == &message_type ? v : NULL;
 }
 
-/* Pushes a view of m, which x, if it is not NULL, asks to be answered. m NULL: its
- * message is yet to come, or it is not counted as kept. */
-static struct view *push_view(lua_State *L, struct bridge *b,
-                              const copal_msg *m, copal_exchange *x)
+/* Pushes a view whose message is yet to come. */
+static struct view *push_view(lua_State *L, struct bridge *b)
 {
     struct view *v;
 
-    note_kept(L, b);
 #if LUA_VERSION_NUM >= 504
     v = lua_newuserdatauv(L, sizeof(*v), VALUES);
 #else
@@ -51,17 +48,51 @@ static struct view *push_view(lua_State *L, struct bridge *b,
     *v = (struct view){{&message_type, NULL}, b, NULL, 0, false};
     lua_rawgeti(L, LUA_REGISTRYINDEX, b->view_class);
     lua_setmetatable(L, -2);
-    v->box.ptr = copal_msg_ref(m);
+    return v;
+}
+
+/* The reference to m comes along. */
+static void fill_view(struct view *v, copal_msg *m)
+{
+    v->box.ptr = m;
+    v->b->kept++;
+}
+
+/* Views for messages to come, made where an error is caught; at least one. */
+static void spare_views(lua_State *L, struct bridge *b)
+{
+    push_collector(L, b, MAX_SPARE);
+    do {
+        push_view(L, b); /* may run finalisers, and these a simulation */
+        if (lua_gettop(b->spare) == MAX_SPARE)
+            return;
+        lua_xmove(L, b->spare, 1);
+    } while (lua_gettop(b->spare) < MAX_SPARE);
+}
+
+/* Pushes one of these, and fails not; there has to be one. */
+static struct view *take_view(lua_State *L, struct bridge *b,
+                              const copal_msg *m, copal_exchange *x)
+{
+    struct view *v;
+
+    lua_xmove(b->spare, L, 1);
+    v = lua_touserdata(L, -1);
+    fill_view(v, copal_msg_ref(m));
     v->x = copal_exchange_ref(x);
     return v;
 }
 
 static int show_view(lua_State *L, const copal_msg *m)
 {
-    if (m == NULL)
+    struct bridge *b = get_bridge(L);
+
+    if (m == NULL) {
         lua_pushnil(L);
-    else
-        push_view(L, get_bridge(L), m, NULL);
+        return 1;
+    }
+    push_collector(L, b, 1);
+    fill_view(push_view(L, b), copal_msg_ref(m));
     return 1;
 }
 

@@ -268,4 +268,29 @@ if coroutine.isyieldable then
   end)
 end
 
+test("handlers that wait for others inside simulations of theirs end in an error", function()
+  told = {}
+  local deepest, failed = 0, false
+
+  local function ask(depth)
+    local sim = copal.sim { seed = depth }
+    local server, client = sim:endpoint "server", sim:endpoint "client"
+    deepest = math.max(deepest, depth)
+    server:serve("/t", function()
+      ask(depth + 1)
+      return "well"
+    end)
+    client:get("coap://server/t", function(res)
+      if res and res.code.dotted == "5.00" then failed = true end
+    end)
+    sim:run(1)
+    sim:close()
+  end
+
+  ask(1)
+  equal(failed, true)
+  equal(deepest > 10 and deepest < 100, true)
+  equal(#told > 0, true)
+end)
+
 check.done()
