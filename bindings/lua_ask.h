@@ -4,23 +4,25 @@
  * The response waits here until END, as bytes that are there already: Lua may
  * run out of memory while it is handed over, but then its asker is told so. */
 
-/* The callback of a request: a cell whose function hears how it ended. */
-struct asked {
-    struct cell cell;
-    int others;              /* reference to what takes other events, NOREF */
-    int refs;                /* the core's, and that of a call under way    */
-    copal_msg *response;     /* the first, or NULL                          */
-    struct request_box *box; /* NULL: collected                             */
-    bool told;               /* its function was called                     */
-    bool is_starved;         /* there was no memory for a piece of it       */
+enum {
+    ROOM_FOR_URI = 72 /* longer ones leave their message with the request */
 };
 
-/* What a script has of it: an exchange's box, told from others by size. */
+/* What a script has of it: an exchange's box, told from others by size. It is the
+ * callback as well, and cannot be collected before the core has let go of that: so
+ * most need no finaliser. Its function is its user value. */
 struct request_box {
     struct box box;
-    copal_msg *m; /* the request */
-    struct asked *asked;
-    int done;
+    struct bridge *b;
+    int self;            /* reference to it                           */
+    int others;          /* reference to what takes other events      */
+    int refs;            /* the core's, and that of a call under way  */
+    copal_msg *response; /* the first, or NULL                        */
+    copal_msg *m;        /* the request, if its URI is not here; held */
+    bool told;           /* its function was called                   */
+    bool is_starved;     /* there was no memory for a piece of it     */
+    bool done;
+    char uri[ROOM_FOR_URI];
 };
 
 enum { /* what asking() keeps, behind what handlers() does */
@@ -41,19 +43,11 @@ static int gc_request(lua_State *L)
 {
     struct request_box *r = to_request(L, 1);
 
-    if (r == NULL)
+    if (r == NULL || r->m == NULL)
         return 0;
-    if (r->asked != NULL)
-        r->asked->box = NULL;
-    r->asked = NULL;
-    if (r->m != NULL) {
-        struct bridge *b = lua_touserdata(L, lua_upvalueindex(1));
-
-        b->kept--;
-    }
+    r->b->kept--;
     copal_msg_unref(r->m);
     r->m = NULL;
-    empty_box(L, &r->box, &exchange_type);
     return 0;
 }
 
@@ -63,43 +57,92 @@ static void leave_request(struct request_box *r)
 {
     copal_exchange *x = r->box.ptr;
 
-    r->done = 1;
+    r->done = true;
     r->box.ptr = NULL;
     copal_exchange_unref(x);
 }
 
 static void drop_asked(void *user)
 {
-    struct asked *a = user;
+    struct request_box *r = user;
+    lua_State *T = r->b->thread;
 
-    if (--a->refs > 0)
+    if (--r->refs > 0)
         return;
-    if (a->box != NULL) {
-        a->box->asked = NULL;
-        leave_request(a->box);
-    }
-    copal_msg_unref(a->response);
-    luaL_unref(a->cell.bridge->thread, LUA_REGISTRYINDEX, a->others);
-    drop_cell(&a->cell);
+    leave_request(r);
+    copal_msg_unref(r->response);
+    r->response = NULL;
+    luaL_unref(T, LUA_REGISTRYINDEX, r->others);
+    luaL_unref(T, LUA_REGISTRYINDEX, r->self);
+}
+
+/* ---- Its function ------------------------------------------------------- */
+
+/* Of what is on top, at index i. */
+static void set_function(lua_State *L, int i)
+{
+#if LUA_VERSION_NUM >= 504
+    lua_pushvalue(L, i);
+    lua_setiuservalue(L, -2, 1);
+#elif LUA_VERSION_NUM >= 503
+    lua_pushvalue(L, i);
+    lua_setuservalue(L, -2);
+#else
+    lua_createtable(L, 1, 0);
+    lua_pushvalue(L, i);
+    lua_rawseti(L, -2, 1);
+    lua_setfenv(L, -2);
+#endif
+}
+
+/* Of what is at index i, which takes no memory. */
+static void push_function(lua_State *L, int i)
+{
+#if LUA_VERSION_NUM >= 504
+    lua_getiuservalue(L, i, 1);
+#elif LUA_VERSION_NUM >= 503
+    lua_getuservalue(L, i);
+#else
+    lua_getfenv(L, i);
+    lua_rawgeti(L, -1, 1);
+    lua_replace(L, -2);
+#endif
+}
+
+/* What a script keeps of a request does not keep all that its function knew. */
+static void clear_function(lua_State *L, int i)
+{
+#if LUA_VERSION_NUM >= 504
+    lua_pushnil(L);
+    lua_setiuservalue(L, i, 1);
+#elif LUA_VERSION_NUM >= 503
+    lua_pushnil(L);
+    lua_setuservalue(L, i);
+#else
+    lua_getfenv(L, i);
+    lua_pushnil(L);
+    lua_rawseti(L, -2, 1);
+    lua_pop(L, 1);
+#endif
 }
 
 /* ---- The end ------------------------------------------------------------ */
 
 /* Pushes what the function is called with where there is no response: true if
  * none was wanted, or nil and an error. */
-static int push_outcome(lua_State *L, const struct asked *a,
+static int push_outcome(lua_State *L, const struct request_box *r,
                         const copal_event *ev)
 {
-    if (ev->status == 0 && !a->is_starved) {
+    if (ev->status == 0 && !r->is_starved) {
         lua_pushboolean(L, 1);
         return 1;
     }
-    if (a->is_starved) {
+    if (r->is_starved) {
         lua_pushnil(L);
-        push_hook(L, a->cell.bridge, NO_MEMORY);
+        push_hook(L, r->b, NO_MEMORY);
         return 2;
     }
-    push_hook(L, a->cell.bridge, NEW_ERROR);
+    push_hook(L, r->b, NEW_ERROR);
     push_status(L, ev);
     lua_call(L, 2, 1);
     lua_pushnil(L);
@@ -111,65 +154,72 @@ static int push_outcome(lua_State *L, const struct asked *a,
 static int dispatch_end(lua_State *L)
 {
     const struct call *call = lua_touserdata(L, 1);
-    struct asked *a = call->user;
+    struct request_box *r = call->user;
     int n;
 
-    lua_rawgeti(L, LUA_REGISTRYINDEX, a->cell.fn);
-    n = push_outcome(L, a, call->ev);
-    a->told = true;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, r->self);
+    push_function(L, 2);
+    n = push_outcome(L, r, call->ev);
+    r->told = true;
+    clear_function(L, 2);
     lua_call(L, n, 0);
     return 0;
 }
 
 /* False: there was no memory to tell it. */
-static bool tell_response(struct asked *a, const copal_event *ev)
+static bool tell_response(struct request_box *r, const copal_event *ev)
 {
-    struct bridge *b = a->cell.bridge;
+    struct bridge *b = r->b;
+    lua_State *T = b->thread;
+    int at = lua_gettop(T) + 1;
+    struct view *v;
 
     while (lua_gettop(b->spare) == 0)
-        if (!deliver(b, b->preparer, ev, a))
+        if (!deliver(b, b->preparer, ev, r))
             return false;
+    lua_rawgeti(T, LUA_REGISTRYINDEX, r->self);
+    v = take_view(T, b, r->response, NULL);
     push_guard(b);
-    lua_rawgeti(b->thread, LUA_REGISTRYINDEX, a->cell.fn);
-    take_view(b->thread, b, a->response, NULL);
+    push_function(T, at);
+    clear_function(T, at);
+    lua_pushvalue(T, at + 1);
     call_guarded(b, 1);
+    leave_view(T, v);
+    lua_settop(T, at - 1);
     return true;
 }
 
-static bool tell_end(struct asked *a, const copal_event *ev)
+static bool tell_end(struct request_box *r, const copal_event *ev)
 {
-    struct bridge *b = a->cell.bridge;
+    struct bridge *b = r->b;
 
-    if (ev->status != 0 || a->is_starved || a->response == NULL)
-        return deliver(b, b->end_dispatcher, ev, a);
-    return !has_room(b) || tell_response(a, ev);
+    if (ev->status != 0 || r->is_starved || r->response == NULL)
+        return deliver(b, b->end_dispatcher, ev, r);
+    return !has_room(b) || tell_response(r, ev);
 }
 
-static void on_asked_end(struct asked *a, const copal_event *ev)
+static void on_asked_end(struct request_box *r, const copal_event *ev)
 {
-    struct bridge *b = a->cell.bridge;
-
-    if (a->box != NULL)
-        leave_request(a->box);
-    if (tell_end(a, ev) || a->told)
+    leave_request(r);
+    if (tell_end(r, ev) || r->told)
         return;
     /* An error made beforehand takes no memory. */
-    a->is_starved = true;
-    deliver(b, b->end_dispatcher, ev, a);
+    r->is_starved = true;
+    deliver(r->b, r->b->end_dispatcher, ev, r);
 }
 
-static void on_asked_other(struct asked *a, const copal_event *ev)
+static void on_asked_other(struct request_box *r, const copal_event *ev)
 {
-    struct bridge *b = a->cell.bridge;
-    struct cell others = {b, a->others};
+    struct bridge *b = r->b;
+    struct cell others = {b, r->others};
 
-    if (ev->kind == COPAL_RESPONSE && a->response == NULL)
-        a->response = copal_msg_ref((copal_msg *)ev->msg);
-    if (a->others == LUA_NOREF || deliver(b, b->dispatcher, ev, &others))
+    if (ev->kind == COPAL_RESPONSE && r->response == NULL)
+        r->response = copal_msg_ref((copal_msg *)ev->msg);
+    if (r->others == LUA_NOREF || deliver(b, b->dispatcher, ev, &others))
         return;
     /* What a script's functions throw is caught before it gets here. */
     if (ev->kind == COPAL_CHUNK || ev->kind == COPAL_PULL) {
-        a->is_starved = true;
+        r->is_starved = true;
         copal_cancel(ev->exchange);
     }
 }
@@ -177,52 +227,59 @@ static void on_asked_other(struct asked *a, const copal_event *ev)
 /* Whoever is called may free the endpoint, and the core lets go of us. */
 static void on_asked(const copal_event *ev, void *user)
 {
-    struct asked *a = user;
+    struct request_box *r = user;
 
-    a->refs++;
+    r->refs++;
     if (ev->kind == COPAL_END)
-        on_asked_end(a, ev);
+        on_asked_end(r, ev);
     else
-        on_asked_other(a, ev);
-    drop_asked(a);
+        on_asked_other(r, ev);
+    drop_asked(r);
 }
 
 /* ---- The beginning ------------------------------------------------------ */
 
-static struct request_box *new_request(lua_State *L, struct bridge *b)
+/* Pushes what will ask and tell; the functions are at fn and fn + 1, which may be
+ * nil. */
+static struct request_box *push_request(lua_State *L, struct bridge *b, int fn)
 {
     struct request_box *r;
 
     push_collector(L, b, 1);
+#if LUA_VERSION_NUM >= 504
+    r = lua_newuserdatauv(L, sizeof(*r), 1);
+#else
     r = lua_newuserdata(L, sizeof(*r));
-    *r = (struct request_box){.box = {&exchange_type, NULL}};
-    lua_rawgeti(L, LUA_REGISTRYINDEX, b->request_class);
-    lua_setmetatable(L, -2);
+#endif
+    memset(r, 0, offsetof(struct request_box, uri) + 1);
+    r->box.type = &exchange_type;
+    r->b = b;
+    r->refs = 1;
+    r->others = LUA_NOREF;
+    set_function(L, fn);
+    if (!lua_isnil(L, fn + 1)) {
+        lua_pushvalue(L, fn + 1);
+        r->others = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
     return r;
 }
 
-/* The cell of a request; the functions are at fn and fn + 1, which may be nil. */
-static struct asked *new_asked(lua_State *L, struct bridge *b, int fn,
-                               struct request_box *r)
+/* What of the request is asked for later; the box is on top. */
+static void note_uri(lua_State *L, struct request_box *r, copal_msg *m)
 {
-    struct asked *a;
-    int others = LUA_NOREF, end;
+    const char *uri = copal_msg_uri(m);
+    size_t size = strlen(uri) + 1;
+    bool fits = size <= ROOM_FOR_URI;
 
-    lua_pushvalue(L, fn);
-    end = luaL_ref(L, LUA_REGISTRYINDEX);
-    if (!lua_isnil(L, fn + 1)) {
-        lua_pushvalue(L, fn + 1);
-        others = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_rawgeti(L, LUA_REGISTRYINDEX,
+                fits ? r->b->request_class : r->b->held_request_class);
+    lua_setmetatable(L, -2);
+    if (fits) {
+        memcpy(r->uri, uri, size);
+        return;
     }
-    a = malloc(sizeof(*a));
-    if (a == NULL) {
-        luaL_unref(L, LUA_REGISTRYINDEX, end);
-        luaL_unref(L, LUA_REGISTRYINDEX, others);
-        return NULL;
-    }
-    *a = (struct asked){{b, end}, others, 1, NULL, r, false, false};
-    r->asked = a;
-    return a;
+    r->m = copal_msg_ref(m);
+    r->b->kept++;
 }
 
 /* ask(endpoint, message or code, uri, fn, others): sends the message, or a new
@@ -232,12 +289,13 @@ static struct asked *new_asked(lua_State *L, struct bridge *b, int fn,
 static int l_ask(lua_State *L)
 {
     copal *c = check_box(L, 1, &endpoint_type);
-    struct bridge *b = get_bridge(L);
     struct endpoint_box *e = lua_touserdata(L, 1);
+    struct bridge *b = e->b != NULL ? e->b : (e->b = get_bridge(L));
     const char *uri = NULL;
     int code = 0;
     struct request_box *r;
-    struct asked *a;
+    copal_exchange *x;
+    copal_msg *m;
 
     lua_settop(L, 5);
     if (lua_type(L, 2) == LUA_TNUMBER) {
@@ -247,19 +305,21 @@ static int l_ask(lua_State *L)
         check_box(L, 2, &message_type);
     }
     luaL_argcheck(L, !lua_isnil(L, 4), 4, "function expected");
-    r = new_request(L, b);
-    r->m = code != 0 ? repeat_request(&e->last, c, code, uri)
-                     : copal_msg_ref(check_box(L, 2, &message_type));
-    if (r->m == NULL)
+    r = push_request(L, b, 4);
+    lua_pushvalue(L, -1);
+    r->self = luaL_ref(L, LUA_REGISTRYINDEX);
+    m = code != 0 ? repeat_request(&e->last, c, code, uri)
+                  : copal_msg_ref(check_box(L, 2, &message_type));
+    if (m == NULL) {
+        drop_asked(r);
         return push_error(L, COPAL_ENOMEM, NULL);
-    b->kept++;
-    a = new_asked(L, b, 4, r);
-    if (a == NULL)
+    }
+    note_uri(L, r, m);
+    x = copal_request(c, m, (copal_cb){on_asked, r, drop_asked});
+    copal_msg_unref(m);
+    if (x == NULL)
         return push_error(L, COPAL_ENOMEM, NULL);
-    r->box.ptr = copal_request(c, r->m, (copal_cb){on_asked, a, drop_asked});
-    if (r->box.ptr == NULL)
-        return push_error(L, COPAL_ENOMEM, NULL);
-    copal_exchange_ref(r->box.ptr);
+    r->box.ptr = copal_exchange_ref(x);
     return 1;
 }
 
@@ -274,17 +334,22 @@ static int cancel_request(lua_State *L)
     return 1;
 }
 
+static const char *uri_of(const struct request_box *r)
+{
+    return r->m != NULL ? copal_msg_uri(r->m) : r->uri;
+}
+
 /* Upvalue 1: cancel_request(). */
 static int index_request(lua_State *L)
 {
     struct request_box *r = to_request(L, 1);
     const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
 
-    luaL_argcheck(L, r != NULL && r->m != NULL, 1, "request expected");
+    luaL_argcheck(L, r != NULL, 1, "request expected");
     if (strcmp(key, "cancel") == 0)
         lua_pushvalue(L, lua_upvalueindex(1));
     else if (strcmp(key, "uri") == 0)
-        lua_pushstring(L, copal_msg_uri(r->m));
+        lua_pushstring(L, uri_of(r));
     else if (strcmp(key, "done") == 0)
         lua_pushboolean(L, r->done);
     else
@@ -296,18 +361,15 @@ static int print_request(lua_State *L)
 {
     struct request_box *r = to_request(L, 1);
 
-    luaL_argcheck(L, r != NULL && r->m != NULL, 1, "request expected");
-    lua_pushfstring(L, "copal request %s (%s)", copal_msg_uri(r->m),
+    luaL_argcheck(L, r != NULL, 1, "request expected");
+    lua_pushfstring(L, "copal request %s (%s)", uri_of(r),
                     r->done ? "done" : "waiting");
     return 1;
 }
 
-static void make_request_type(lua_State *L, struct bridge *b)
+static int make_request_class(lua_State *L)
 {
     lua_newtable(L);
-    lua_pushlightuserdata(L, b);
-    lua_pushcclosure(L, gc_request, 1);
-    lua_setfield(L, -2, "__gc");
     lua_pushcfunction(L, cancel_request);
     lua_pushcclosure(L, index_request, 1);
     lua_setfield(L, -2, "__index");
@@ -315,7 +377,17 @@ static void make_request_type(lua_State *L, struct bridge *b)
     lua_setfield(L, -2, "__tostring");
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
-    b->request_class = luaL_ref(L, LUA_REGISTRYINDEX);
+    return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static void make_request_type(lua_State *L, struct bridge *b)
+{
+    b->request_class = make_request_class(L);
+    b->held_request_class = make_request_class(L);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, b->held_request_class);
+    lua_pushcfunction(L, gc_request);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
 }
 
 /* asking(new_error, no_memory): a function of NAME and text, and the error for

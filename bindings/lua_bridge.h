@@ -70,7 +70,12 @@ struct bridge {
     int mute;         /* an endpoint is being collected: no more Lua      */
     int hooks[HOOKS]; /* what handlers() and asking() gave   */
     int view_class;   /* references to metatables            */
+    int held_class;
+    int unpacked_class;
     int request_class;
+    int held_request_class;
+    struct cp_mem *mem; /* of messages that were packed; NULL: none yet */
+    bool is_closing;
     const char *fields[FIELD_COUNT]; /* of a view, which Lua interned */
     struct handling *handling;       /* the handler that runs now, innermost */
     struct runner idle[MAX_IDLE];
@@ -136,6 +141,7 @@ struct box {
 struct endpoint_box {
     struct box box;
     struct endpoint_box *next, **back; /* back NULL: in no simulation */
+    struct bridge *b;                  /* NULL: not asked for yet      */
     struct repeated last;
 };
 
@@ -188,10 +194,14 @@ static struct box *to_box(lua_State *L, int i, struct box_type *type)
     return box->type == type ? box : NULL;
 }
 
+static void unpack_view(lua_State *L, int i);
+
 static void *check_box(lua_State *L, int i, struct box_type *type)
 {
     struct box *box = to_box(L, i, type);
 
+    if (box != NULL && box->ptr == NULL && type == &message_type)
+        unpack_view(L, i);
     if (box == NULL || box->ptr == NULL) {
         lua_pushfstring(L, "%s expected, got %s", type->name,
                         box != NULL ? "a closed one" : luaL_typename(L, i));
@@ -405,6 +415,18 @@ static int keep_function(lua_State *L, lua_CFunction fn)
     return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
+/* It is made before all else that has a finaliser, so this one is the last. */
+static int gc_bridge(lua_State *L)
+{
+    struct bridge *b = lua_touserdata(L, 1);
+
+    b->is_closing = true;
+    if (b->mem != NULL)
+        cp_mem_release(b->mem);
+    b->mem = NULL;
+    return 0;
+}
+
 static struct bridge *new_bridge(lua_State *L)
 {
     struct bridge *b;
@@ -412,6 +434,10 @@ static struct bridge *new_bridge(lua_State *L)
     lua_pushlightuserdata(L, &bridge_key);
     b = lua_newuserdata(L, sizeof(*b));
     memset(b, 0, sizeof(*b));
+    lua_newtable(L);
+    lua_pushcfunction(L, gc_bridge);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
     b->sink = LUA_NOREF;
     b->kept_most = MAX_KEPT;
     for (int i = 0; i < HOOKS; i++)

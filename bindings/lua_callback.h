@@ -8,8 +8,9 @@ struct cell {
 };
 
 struct call {
+    struct bridge *b;
     const copal_event *ev;
-    void *user; /* the cell, or what begins with it */
+    void *user; /* a cell, or a request */
 };
 
 static void drop_cell(void *user)
@@ -155,7 +156,7 @@ static bool deliver(struct bridge *b, int dispatcher, const copal_event *ev,
                     void *user)
 {
     lua_State *T = b->thread;
-    struct call call = {ev, user};
+    struct call call = {b, ev, user};
 
     if (!has_room(b))
         return true;

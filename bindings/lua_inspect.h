@@ -66,17 +66,16 @@ static int l_msg_decode(lua_State *L)
     copal *c = check_box(L, 1, &endpoint_type);
     struct bridge *b = get_bridge(L);
     copal_bytes datagram;
-    struct view *v;
     copal_msg *m;
     int err;
 
     datagram.data = (const uint8_t *)luaL_checklstring(L, 2, &datagram.len);
     push_collector(L, b, 1);
-    v = push_view(L, b); /* there may be no memory for it later */
+    push_view(L, b); /* there may be no memory for it later */
     err = copal_msg_decode(c, datagram, &m);
     if (err < 0)
         return push_error(L, err, why(L));
-    fill_view(v, m);
+    hold_view(L, b)->box.ptr = m;
     return 1;
 }
 

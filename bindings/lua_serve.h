@@ -263,7 +263,7 @@ static void refuse(const copal_event *ev)
 static int prepare(lua_State *L)
 {
     const struct call *call = lua_touserdata(L, 1);
-    struct bridge *b = ((struct cell *)call->user)->bridge;
+    struct bridge *b = call->b;
 
     if (b->handling != NULL && b->handling->depth == MAX_NESTED)
         luaL_error(L, "copal: too many handlers inside each other");
@@ -301,11 +301,16 @@ static void handle_request(lua_State *T, const copal_event *ev,
     h->code = default_code(h->served, ev->msg);
     begin(T, h);
     if (h->status == 0 && !h->adopted && answer_short(h)) {
-        if (!h->served->names)
+        if (h->served->names) {
+            hold_view(T, b);
+        } else {
             let_go_of_exchange(h->view);
+            leave_view(T, h->view);
+        }
         leave_runner(T, b, h->runner);
         return;
     }
+    hold_view(T, b);
     push_guard(b);
     lua_rawgeti(T, LUA_REGISTRYINDEX, b->handled_dispatcher);
     lua_pushlightuserdata(T, h);

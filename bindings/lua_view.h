@@ -3,7 +3,19 @@
  *
  * A view is a box of a message, so it goes where a message's handle does; one of
  * a request holds its exchange, too. What a script asks for again and again and
- * what it puts there itself is kept in user values: made when first needed. */
+ * what it puts there itself is kept in user values: made when first needed.
+ *
+ * Most messages are forgotten when their handler or callback has returned, but nothing
+ * tells us so. One that is small enough lies then in its view, as bytes: the message
+ * goes at once, and its memory is used for the next; and no finaliser has to be called
+ * for the view, which costs more than all else about it. Who does look again has the
+ * message made again, held by a userdata of its own. */
+#include "wire/message_pack.h"
+
+enum {
+    PACKED =
+        224 /* bytes: a few options, and some 80 of all they and a body say */
+};
 
 struct view {
     struct box box;    /* of type message_type: told from others by size */
@@ -11,7 +23,18 @@ struct view {
     copal_exchange *x; /* NULL: no request to be answered                */
     unsigned has;      /* which of the values below, a bit each          */
     bool answered;     /* it was one, and nothing is left to ask x for   */
+    bool is_packed;    /* into bytes; there is no message meanwhile      */
+    uint8_t bytes[PACKED];
 };
+
+/* Lets go of the message that was made of a view's bytes. The two know each other, so
+ * none is freed before the other. */
+struct unpacked {
+    struct view *view; /* NULL: there was no memory */
+};
+
+static char
+    unpacked_key; /* its address is the key among what is put into a view */
 
 enum {
     REST = 1, /* the user values; before Lua 5.4 the table is the only one */
@@ -34,8 +57,8 @@ static struct view *to_view(lua_State *L, int i)
     return v->box.type == &message_type ? v : NULL;
 }
 
-/* Pushes a view whose message is yet to come. */
-static struct view *push_view(lua_State *L, struct bridge *b)
+/* Pushes a view that has no message yet, and no metatable. */
+static void push_view(lua_State *L, struct bridge *b)
 {
     struct view *v;
 
@@ -44,18 +67,18 @@ static struct view *push_view(lua_State *L, struct bridge *b)
 #else
     v = lua_newuserdata(L, sizeof(*v));
 #endif
-
-    *v = (struct view){{&message_type, NULL}, b, NULL, 0, false};
-    lua_rawgeti(L, LUA_REGISTRYINDEX, b->view_class);
-    lua_setmetatable(L, -2);
-    return v;
+    memset(v, 0, offsetof(struct view, bytes));
+    v->box.type = &message_type;
+    v->b = b;
 }
 
-/* The reference to m comes along. */
-static void fill_view(struct view *v, copal_msg *m)
+/* The view on top holds a message from now on, until it is collected. */
+static struct view *hold_view(lua_State *L, struct bridge *b)
 {
-    v->box.ptr = m;
-    v->b->kept++;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, b->held_class);
+    lua_setmetatable(L, -2);
+    b->kept++;
+    return lua_touserdata(L, -1);
 }
 
 /* Views for messages to come, made where an error is caught; at least one. */
@@ -70,17 +93,47 @@ static void spare_views(lua_State *L, struct bridge *b)
     } while (lua_gettop(b->spare) < MAX_SPARE);
 }
 
-/* Pushes one of these, and fails not; there has to be one. */
+/* Pushes one of these, and fails not; there has to be one. What becomes of it is
+ * decided by hold_view() or leave_view(), when the script has had it. Until then it
+ * is on the stack. */
 static struct view *take_view(lua_State *L, struct bridge *b,
                               const copal_msg *m, copal_exchange *x)
 {
     struct view *v;
 
     lua_xmove(b->spare, L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, b->view_class);
+    lua_setmetatable(L, -2);
     v = lua_touserdata(L, -1);
-    fill_view(v, copal_msg_ref(m));
+    v->box.ptr = copal_msg_ref(m);
     v->x = copal_exchange_ref(x);
     return v;
+}
+
+/* Of a request that was answered. The script may keep it, but its exchange is
+ * several times as large, and memory that is used again at once is still in the
+ * cache. */
+static void let_go_of_exchange(struct view *v)
+{
+    copal_exchange *x = v->x;
+
+    v->answered = true;
+    v->x = NULL;
+    copal_exchange_unref(x);
+}
+
+/* The view v, which is on top, has no exchange: its message goes, if it can. */
+static void leave_view(lua_State *L, struct view *v)
+{
+    copal_msg *m = v->box.ptr;
+
+    if (cp_msg_pack(m, v->bytes, PACKED) == 0) {
+        hold_view(L, v->b);
+        return;
+    }
+    v->is_packed = true;
+    v->box.ptr = NULL;
+    copal_msg_unref(m);
 }
 
 static int show_view(lua_State *L, const copal_msg *m)
@@ -92,18 +145,17 @@ static int show_view(lua_State *L, const copal_msg *m)
         return 1;
     }
     push_collector(L, b, 1);
-    fill_view(push_view(L, b), copal_msg_ref(m));
+    push_view(L, b);
+    hold_view(L, b)->box.ptr = copal_msg_ref(m);
     return 1;
 }
 
-static int gc_view(lua_State *L)
+static void empty_view(struct view *v)
 {
-    struct view *v = to_view(L, 1);
-    copal_msg *m;
+    copal_msg *m = v->box.ptr;
 
-    if (v == NULL || v->box.ptr == NULL)
-        return 0;
-    m = v->box.ptr;
+    if (m == NULL)
+        return;
     v->box.ptr = NULL;
     v->b->kept--;
     v->b->mute++;
@@ -111,6 +163,14 @@ static int gc_view(lua_State *L)
     copal_exchange_unref(v->x);
     v->b->mute--;
     v->x = NULL;
+}
+
+static int gc_view(lua_State *L)
+{
+    struct view *v = to_view(L, 1);
+
+    if (v != NULL)
+        empty_view(v);
     return 0;
 }
 
@@ -127,17 +187,22 @@ static int gc_view(lua_State *L)
 #define set_values(L, i) lua_setfenv(L, i)
 #endif
 
-/* Pushes the table of what was put into the view at index 1. */
-static void push_rest(lua_State *L, struct view *v)
+/* Pushes the table of what was put into the view at index i, from the bottom. */
+static void push_rest_of(lua_State *L, int i, struct view *v)
 {
     if (v->has & 1u << REST) {
-        get_values(L, 1);
+        get_values(L, i);
         return;
     }
     lua_newtable(L);
     lua_pushvalue(L, -1);
-    set_values(L, 1);
+    set_values(L, i);
     v->has |= 1u << REST;
+}
+
+static void push_rest(lua_State *L, struct view *v)
+{
+    push_rest_of(L, 1, v);
 }
 
 /* Pushes what keep() kept, if it did. */
@@ -168,6 +233,70 @@ static void keep_value(lua_State *L, struct view *v, int which)
     lua_pop(L, 1);
 #endif
     v->has |= 1u << which;
+}
+
+/* ---- Packed, and unpacked ----------------------------------------------- */
+
+static int gc_unpacked(lua_State *L)
+{
+    struct unpacked *u = lua_touserdata(L, 1);
+
+    if (u->view != NULL)
+        empty_view(u->view);
+    u->view = NULL;
+    return 0;
+}
+
+/* Pushes who will hold the message of the view at index i. */
+static struct unpacked *push_unpacked(lua_State *L, int i, struct view *v)
+{
+    struct unpacked *u = lua_newuserdata(L, sizeof(*u));
+
+    u->view = NULL;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, v->b->unpacked_class);
+    lua_setmetatable(L, -2);
+    lua_createtable(L, 1, 0);
+    lua_pushvalue(L, i);
+    lua_rawseti(L, -2, 1);
+    set_values(L, -2);
+    push_rest_of(L, i, v);
+    lua_pushlightuserdata(L, &unpacked_key);
+    lua_pushvalue(L, -3);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+    return u;
+}
+
+static struct cp_mem *memory_of(struct bridge *b)
+{
+    if (b->mem == NULL && !b->is_closing)
+        b->mem = cp_mem_new(NULL, NULL);
+    else if (b->mem != NULL)
+        cp_mem_adopt(b->mem); /* the state may have moved to another thread */
+    return b->mem;
+}
+
+/* Makes the message of the view at index i again, if it is one that is packed. */
+static void unpack_view(lua_State *L, int i)
+{
+    struct view *v = to_view(L, i);
+    struct unpacked *u;
+    struct cp_mem *mem;
+    int top = lua_gettop(L);
+
+    if (v == NULL || !v->is_packed)
+        return;
+    luaL_checkstack(L, 8, "no room for a message");
+    push_collector(L, v->b, 1);
+    u = push_unpacked(L, i > 0 ? i : top + 1 + i, v);
+    mem = memory_of(v->b);
+    v->box.ptr = mem == NULL ? NULL : cp_msg_unpack(mem, v->bytes);
+    if (v->box.ptr == NULL)
+        luaL_error(L, "out of memory");
+    v->is_packed = false;
+    v->b->kept++;
+    u->view = v;
+    lua_settop(L, top);
 }
 
 /* ---- Reading ------------------------------------------------------------ */
@@ -292,17 +421,6 @@ static int l_view_keep(lua_State *L)
     return 0;
 }
 
-/* The script may keep the request, but its exchange is several times as large, and
- * memory that is used again at once is still in the cache. */
-static void let_go_of_exchange(struct view *v)
-{
-    copal_exchange *x = v->x;
-
-    v->answered = true;
-    v->x = NULL;
-    copal_exchange_unref(x);
-}
-
 /* view_exchange(view): of a request its exchange and the key of that; false: it is
  * let go of; else nil */
 static int l_view_exchange(lua_State *L)
@@ -320,6 +438,24 @@ static int l_view_exchange(lua_State *L)
     return 2;
 }
 
+/* The metatable that is there gets the metamethods at index 1, and as __index what
+ * is on top, which stays there. */
+static void set_view_class(lua_State *L, int class)
+{
+    int index = lua_gettop(L);
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, class);
+    lua_pushnil(L);
+    while (lua_next(L, 1) != 0) {
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_rawset(L, index + 1);
+    }
+    lua_pushvalue(L, index);
+    lua_setfield(L, index + 1, "__index");
+    lua_settop(L, index);
+}
+
 /* views(metamethods, others, codes, paths): what views are to be in Lua. */
 static int l_views(lua_State *L)
 {
@@ -333,13 +469,6 @@ static int l_views(lua_State *L)
     for (int i = 1; i <= 4; i++)
         luaL_checktype(L, i, i == 2 ? LUA_TFUNCTION : LUA_TTABLE);
     lua_settop(L, 4);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, b->view_class);
-    lua_pushnil(L);
-    while (lua_next(L, 1) != 0) {
-        lua_pushvalue(L, -2);
-        lua_insert(L, -2);
-        lua_rawset(L, 5);
-    }
     for (int i = 2; i <= 4; i++)
         lua_pushvalue(L, i);
     lua_newtable(L);
@@ -349,16 +478,26 @@ static int l_views(lua_State *L)
         lua_rawseti(L, -2, i + 1);
     }
     lua_pushcclosure(L, index_view, UPVALUES);
-    lua_setfield(L, 5, "__index");
+    set_view_class(L, b->view_class);
+    set_view_class(L, b->held_class);
     return 0;
+}
+
+static int new_class(lua_State *L, lua_CFunction gc)
+{
+    lua_newtable(L);
+    if (gc != NULL) {
+        lua_pushcfunction(L, gc);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 static void make_view_type(lua_State *L, struct bridge *b)
 {
-    lua_newtable(L);
-    lua_pushcfunction(L, gc_view);
-    lua_setfield(L, -2, "__gc");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    b->view_class = luaL_ref(L, LUA_REGISTRYINDEX);
+    b->view_class = new_class(L, NULL);
+    b->held_class = new_class(L, gc_view);
+    b->unpacked_class = new_class(L, gc_unpacked);
 }

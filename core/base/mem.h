@@ -104,7 +104,7 @@ struct cp_dead {
 
 /* From now on the calling thread is the owner's. The thread before it must be
  * out of every call on mem by then, cp_mem_retire() included. */
-void cp_mem_adopt(struct cp_mem *mem);
+CP_SHARED void cp_mem_adopt(struct cp_mem *mem);
 
 /* What tells threads apart, by a register where the compiler gives it. */
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 11 && \

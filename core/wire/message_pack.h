@@ -1,0 +1,18 @@
+/* A received message as bytes of someone else's memory: for who may be asked for it
+ * again, but hardly ever is. */
+#ifndef CP_WIRE_MESSAGE_PACK_H
+#define CP_WIRE_MESSAGE_PACK_H
+
+#include "wire/message.h"
+
+/* What m says, as bytes at to, which need not be aligned; how many of the room it
+ * took. 0, and to is untouched: they are more, or m is not only bytes. Such is what we
+ * made ourselves, what came sealed, in blocks, or from somebody who is named. Of the
+ * request that m answers its code and URI are kept. Texts that m keeps are made again
+ * when wanted. */
+CP_SHARED size_t cp_msg_pack(const copal_msg *m, void *to, size_t room);
+
+/* Reads the same as the one that was packed, and is frozen. NULL: out of memory. */
+CP_SHARED copal_msg *cp_msg_unpack(struct cp_mem *mem, const void *packed);
+
+#endif
