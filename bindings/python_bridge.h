@@ -57,6 +57,7 @@ struct endpoint_box {
     struct sim_box *sim; /* it lives in, or NULL */
     struct endpoint_box *next_in_sim;
     unsigned generation;
+    PyObject *for_requests; /* their keywords: the loop; or NULL */
     struct repeated last;
 };
 
@@ -77,7 +78,7 @@ struct cell {
     PyObject *also;           /* another, or NULL           */
     struct endpoint_box *box; /* NULL: that is gone already */
     struct cell *next, **link;
-    bool is_asked; /* fn is a Request */
+    bool is_asked; /* fn is a Request that is not over */
     bool lost;     /* a response, or a part of one, for want of memory */
 };
 
@@ -172,6 +173,7 @@ static int endpoint_traverse(PyObject *self, visitproc visit, void *arg)
     struct endpoint_box *box = (struct endpoint_box *)self;
 
     Py_VISIT(Py_TYPE(self));
+    Py_VISIT(box->for_requests);
     for (struct cell *cell = box->cells; cell != NULL; cell = cell->next) {
         Py_VISIT(cell->fn);
         Py_VISIT(cell->also);
@@ -188,6 +190,7 @@ static int endpoint_clear(PyObject *self)
     close_endpoint((struct endpoint_box *)self);
     mute--;
     bury();
+    Py_CLEAR(((struct endpoint_box *)self)->for_requests);
     PyErr_Restore(type, value, traceback);
     return 0;
 }
@@ -474,6 +477,7 @@ static PyObject *show_exchange(copal_exchange *x)
 
 #include "python_callback.h"
 #include "python_serve.h"
+#include "python_waiting.h"
 #include "python_ask.h"
 #include "python_inspect.h"
 #include "python_sim.h"

@@ -191,6 +191,38 @@ static bool check_callback(PyObject *owner, PyObject *fn, copal_cb *cb)
 
 /* ---- Running ------------------------------------------------------------ */
 
+enum {
+    MOST_IN_A_TURN = 256 /* who ask what a cache answers would never end */
+};
+
+/* The turn that is run in this thread, by whom it returns to. */
+struct turn {
+    PyObject *loop; /* NULL: none, or the loop has older calls to make */
+    int left;
+};
+
+static _Thread_local struct turn turn;
+
+/* loop: or None. Returns what end_turn() takes. */
+static struct turn begin_turn(PyObject *loop)
+{
+    struct turn before = turn;
+
+    turn = (struct turn){loop == Py_None ? NULL : loop, MOST_IN_A_TURN};
+    return before;
+}
+
+static void end_turn(struct turn before)
+{
+    turn = before;
+}
+
+/* Nobody overtakes who was left to the loop. */
+static void leave_to_loop(void)
+{
+    turn.left = 0;
+}
+
 static PyObject *new_endpoint(copal *c)
 {
     struct endpoint_box *box;
@@ -231,23 +263,27 @@ static PyObject *py_free(PyObject *self, PyObject *args)
     return let_pass() ? Py_NewRef(Py_None) : NULL;
 }
 
-/* pump(endpoint) -> ms: one turn, and how long there is nothing to do until
- * the descriptor becomes readable; -1: for ever, None: closed meanwhile. */
+/* pump(endpoint, loop) -> ms: one turn of that loop, if one is given, and how long
+ * there is nothing to do until the descriptor becomes readable; -1: for ever, None:
+ * closed meanwhile. */
 static PyObject *py_pump(PyObject *self, PyObject *args)
 {
+    PyObject *o, *loop = Py_None;
     struct endpoint_box *box;
-    PyObject *o;
+    struct turn before;
     copal *c;
     int err;
 
     (void)self;
-    if (!PyArg_ParseTuple(args, "O", &o))
+    if (!PyArg_ParseTuple(args, "O|O", &o, &loop))
         return NULL;
     c = check_endpoint(o);
     if (c == NULL)
         return NULL;
     box = (struct endpoint_box *)o;
+    before = begin_turn(loop);
     err = copal_step(c);
+    end_turn(before);
     if (!let_pass())
         return NULL;
     if (err < 0) {

@@ -130,31 +130,34 @@ static PyObject *py_sim_run(PyObject *self, PyObject *args)
     return let_pass() ? PyLong_FromLong(underway) : NULL;
 }
 
-/* sim_until(sim, ms) -> bool: lets at most ms pass, in steps of one, and stops
- * when something was told to a callback. Returns whether it was. */
+/* sim_until(sim, ms, loop) -> bool: lets at most ms pass, in steps of one, and stops
+ * when something was told to a callback. Returns whether it was. loop: None, unless
+ * this is a turn of one that has no older calls to make. */
 static PyObject *py_sim_until(PyObject *self, PyObject *args)
 {
     uint64_t before = delivered;
+    PyObject *o, *loop = Py_None;
     unsigned long long ms;
     struct sim_box *box;
-    PyObject *o;
+    struct turn outer;
+    bool is_well = true;
 
     (void)self;
-    if (!PyArg_ParseTuple(args, "OK", &o, &ms))
+    if (!PyArg_ParseTuple(args, "OK|O", &o, &ms, &loop))
         return NULL;
     box = check_sim(o);
     if (box == NULL || !start_running(box))
         return NULL;
+    outer = begin_turn(loop);
     copal_sim_run(box->ptr, 0);
-    for (unsigned long long i = 0; i < ms && delivered == before; i++) {
+    for (unsigned long long i = 0; is_well && i < ms && delivered == before;
+         i++) {
         copal_sim_run(box->ptr, 1);
-        if (i % 65536 == 0 && PyErr_CheckSignals() < 0) {
-            box->running = false;
-            return NULL;
-        }
+        is_well = i % 65536 != 0 || PyErr_CheckSignals() == 0;
     }
+    end_turn(outer);
     box->running = false;
-    return let_pass() ? PyBool_FromLong(delivered != before) : NULL;
+    return is_well && let_pass() ? PyBool_FromLong(delivered != before) : NULL;
 }
 
 /* sim_now(sim) -> ms */

@@ -423,7 +423,10 @@ def test_fields_of_messages_are_read_and_assigned():
         (_copal.ask, ()),
         (_copal.ask, (1, 2, 3, 4)),
         (_copal.ask_for, (1, 2, 3)),
-        (_copal.ask_for, (None, 1, "coap://x/", None, None)),
+        (_copal.ask_for, (None, 1, 2, 1, "coap://x/", None)),
+        (_copal.new_request, (1, 2, 3)),
+        (_copal.new_request, (None, None, None, 1, "coap://x/")),
+        (_copal.call_waiting, (None,)),
         (_copal.serve_handler, (None, 1, "/x", 0, print, print, False)),
         (_copal.lookup_handler, (None, "*", print, print)),
         (_copal.run_in_place, (None, None)),
@@ -440,18 +443,21 @@ def test_wrong_arguments_are_type_errors(call, args):
 
 def test_wrong_arguments_after_an_endpoint_are_errors_as_well():
     c = _copal.endpoint()
-    for args in ((1, 2, "x"), (c, 1, 7, None, None), (c, "GET", "coap://x/", None, None), (c, 1, "coap://x/", 7, None),
-                 (c, 1, "coap://x/", None, print)):
+    loop = asyncio.new_event_loop()
+    for args in ((1, 2, "x"), (c, loop, 1, 7, None), (c, loop, "GET", "coap://x/", None), (c, loop, 1, "coap://x/", 7)):
         with pytest.raises(TypeError):
-            _copal.ask_for(*args)
+            _copal.ask_for(None, *args)
     with pytest.raises(ValueError):
-        _copal.ask_for(c, 256, "coap://x/", None, None)
+        _copal.ask_for(None, c, loop, 256, "coap://x/", None)
     with pytest.raises(ValueError):
-        _copal.ask_for(c, 1, "coap://x/\0", None, None)
+        _copal.ask_for(None, c, loop, 1, "coap://x/\0", None)
+    loop.close()
+    assert _copal.ask_for(None, c, loop, 1, "coap://x/", None) is None
+    assert _copal.ask_for(None, c, None, 1, "coap://x/", None) is None
     with pytest.raises(TypeError):
         _copal.serve_handler(c, 1, "/x", 0, print, 7, False)
     _copal.free(c)
     with pytest.raises(copal.Closed):
-        _copal.ask_for(c, 1, "coap://x/", None, None)
+        _copal.ask_for(None, c, loop, 1, "coap://x/", None)
     with pytest.raises(copal.Closed):
         _copal.asked(c)

@@ -73,7 +73,7 @@ class Request(asyncio.Future[Message]):
     """
 
     # What each has; in slots, so that most need no dict.
-    __slots__ = ("_coap", "_uri", "_code", "_response", "_x", "_queue")
+    __slots__ = ("_coap", "_uri", "_code", "_response", "_x", "_queue", "_then", "_within", "_others")
 
     _coap: Endpoint
     _uri: str
@@ -81,6 +81,12 @@ class Request(asyncio.Future[Message]):
     _response: Message | None
     _x: _copal.Exchange | None
     _queue: Queue[Message] | None
+
+    # Who waits: the first function and its context, and pairs of the others. They
+    # are C's, which calls them (python_waiting.h).
+    _then: Callable[[Any], object] | None
+    _within: Any
+    _others: list[tuple[Callable[[Any], object], Any]] | None
 
     # What few have.
     _failure: BaseException | None = None
@@ -165,7 +171,34 @@ class Request(asyncio.Future[Message]):
         if not super().cancel(msg):
             return False
         self._cancel_exchange()
+        _copal.call_waiting(self)
         return True
+
+    def set_result(self, result: Message, /) -> None:
+        """As of any Future; what comes after all is let fall."""
+        super().set_result(result)
+        _copal.call_waiting(self)
+
+    def set_exception(self, exception: type | BaseException, /) -> None:
+        """As of any Future; what comes after all is let fall."""
+        super().set_exception(exception)
+        _copal.call_waiting(self)
+
+    # add_done_callback() is C's.
+
+    def remove_done_callback(self, fn: Callable[[Any], object], /) -> int:
+        """Does not call it. Returns how often it was to be called."""
+        waiting = list(getattr(self, "_others", None) or ())
+        if (first := getattr(self, "_then", None)) is not None:
+            waiting.insert(0, (first, self._within))
+        kept = [pair for pair in waiting if pair[0] != fn]
+        self._then, self._within, self._others = None, None, kept
+        return len(waiting) - len(kept)
+
+    def _report_waiting(self, fn: object, e: BaseException) -> None:
+        """Of one that C called, as the loop has it of those that it calls."""
+        context = {"message": f"Exception in callback {fn!r}", "exception": e, "future": self}
+        self.get_loop().call_exception_handler(context)
 
     async def __aiter__(self) -> AsyncIterator[Message]:
         """Every response, for requests to a group; ends when the time for them

@@ -141,20 +141,11 @@ class Endpoint(Passenger):
     # ---- Asking
 
     def _ask(self, code: int, uri: str, body: Any, options: dict[str, Any]) -> Request:
-        handle, loop = self._handle, self._loop
-        if not isinstance(uri, str):
-            raise TypeError(f"a URI expected, got {type(uri).__name__}")
-        if handle is not None and loop is not None and loop is _running_loop():
-            request = Request()  # of that loop, and quicker than if it were named
-        else:
-            handle = self._alive()
-            request = Request(loop=self._attached())
-        request._coap, request._uri, request._code = self, uri, code
-        request._response = request._x = request._queue = None
         if not options and (body is None or type(body) is bytes or type(body) is str):
-            request._x = _copal.ask_for(handle, code, uri, body, request)
-            return request
-        flags = 0
+            request: Request | None = _copal.ask_for(self, self._handle, self._loop, code, uri, body)
+            if request is not None:
+                return request
+        request, handle, flags = self._new_request(code, uri), self._alive(), 0
         if is_stream(body):
             request._source = Source(body)
             body, flags = None, _copal.STREAM_OUT
@@ -163,6 +154,12 @@ class Endpoint(Passenger):
         if (sink := options.get("sink")) is not None:
             request._sink = sink
         return request._start(handle, build(handle, code, uri, body, options, flags, lenient=True))
+
+    def _new_request(self, code: int, uri: str) -> Request:
+        if not isinstance(uri, str):
+            raise TypeError(f"a URI expected, got {type(uri).__name__}")
+        request: Request = _copal.new_request(self, self._alive(), self._attached(), code, uri)
+        return request
 
     def get(self, uri: str, **options: Any) -> Request:
         """Asks for a representation: ``res = await c.get(uri)``.
@@ -223,10 +220,7 @@ class Endpoint(Passenger):
         handle = self._alive()
         if not isinstance(message, Message):
             raise TypeError(f"a copal.Message expected, got {type(message).__name__}")
-        request = Request(loop=self._attached())
-        request._coap, request._uri, request._code = self, message.uri, message.code
-        request._response = request._x = request._queue = None
-        return request._start(handle, message)
+        return self._new_request(message.code, message.uri)._start(handle, message)
 
     def message(self, code: CodeLike, uri: str | None = None, payload: Any = None, **options: Any) -> Message:
         """A message of this endpoint, to look at, change and request()."""
@@ -665,7 +659,6 @@ class Endpoint(Passenger):
         _copal.trace(self._alive(), bits, on_line)
 
 
-_running_loop = asyncio._get_running_loop
 _GET, _POST, _PUT, _DELETE = 1, 2, 3, 4
 _FETCH, _PATCH, _IPATCH = 5, 6, 7
 

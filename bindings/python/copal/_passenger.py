@@ -112,7 +112,7 @@ class Passenger:
             return
         self._steps += 1
         try:
-            wait = _copal.pump(self._handle)
+            wait = _copal.pump(self._handle, self._loop)
         except Error as e:
             if self._handle is not None:
                 self._report("turn", "copal cannot go on", e)

@@ -22,25 +22,27 @@ class _Selector(selectors.DefaultSelector):
     """Where a loop sleeps, the network moves on."""
 
     sim: _copal.Sim
+    loop: asyncio.AbstractEventLoop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if ready:
             return ready
         if timeout is None:
-            if not _copal.sim_until(self.sim, _PATIENCE):
+            if not _copal.sim_until(self.sim, _PATIENCE, self.loop):
                 raise RuntimeError(
                     "nothing happens any more in the simulated network: the program waits for what cannot come"
                 )
         else:
-            _copal.sim_until(self.sim, max(0, math.ceil(timeout * 1000 - 1e-6)))
+            ms = max(0, math.ceil(timeout * 1000 - 1e-6))
+            _copal.sim_until(self.sim, ms, self.loop if ms else None)
         return []
 
 
 class _Loop(asyncio.SelectorEventLoop):
     def __init__(self, sim: _copal.Sim) -> None:
         selector = _Selector()
-        selector.sim = sim
+        selector.sim, selector.loop = sim, self
         self._sim = sim
         super().__init__(selector)
 
