@@ -37,16 +37,32 @@ static PyObject *message_text(PyObject *self, void *unused)
     return m == NULL ? NULL : decode_text(copal_msg_payload(m));
 }
 
-static PyObject *message_path(PyObject *self, void *unused)
+static bool is_segment(PyObject *text, copal_bytes bytes)
 {
-    const copal_msg *m = check_message(self);
+    return PyUnicode_IS_COMPACT_ASCII(text) &&
+           (size_t)PyUnicode_GET_LENGTH(text) == bytes.len &&
+           (bytes.len == 0 ||
+            memcmp(PyUnicode_1BYTE_DATA(text), bytes.data, bytes.len) == 0);
+}
+
+static bool is_path(PyObject *path, const copal_msg *m)
+{
+    Py_ssize_t n = PyTuple_GET_SIZE(path);
+    copal_bytes value;
+
+    for (Py_ssize_t i = 0; i < n; i++)
+        if (copal_msg_value(m, COPAL_OPT_URI_PATH, (size_t)i, &value) < 0 ||
+            !is_segment(PyTuple_GET_ITEM(path, i), value))
+            return false;
+    return copal_msg_value(m, COPAL_OPT_URI_PATH, (size_t)n, &value) < 0;
+}
+
+static PyObject *read_path(const copal_msg *m)
+{
     copal_bytes value;
     PyObject *path;
     size_t n = 0;
 
-    (void)unused;
-    if (m == NULL)
-        return NULL;
     while (copal_msg_value(m, COPAL_OPT_URI_PATH, n, &value) >= 0)
         n++;
     path = PyTuple_New((Py_ssize_t)n);
@@ -60,6 +76,24 @@ static PyObject *message_path(PyObject *self, void *unused)
         else
             PyTuple_SET_ITEM(path, (Py_ssize_t)i, segment);
     }
+    return path;
+}
+
+/* One handler's requests have one path mostly: what was read last is shown again. */
+static PyObject *message_path(PyObject *self, void *unused)
+{
+    static PyObject *last;
+    const copal_msg *m = check_message(self);
+    PyObject *path;
+
+    (void)unused;
+    if (m == NULL)
+        return NULL;
+    if (last != NULL && is_path(last, m))
+        return Py_NewRef(last);
+    path = read_path(m);
+    if (path != NULL)
+        Py_XSETREF(last, Py_NewRef(path));
     return path;
 }
 

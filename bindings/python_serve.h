@@ -343,11 +343,14 @@ static bool answer(struct handling *h, PyObject *result)
     return done != 0 ? done > 0 : tell_resource(h, "_take", result);
 }
 
-/* The loop that runs, or the endpoint's own. */
+/* The loop that runs, or the endpoint's own. A child of fork() runs none. */
 static PyObject *loop_of(const struct handling *h)
 {
-    PyObject *loop = PyObject_CallNoArgs(running_loop);
+    PyObject *loop;
 
+    if (turn.loop != NULL && h->born == generation)
+        return Py_NewRef(turn.loop);
+    loop = PyObject_CallNoArgs(running_loop);
     if (loop != Py_None)
         return loop;
     Py_DECREF(loop);

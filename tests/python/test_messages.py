@@ -7,6 +7,17 @@ import pytest
 import copal
 
 
+def test_each_message_has_its_own_path_whatever_was_read_before():
+    paths = [("a",), ("a", "b"), ("a",), (), ("",), ("b",), ("ab",), ("\u00fc",), ("\u00fc",), ("a", "c"), ("a", "b", "")]
+    messages = [copal.Message("GET", "coap://host") for _ in paths]
+    for m, path in zip(messages, paths, strict=True):
+        m.path = path
+    for _ in range(2):
+        assert [m.path for m in messages] == paths
+    messages[0].path = "/other"
+    assert messages[0].path == ("other",) and messages[2].path == ("a",)
+
+
 def test_a_message_prints_as_one_documented_line():
     m = copal.Message("GET", "coap://localhost/other/separate")
     assert str(m) == "GET coap://localhost/other/separate"
