@@ -65,7 +65,8 @@ class Request(asyncio.Future[Message]):
     """A request under way: await it for the response, or iterate over it with
     ``async for`` where several answer. It is an asyncio.Future, so gather(),
     wait_for(), as_completed() and TaskGroup take it. Cancelling it, or the task
-    that awaits it, cancels on the wire.
+    that awaits it, cancels on the wire. Who waits for a response goes on in the
+    turn of the loop that brings it, without one more round.
 
     Raises what happened: Timeout, Refused, Closed, BadURI, another Error. With
     ``no_response=26`` no answer is wanted, and the result is None once the
