@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "support.h"
+#include "engine/record.h"
+#include "endpoint.h"
 
 enum {
-    ENOUGH = 67108864
+    ENOUGH = 16777216 /* and no more: ASan looks after each byte of it */
 };
 
 copal *__real_copal_sim_endpoint(copal_sim *s, const char *host,
@@ -58,6 +60,14 @@ static void on_replay(const copal_event *ev, void *user)
     fprintf(stderr, "replay: %s %s\n", copal_errname(ev->status), ev->text);
 }
 
+/* Then the oldest may have given way, which would not be run again. */
+static bool is_full(const copal *c)
+{
+    copal_bytes parts[CP_RECORD_PARTS];
+
+    return cp_record_parts(c->engine, parts) == CP_RECORD_PARTS;
+}
+
 void __wrap_copal_free(copal *c)
 {
     char path[] = "/tmp/copal-recorded-XXXXXX";
@@ -67,6 +77,10 @@ void __wrap_copal_free(copal *c)
         fd = mkstemp(path);
     if (fd >= 0) {
         close(fd);
+        if (is_full(c)) {
+            failures++;
+            fprintf(stderr, "recorded: more than there is room for\n");
+        }
         if (copal_log_to(c, COPAL_LOG_RECORDING, path) == 0)
             copal_replay(path, COPAL_CB(on_replay, NULL));
         if (getenv("COPAL_RECORD_STOP") != NULL && failures > 0)
