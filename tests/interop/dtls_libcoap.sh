@@ -12,6 +12,7 @@ peer() {
 
 # serve WORDS...: credentials. Sets uri.
 serve() {
+    : >"$work/server" # not what the one before said
     peer serve coaps://127.0.0.1:0 "$@" >"$work/server" 2>"$work/err" &
     pids="$pids $!"
     within 10 grep -q 'listening on' "$work/server" || fail "the server does not start"

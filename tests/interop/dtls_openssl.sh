@@ -8,6 +8,7 @@ needs_tls
 hex=30313233343536373839616263646566
 
 serve() {
+    : >"$work/server" # not what the one before said
     timeout $limit "$COPAL_BIN" run "$here/support/dtls.lua" \
         serve coaps://127.0.0.1:0 psk dev1 $key >"$work/server" 2>"$work/err" &
     pids="$pids $!"

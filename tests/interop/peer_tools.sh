@@ -22,6 +22,7 @@ free_port() {
 # tool SCHEME WORDS...: in the background; its input stays open.
 [ -p "$work/in" ] || mkfifo "$work/in"
 tool() {
+    : >"$work/tool" # not what the one before said
     timeout 60 "$@" <>"$work/in" >"$work/tool" 2>&1 &
     pids="$pids $!"
 }
