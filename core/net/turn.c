@@ -71,7 +71,7 @@ void cp_turn_rest(struct cp_loop *l)
 
 static void end_rest(struct cp_loop *l)
 {
-    if (l->rest_until > cp_turn_now(l))
+    if (l->rest_until == UINT64_MAX || l->rest_until > cp_turn_now(l))
         return;
     l->rest_until = UINT64_MAX;
     list_each (node, after, &l->net.sockets)
