@@ -194,17 +194,17 @@ static int check_repeat(const copal_msg *m, int option)
 
     if (def == NULL || cp_msg_find(m, (unsigned)option) == NULL)
         return 0;
-    /* An ETag names one representation, but asks about many: RFC 7252 5.10.6. */
-    if (option == COPAL_OPT_ETAG && !cp_code_is_request(m->code))
-        return cp_why(
-            m->mem, COPAL_EINVAL,
-            "ETag: there already, and only a request may have several");
     if (!def->repeatable)
         return cp_why(
             m->mem, COPAL_EINVAL,
             "%s: there already, and only once in a message; remove it "
             "first",
             def->name);
+    /* An ETag names one representation, but asks about many: RFC 7252 5.10.6. */
+    if (option == COPAL_OPT_ETAG && !cp_code_is_request(m->code))
+        return cp_why(
+            m->mem, COPAL_EINVAL,
+            "ETag: there already, and only a request may have several");
     return 0;
 }
 
@@ -216,7 +216,7 @@ static int check_dots(const copal_msg *m, int option, copal_bytes value)
     if (cp_bytes_is_text(value, ".") || cp_bytes_is_text(value, ".."))
         return cp_why(m->mem, COPAL_EINVAL,
                       "%s: must not be \".\" or \"..\"; resolve the path first",
-                      copal_name(COPAL_OPTIONS, option));
+                      name_of(m, option));
     return 0;
 }
 
@@ -231,7 +231,7 @@ int copal_msg_add(copal_msg *m, int option, copal_bytes value)
                       MAX_NUMBER);
     if (value.data == NULL && value.len > 0)
         return cp_why(m->mem, COPAL_EINVAL, "%s: no bytes but a length",
-                      copal_name(COPAL_OPTIONS, option));
+                      name_of(m, option));
     err = check_length(m, option, value.len);
     if (err == 0)
         err = check_repeat(m, option);
@@ -241,7 +241,7 @@ int copal_msg_add(copal_msg *m, int option, copal_bytes value)
         err = cp_msg_add(m, (unsigned)option, value);
     if (err == COPAL_ELIMIT)
         cp_why(m->mem, err, "%s: the message has too many options already",
-               copal_name(COPAL_OPTIONS, option));
+               name_of(m, option));
     return err;
 }
 
@@ -259,8 +259,7 @@ int copal_msg_add_text(copal_msg *m, int option, const char *value)
     if (err != 0)
         return err;
     if (value == NULL)
-        return cp_why(m->mem, COPAL_EINVAL, "%s: no text",
-                      copal_name(COPAL_OPTIONS, option));
+        return cp_why(m->mem, COPAL_EINVAL, "%s: no text", name_of(m, option));
     return copal_msg_add(m, option, cp_bytes_of_text(value));
 }
 

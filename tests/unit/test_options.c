@@ -142,6 +142,10 @@ static void options_of_signals_are_checked_as_theirs(void **state)
     assert_int_equal(copal_msg_add_text(csm, 4, "x"), COPAL_EINVAL);
     assert_non_null(strstr(copal_why(c), "Block-Wise-Transfer"));
     assert_int_equal(copal_msg_add_text(csm, 4, ""), 0);
+    assert_int_equal(copal_msg_add_text(csm, 4, ""), COPAL_EINVAL);
+    assert_non_null(strstr(copal_why(c), "Block-Wise-Transfer"));
+    assert_int_equal(copal_msg_add_text(csm, 4, NULL), COPAL_EINVAL);
+    assert_non_null(strstr(copal_why(c), "Block-Wise-Transfer"));
     copal_msg_unref(csm);
     copal_free(c);
 }
