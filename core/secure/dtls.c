@@ -110,10 +110,10 @@ enum { /* RFC 5246 7.2 */
 };
 
 /* The peer says good-bye; or that something failed for good, which is no fault of
- * what waits for its answer. RFC 5246 7.2. */
+ * what waits for its answer: some peers say good-bye behind that. RFC 5246 7.2. */
 static void on_alert(struct cp_dtls_session *s, copal_bytes alert)
 {
-    if (alert.len != 2)
+    if (alert.len != 2 || s->is_given_up)
         return;
     if (alert.data[1] == CLOSE_NOTIFY ||
         (alert.data[0] == FATAL && !cp_dtls_ask_renew(s)))

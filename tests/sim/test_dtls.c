@@ -827,6 +827,28 @@ static void a_renewed_association_is_not_renewed_for_nothing(void **state)
     assert_int_equal(ask_once(w), OF_CLIENT + OF_SERVER + 2);
 }
 
+/* As of some peers whose association failed for good. */
+static void a_good_bye_behind_a_fatal_alert_costs_no_request(void **state)
+{
+    static const uint8_t fatal[] = {2, 80}; /* internal_error */
+    struct world *w = *state;
+    struct record *r, *served;
+
+    NEEDS_DTLS(w);
+    served = serve_text(w, w->server, "/t", 0, "x");
+    ask_once(w);
+    copal_sim_lose(w->sim, "client", 1);
+    r = get(w, SERVER "/t");
+    run(w, 100);
+    assert_int_equal(cp_dtls_send_record(only_session(w->server), CP_ALERT,
+                                         cp_bytes(fatal, sizeof(fatal))),
+                     0);
+    cp_dtls_session_end(only_session(w->server), COPAL_ECLOSED, true);
+    run(w, 1000);
+    assert_ended(r, 0);
+    assert_int_equal(served->requests, 2);
+}
+
 /* Not the network's fault, and the server is not there to shake hands. */
 static void who_waits_is_told_when_there_is_no_new_association(void **state)
 {
@@ -1000,6 +1022,7 @@ int main(void)
         WORLD(some_forged_records_harm_nobody),
         WORLD(forged_records_cost_a_handshake_and_no_request),
         WORLD(a_renewed_association_is_not_renewed_for_nothing),
+        WORLD(a_good_bye_behind_a_fatal_alert_costs_no_request),
         WORLD(who_waits_is_told_when_there_is_no_new_association),
         WORLD(disconnected_both_ends_let_go),
         WORLD(silence_is_broken_by_a_ping),
