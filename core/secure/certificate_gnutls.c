@@ -287,17 +287,18 @@ void cp_certificate_unref(struct cp_certificate *c)
 
 /* ---- For whom they are ---- */
 
-/* The i-th chain that we show, its own certificate first: 1 if that is for host, 0
- * if not; below 0 past the last, or out of memory. */
-static int chain_is_for(const struct cp_certificate *c, unsigned i,
+/* The i-th that we show, of a chain the first: 1 if that is for host, 0 if not, as
+ * a raw public key is for none; below 0 past the last. */
+static int shown_is_for(const struct cp_certificate *c, unsigned i,
                         const char *host)
 {
     gnutls_x509_crt_t *chain = NULL;
     unsigned count = 0;
-    int is_for = gnutls_certificate_get_x509_crt(c->library, i, &chain, &count);
+    int error = gnutls_certificate_get_x509_crt(c->library, i, &chain, &count);
+    bool is_for;
 
-    if (is_for != 0)
-        return is_for;
+    if (error != 0)
+        return error == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE ? error : 0;
     is_for = count > 0 && gnutls_x509_crt_check_hostname(chain[0], host) != 0;
     for (unsigned k = 0; k < count; k++)
         gnutls_x509_crt_deinit(chain[k]);
@@ -310,6 +311,6 @@ bool cp_certificate_is_for(const struct cp_certificate *c, const char *host)
     int is_for = 0;
 
     for (unsigned i = 0; c->shows_x509 && is_for == 0; i++)
-        is_for = chain_is_for(c, i, host);
+        is_for = shown_is_for(c, i, host);
     return is_for > 0;
 }

@@ -657,6 +657,10 @@ static void the_names_of_certificates_that_are_shown_are_ours(void **state)
             fail_msg("'%s'", rows[i].name);
     assert_int_equal(copal_forget(w->server, "*"), 0);
     assert_false(cp_credentials_name(all, "second.example"));
+    use_key(w->server, "*", &stranger, NULL); /* which has no name */
+    use_cert(w->server, "*", &second, NULL);
+    assert_true(cp_credentials_name(all, "second.example"));
+    assert_int_equal(copal_forget(w->server, "*"), 0);
     use_cert(w->server, "*", NULL, ca.cert_pem);
     assert_false(cp_credentials_name(all, "second.example"));
 }
