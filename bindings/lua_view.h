@@ -267,12 +267,14 @@ static struct unpacked *push_unpacked(lua_State *L, int i, struct view *v)
     return u;
 }
 
+/* The state may have moved to another thread, where messages of it were let go
+ * of. */
 static struct cp_mem *memory_of(struct bridge *b)
 {
-    if (b->mem == NULL && !b->is_closing)
-        b->mem = cp_mem_new(NULL, NULL);
-    else if (b->mem != NULL)
-        cp_mem_adopt(b->mem); /* the state may have moved to another thread */
+    if (b->mem == NULL)
+        return b->mem = b->is_closing ? NULL : cp_mem_new(NULL, NULL);
+    cp_mem_adopt(b->mem);
+    cp_mem_reap(b->mem);
     return b->mem;
 }
 

@@ -144,6 +144,6 @@ void cp_mem_on_retire(struct cp_mem *mem, void (*fn)(void *user), void *user);
 
 /* The owner's thread: reaps what other threads let go of. Cheap when there is
  * nothing. */
-void cp_mem_reap(struct cp_mem *mem);
+CP_SHARED void cp_mem_reap(struct cp_mem *mem);
 
 #endif
