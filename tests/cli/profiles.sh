@@ -36,6 +36,11 @@ check 2 creds add "$uri" profile=nonsense
 err_has 'samsung-ocf'
 check 0 creds add "$uri" profile=samsung-ocf
 check 0 get -f hex "$uri/oic/d"
+# What a flag says goes before.
+check 4 get --profile shelly -v "$uri/oic/d"
+err_has 'NON GET'
+check 0 get --profile shelly -v "$uri/oic/d" -O 2049=0x0800
+check 0 get --profile samsung-ocf "$uri/oic/d"
 stop TERM
 
 cat >"$work/gateway.lua" <<'END'

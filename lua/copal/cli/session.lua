@@ -103,11 +103,26 @@ end
 
 ---- Profiles ------------------------------------------------------------------
 
+-- What a credentials file says of whom is asked is nearer than what holds for all,
+-- so flags are said as near as it can be.
+local function scopes_of(uri)
+  if not uri then return {} end
+  return { uri:match "^[%w+.-]+://[^/?#]+" or uri, uri }
+end
+
 local function use_profile(coap, flags)
-  if not flags.profile then return end
-  local ok, failed = coap:profile(nil, flags.profile)
-  if not ok then exit.usage(failed.message) end
-  assert(coap:tune(nil, flags.params)) -- what flags say goes before
+  local scopes = scopes_of(flags.asked)
+  if flags.profile then
+    local ok, failed = coap:profile(nil, flags.profile)
+    if not ok then exit.usage(failed.message) end
+    for _, scope in ipairs(scopes) do assert(coap:profile(scope, flags.profile)) end
+    assert(coap:tune(nil, flags.params)) -- what flags say goes before
+  end
+  for _, scope in ipairs(scopes) do
+    for name, value in pairs(flags.params) do
+      coap:tune(scope, { [name] = value }) -- those of the whole endpoint stand
+    end
+  end
 end
 
 -- The endpoint, its parameters as flags say.
@@ -217,6 +232,7 @@ function M.uri_and_items(command, flags)
     if not uri then uri = word else items[#items + 1] = word end
   end
   if not uri then exit.usage("copal " .. command .. " wants a URI") end
+  flags.asked = uri
   return uri, items
 end
 
