@@ -195,8 +195,9 @@ static int take_pem(const struct file *f, const char *text, bool is_secret,
 
 static int take_profile(const struct file *f, struct row *r, const char *text)
 {
-    if (strcmp(r->scope, "*") == 0)
-        return wrong(f, r->scope, "profile", "is of whom we ask");
+    if (strchr(r->scope, '*') != NULL)
+        return wrong(f, r->scope, "profile",
+                     "is of whom we ask, by name or address without *");
     cp_free(f->mem, r->profile);
     r->profile = cp_copy_text(f->mem, text, strlen(text));
     return r->profile == NULL ? COPAL_ENOMEM : 0;

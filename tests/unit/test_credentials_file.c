@@ -139,6 +139,8 @@ static void what_is_wrong_is_said_with_its_place(void **state)
          "duplicate"},
         {"{\"*\": {\"profile\": \"shelly\"}}", COPAL_EFORMAT,
          "is of whom we ask"},
+        {"{\"coaps://*.lab\": {\"profile\": \"shelly\"}}", COPAL_EFORMAT,
+         "without *"},
         {"{\"coap://h\": {\"profile\": \"nonsense\"}}", COPAL_EINVAL,
          "\"coap://h\": no profile 'nonsense'"},
     };
