@@ -61,8 +61,8 @@ static inline void cp_wipe_few(void *p, size_t n)
 void cp_free_secret(struct cp_mem *mem, void *p, size_t n);
 
 /* For who divides large pieces himself (base/cells.h), the owner's thread alone:
- * a piece that is not counted, and the bytes of it that are in use. Charging
- * fails at the limit. */
+ * a piece that is not counted, where there are slabs, and the bytes of it that are
+ * in use. Charging fails at the limit. */
 bool cp_mem_has_slabs(const struct cp_mem *mem); /* else each is on its own */
 void *cp_mem_chunk(struct cp_mem *mem, size_t n);
 void cp_mem_chunk_free(struct cp_mem *mem, void *chunk);

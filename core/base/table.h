@@ -23,7 +23,8 @@ struct cp_table {
 };
 
 enum {
-    CP_TABLE_SHARE = 22 /* bytes of the table that one takes, at most */
+    CP_TABLE_SHARE =
+        22 /* bytes of it that one of a dozen or more takes, at most */
 };
 
 void cp_table_init(struct cp_table *t, struct cp_mem *mem,

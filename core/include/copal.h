@@ -467,7 +467,7 @@ COPAL_API int copal_tune(copal *c, const char *scope, copal_param p,
  *                  IGNORE_ICMP 1, BLOCK_SIZE 64, NSTART 1
  *   tradfri        IKEA's gateway: ACK_TIMEOUT 3 s, NSTART 1
  * EINVAL: no such profile, which the sentence lists; ELIMIT: as
- * copal_understand(). */
+ * copal_understand(); ENOMEM: parts of it may apply. */
 COPAL_API int copal_profile(copal *c, const char *scope, const char *name);
 
 /* The i-th name of a profile, in order; NULL past the last. */
@@ -835,7 +835,8 @@ COPAL_API int copal_msg_set_problem(copal_msg *m, const copal_problem *p);
 /* Sends m, of any code of class 0, to where its URI points; 0.00 is a ping. cb
  * sees RESPONSE (many for observe, watch and groups) and then END, always last
  * and exactly once; failures of any kind arrive there. Never calls cb before
- * returning. NULL: out of memory, m is NULL, or c is being freed; drop has run.
+ * returning. NULL: out of memory, m is NULL or has no room for what its profile adds
+ * (copal_profile()), or c is being freed; drop has run.
  * The handle is good until END has returned unless ref'd.
  * Streamed in: RESPONSE with the options and no payload, then CHUNKs.
  * A 4.29 is the answer to each further request of that method and URI until its

@@ -68,16 +68,16 @@ local function keep_state(coap, flags, path)
   if not ok then exit.fail(exit.of_error(failed), failed.message) end
 end
 
--- The file of --creds, or else the usual one if it is there.
+-- The file of --creds, or else the usual one if it is there. True: there is one.
 function M.use_creds(coap, flags)
   local path = M.creds_of(flags)
-  if not path or not flags.creds and not host.modified(path) then return end
+  if not path or not flags.creds and not host.modified(path) then return false end
   local ok, failed = coap:use_file(path)
   if not ok and failed.name == "ESTATE" then
     keep_state(coap, flags, path)
     ok, failed = coap:use_file(path)
   end
-  if ok or failed.name == "ENOTSUP" and not flags.creds then return end
+  if ok or failed.name == "ENOTSUP" and not flags.creds then return ok end
   exit.fail(failed.name == "EPERM" and exit.SECURITY or exit.USAGE, failed.message)
 end
 
@@ -103,22 +103,24 @@ end
 
 ---- Profiles ------------------------------------------------------------------
 
--- What a credentials file says of whom is asked is nearer than what holds for all,
--- so flags are said as near as it can be.
+-- Where something else may be said of whom is asked than of all.
 local function scopes_of(uri)
   if not uri then return {} end
   return { uri:match "^[%w+.-]+://[^/?#]+" or uri, uri }
 end
 
 local function use_profile(coap, flags)
-  local scopes = scopes_of(flags.asked)
-  if flags.profile then
-    local ok, failed = coap:profile(nil, flags.profile)
-    if not ok then exit.usage(failed.message) end
-    for _, scope in ipairs(scopes) do assert(coap:profile(scope, flags.profile)) end
-    assert(coap:tune(nil, flags.params)) -- what flags say goes before
-  end
-  for _, scope in ipairs(scopes) do
+  if not flags.profile then return end
+  local ok, failed = coap:profile(nil, flags.profile)
+  if not ok then exit.usage(failed.message) end
+  assert(coap:tune(nil, flags.params)) -- what flags say goes before
+end
+
+-- What flags say goes before what a credentials file says of whom is asked, which is
+-- nearer than what holds for all.
+local function outrank_creds(coap, flags)
+  for _, scope in ipairs(scopes_of(flags.asked)) do
+    if flags.profile then assert(coap:profile(scope, flags.profile)) end
     for name, value in pairs(flags.params) do
       coap:tune(scope, { [name] = value }) -- those of the whole endpoint stand
     end
@@ -141,8 +143,9 @@ function M.open(flags)
   end
   if flags.record then record(coap, flags.record) end
   use_store(coap, flags)
-  M.use_creds(coap, flags)
+  local has_creds = M.use_creds(coap, flags)
   use_profile(coap, flags)
+  if has_creds then outrank_creds(coap, flags) end
   log_keys(coap, flags)
   if flags.verbose or flags.trace then
     require "copal.cli.wire".attach(coap, flags)
