@@ -63,11 +63,11 @@ static bool grow(struct cp_table *t)
     return true;
 }
 
-/* A quarter stays free, or ways get long; without memory for a larger table the
- * last but one of its places is used. */
+/* Three eighths stay free: with a quarter, ways would be twice as long. Without
+ * memory for a larger table the last but one of its places is used. */
 bool cp_table_reserve(struct cp_table *t)
 {
-    return t->count < t->room / 4 * 3 || grow(t) || t->count + 1 < t->room;
+    return t->count < t->room / 8 * 5 || grow(t) || t->count + 1 < t->room;
 }
 
 void cp_table_put(struct cp_table *t, uint64_t hash, uint32_t number)

@@ -5,6 +5,7 @@
 #ifndef CP_BASE_TABLE_H
 #define CP_BASE_TABLE_H
 
+#include "base/fetch.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/siphash.h"
@@ -24,7 +25,7 @@ struct cp_table {
 
 enum {
     CP_TABLE_SHARE =
-        22 /* bytes of it that one of a dozen or more takes, at most */
+        26 /* bytes of it that one of a dozen or more takes, at most */
 };
 
 void cp_table_init(struct cp_table *t, struct cp_mem *mem,
@@ -39,8 +40,8 @@ static inline void cp_table_fetch(const struct cp_table *t, uint64_t hash)
     if (t->room == 0)
         return;
     p = &t->places[(uint32_t)hash & (t->room - 1)];
-    __builtin_prefetch(p);
-    __builtin_prefetch((const char *)p + 32); /* a few are looked at */
+    cp_fetch(p);
+    cp_fetch((const char *)p + 32); /* a few are looked at */
 }
 
 /* One after another those whose hash is the same, as far as its lower half tells;

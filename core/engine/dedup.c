@@ -1,4 +1,5 @@
 #include "engine/dedup.h"
+#include "base/fetch.h"
 #include "engine/core.h"
 #include "engine/fresh_guard.h"
 #include "engine/reliable.h"
@@ -263,6 +264,24 @@ static bool is_within_share(const struct cp_dedup *d,
     return share->used + need <= (part > LEAST_SHARE ? part : LEAST_SHARE);
 }
 
+/* Who gives way next is known before: what forgetting it touches is on its way by
+ * then. It is the one after n, whose own was fetched when n was foreseen: the time
+ * between two is hardly longer than a wait for memory. */
+static void foresee_end(const struct cp_dedup *d, uint32_t n, bool of_share)
+{
+    const struct cp_seen *s = seen_at(d, n);
+    uint32_t after = of_share ? s->of_share.next : s->place.next;
+
+    if (after == 0)
+        return;
+    s = seen_at(d, after);
+    cp_table_fetch(&d->table, s->hash);
+    cp_fetch(seen_at(d, s->place.next));
+    cp_fetch(seen_at(d, s->of_share.next));
+    if (of_share) /* else it is the first everywhere */
+        cp_fetch(seen_at(d, s->place.prev));
+}
+
 /* Makes room by what is a source's own; spared is not to give way. */
 static bool make_room_in_share(struct cp_dedup *d, struct cp_share *share,
                                size_t need, int needed_for,
@@ -273,26 +292,15 @@ static bool make_room_in_share(struct cp_dedup *d, struct cp_share *share,
              n = after) {
             struct cp_seen *s = seen_at(d, n);
 
-            if (is_within_share(d, share, need, needed_for))
+            if (is_within_share(d, share, need, needed_for)) {
+                foresee_end(d, n, true);
                 return true;
+            }
             after = s->of_share.next;
             if (s != spared)
                 forget(d, s, n);
         }
     return is_within_share(d, share, need, needed_for);
-}
-
-/* Who gives way next is known before: what forgetting it touches is on its way by
- * then. n: the first of a row of all. */
-static void foresee_end(const struct cp_dedup *d, uint32_t n)
-{
-    const struct cp_seen *s = seen_at(d, n);
-
-    cp_table_fetch(&d->table, s->hash);
-    if (s->of_share.next != 0)
-        __builtin_prefetch(seen_at(d, s->of_share.next));
-    if (s->place.next != 0)
-        __builtin_prefetch(seen_at(d, s->place.next));
 }
 
 /* The same by anybody's. */
@@ -306,7 +314,7 @@ static bool make_room(struct cp_dedup *d, size_t need,
             struct cp_seen *s = seen_at(d, n);
 
             if (d->used + need <= limit) {
-                foresee_end(d, n);
+                foresee_end(d, n, false);
                 return true;
             }
             after = s->place.next;
