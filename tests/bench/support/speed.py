@@ -2,7 +2,9 @@
 
 Each row is measured in rounds, copal and the base after one another, every other
 round backwards; a round's value is a ratio within that round, and what counts is
-the median. Server and generator have a core each.
+the median. Server and generator have a core each. Where requests are asked, a round
+goes back and forth between copal and the base several times, and adds up: a machine
+that is fast at one moment and slow at the next is so for both.
 
 Beside copal others are measured in every third round: libcoap, if its headers were
 there when this was built, aiocoap and node-coap, if the tests of interop fetched
@@ -36,6 +38,8 @@ C = f"{BUILD}/examples/bench-server {{port}}"
 LUA = f"{COPAL} run {SUPPORT}/peer.lua"
 PY = f"{PYTHON} {SUPPORT}/peer.py"
 
+SLICES = 4  # of a round
+
 READ = "ask --method PUT --payload 12"
 ONCE = "ask --clients {0} --count {0}"
 OBSERVE = "observe --path obs --window 64 --clients"
@@ -53,6 +57,7 @@ class Row:
         self.mark, self.stretch, self.peer = mark, stretch, peer
         self.seconds, self.asks, self.heavy = seconds, asks, heavy
         self.others = others  # who is measured, too
+        self.is_sliced = base is not None and not asks and not heavy and load.startswith("ask")
 
 
 def rows():
@@ -206,11 +211,14 @@ def run(command):
     return done.stdout
 
 
+def load_on(server, load, seconds):
+    return json.loads(run(f"{LOAD} {server.port} {load} --seconds {seconds} --server {server.process.pid}"))
+
+
 def under_load(command, load, seconds):
     with Server(command) as s:
-        warm_up = "" if load.startswith(("observe", "body")) or "--count" in load else "--warm-up 0.2"
-        text = run(f"{LOAD} {s.port} {load} {warm_up} --seconds {seconds} --server {s.process.pid}")
-        return json.loads(text)
+        warm_up = "" if load.startswith(("observe", "body")) or "--count" in load else " --warm-up 0.2"
+        return load_on(s, f"{load}{warm_up}", seconds)
 
 
 def asking(command, base, seconds):
@@ -243,10 +251,32 @@ def measure(row, seconds):
     return target, base
 
 
+def added(parts):
+    """Of several measurements one; what is counted by the request weighs by them."""
+    done = sum(p["done"] for p in parts)
+    whole = {**parts[-1], "done": done, "lost": sum(p["lost"] for p in parts)}
+    for name in ("server_us", "own_us"):
+        if name in whole:
+            whole[name] = sum(p[name] * p["done"] for p in parts) / max(done, 1)
+    return whole
+
+
+def in_slices(row, seconds, backwards):
+    """Both servers run, the one that is not asked costs nothing."""
+    with Server(row.server) as target, Server(row.base) as base:
+        asked = [(target, row.load, []), (base, row.base_load, [])]
+        for _ in range(SLICES):
+            for server, load, parts in asked[::-1] if backwards else asked:
+                parts.append(load_on(server, f"{load} --warm-up 0.05", seconds / SLICES))
+        return added(asked[0][2]), added(asked[1][2])
+
+
 def measure_round(row, seconds, backwards):
     target, base = measure(row, seconds)
     if row.base is None and not row.asks:
         return target(), None
+    if row.is_sliced:
+        return in_slices(row, row.seconds or seconds, backwards)
     if backwards:
         b = base()
         return target(), b
