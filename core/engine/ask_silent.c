@@ -42,16 +42,10 @@ static void on_leaving(struct cp_flight *f)
     cp_ask_wait(cp_ask_of(t->x), 0);
 }
 
-static void on_rested(struct cp_flight *f)
-{
-    (void)f;
-}
-
 const struct cp_flight_notes *cp_ask_silent_notes(const struct cp_ask *a)
 {
     static const struct cp_flight_notes notes = {
         .leaving = on_leaving,
-        .rested = on_rested,
     };
 
     return a->is_silent && !a->slot->flight.is_con ? &notes : NULL;

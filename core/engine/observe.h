@@ -7,6 +7,7 @@
 #include "base/index.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "engine/link.h"
 #include "engine/stage.h"
 
 extern const struct cp_stage cp_observe;
@@ -44,6 +45,12 @@ uint64_t cp_observe_deadline(const struct cp_engine *e);
  * how many observers will be told. path as copal_msg_path() gives it. */
 int cp_observe_notify(struct cp_engine *e, struct cp_handler *h,
                       const char *path);
+
+/* The notification to remote with that id, if it is not confirmable, or NULL.
+ * It may wait yet. */
+struct cp_flight *cp_observe_flight(struct cp_engine *e, struct cp_link *link,
+                                    const struct cp_address *remote,
+                                    uint16_t mid);
 
 /* h serves no more: its observers get a last answer with code. NULL: so do all
  * observers there are. */

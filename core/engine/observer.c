@@ -57,6 +57,24 @@ struct cp_observer *cp_observer_find(struct cp_engine *e, struct cp_link *link,
     return NULL;
 }
 
+struct cp_flight *cp_observe_flight(struct cp_engine *e, struct cp_link *link,
+                                    const struct cp_address *remote,
+                                    uint16_t mid)
+{
+    if (e->observing.observers.count == 0)
+        return NULL;
+    for (uint32_t n = first_from(e, remote); n != 0;
+         n = another_from(e, n, remote)) {
+        const struct cp_observer *o = observer_at(e, n);
+        struct cp_delivery *d = o->delivery;
+
+        if (d != NULL && d->flight.mid == mid && o->home->link == link &&
+            d->flight.state != CP_IDLE && !d->flight.is_con)
+            return &d->flight;
+    }
+    return NULL;
+}
+
 /* ---- What is on its way to it ---- */
 
 struct cp_delivery *cp_observer_delivery(struct cp_observer *o)

@@ -146,6 +146,19 @@ static copal_msg *as_of_now(struct cp_observer *o, const copal_msg *m,
     return fitting(o, m);
 }
 
+/* A non-confirmable one may be lost, and with it the state for ever if no other
+ * follows: it is repeated in a confirmable message once nothing newer came for
+ * half of its Max-Age. With that one more often than once a day is confirmable.
+ * RFC 7641 4.5. */
+static uint32_t quiet_of(const copal_msg *m)
+{
+    uint64_t quiet = max_age_of(m) * 500;
+
+    return quiet < LEAST_QUIET  ? LEAST_QUIET
+           : quiet > MOST_QUIET ? MOST_QUIET
+                                : (uint32_t)quiet;
+}
+
 /* It could miss a state for ever where one cannot be sent: then it is no
  * observer any more. */
 static void send_next(struct cp_observer *o, bool confirms)
@@ -154,18 +167,22 @@ static void send_next(struct cp_observer *o, bool confirms)
     struct cp_delivery *d = o->delivery;
     struct cp_flight_plan plan =
         cp_flight_plan_for(e, d->next, cp_observer_uri(o));
-    struct cp_path path = cp_observer_path(o);
     copal_msg *m = sealed(o, as_of_now(o, d->next, d->next_at));
+    struct cp_path path;
 
     plan.code = d->next->code;
     plan.link = cp_observer_link(o);
-    plan.path = &path;
+    if (d->flight.peer == NULL) {
+        path = cp_observer_path(o);
+        plan.path = &path;
+    }
     plan.token = cp_observer_token(o);
     plan.is_con = confirms || must_confirm(o, d->next);
     plan.is_limited = cp_observer_is_unproven(o);
     plan.allowance = d->room;
     plan.is_part = is_set_of_blocks(d->next);
     plan.measures |= (d->next->flags & COPAL_NON) != 0;
+    plan.quiet = quiet_of(d->next);
     take_next(o);
     if (m == NULL || cp_flight_start(&d->flight, &plan, m) != 0) {
         copal_msg_unref(m);
@@ -229,9 +246,12 @@ void cp_observer_send(struct cp_observer *o, copal_msg *m)
     d->next_at = o->interest->engine->now;
     if (cp_observer_link(o)->connection != NULL)
         send_by_connection(o);
-    else if (cp_list_empty(&d->rested) &&
-             (d->flight.state == CP_IDLE || d->flight.state == CP_SENT))
+    else if (!cp_list_empty(&d->rested))
+        return;
+    else if (cp_flight_is_rested(&d->flight))
         send_next(o, false);
+    else
+        cp_flight_hurry(&d->flight);
 }
 
 void cp_observer_tell(struct cp_observer *o, copal_msg *m)
@@ -260,11 +280,13 @@ static void on_leaving(struct cp_flight *f)
     if (f->is_limited && !cp_observer_is_unproven(o))
         f->is_limited = false;
     if (!may_change(d)) {
+        f->quiet = is_new ? 0 : f->quiet;
         if (f->is_con && f->sent == 0)
             cp_observe_round_sent(o->interest->engine, d);
         return;
     }
     m = sealed(o, as_of_now(o, state, is_new ? d->next_at : d->state_at));
+    f->quiet = quiet_of(state);
     if (f->sent == 0)
         f->is_con = must_confirm(o, state) || must_measure(o);
     if (m == NULL || cp_flight_renew(f, m, cp_observer_token(o), is_new) != 0)
@@ -278,28 +300,19 @@ static void on_leaving(struct cp_flight *f)
     copal_msg_unref(m);
 }
 
-/* A non-confirmable one may be lost, and with it the state for ever if no other
- * follows: it is repeated in a confirmable message once nothing newer came for
- * half of its Max-Age. With that one more often than once a day is confirmable.
- * RFC 7641 4.5. */
-static void on_rested(struct cp_flight *f)
+static void on_rested(struct cp_flight *f, bool is_over)
 {
     struct cp_delivery *d = cp_container_of(f, struct cp_delivery, flight);
     struct cp_observer *o = d->observer;
-    uint64_t quiet = max_age_of(d->state) * 500;
 
-    if (d->next != NULL) {
-        cp_observe_round_rested(o->interest->engine, d);
-    } else if (!o->is_quiet) {
+    if (d->next == NULL && !is_over)
+        return;
+    if (d->next == NULL) {
         o->is_quiet = true;
-        cp_flight_rest(f, quiet < LEAST_QUIET  ? LEAST_QUIET
-                          : quiet > MOST_QUIET ? MOST_QUIET
-                                               : quiet);
-    } else {
         d->next = copal_msg_ref(d->state);
         d->next_at = d->state_at;
-        cp_observe_round_rested(o->interest->engine, d);
     }
+    cp_observe_round_rested(o->interest->engine, d);
 }
 
 void cp_observer_go_on(struct cp_observer *o)

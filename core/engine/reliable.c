@@ -20,11 +20,11 @@ void cp_flight_init(struct cp_flight *f, struct cp_engine *e,
 struct cp_flight *cp_flight_find(struct cp_engine *e, struct cp_link *link,
                                  const struct cp_address *remote, uint16_t mid)
 {
-    struct cp_map_node *n;
+    struct cp_map_node *n =
+        e->by_mid.count == 0
+            ? NULL
+            : cp_map_first(&e->by_mid, cp_peer_hash(e, remote) + mid);
 
-    if (e->by_mid.count == 0)
-        return NULL;
-    n = cp_map_first(&e->by_mid, cp_peer_hash(e, remote) + mid);
     for (; n != NULL; n = cp_map_next(n)) {
         struct cp_flight *f = cp_container_of(n, struct cp_flight, node);
 
@@ -32,7 +32,21 @@ struct cp_flight *cp_flight_find(struct cp_engine *e, struct cp_link *link,
             cp_address_equal(&f->peer->path.remote, remote))
             return f;
     }
-    return NULL;
+    return cp_observe_flight(e, link, remote, mid);
+}
+
+/* Ids are counted, so those of one peer stand side by side. */
+static void note_mid(struct cp_flight *f)
+{
+    cp_map_put(&f->engine->by_mid, &f->node, f->peer->hash + f->mid);
+    f->is_noted = true;
+}
+
+static void forget_mid(struct cp_flight *f)
+{
+    if (f->is_noted)
+        cp_map_remove(&f->engine->by_mid, &f->node);
+    f->is_noted = false;
 }
 
 static void on_wait_over(struct cp_timer *t);
@@ -73,7 +87,80 @@ static bool is_resting(const struct cp_flight *f)
     return f->state == CP_HOLDS && !f->is_request;
 }
 
-/* First transmission. */
+/* ---- Notifications that are not confirmed ---- */
+
+/* There may be very many, and most have nobody behind them, neither another nor
+ * a newer state: so nothing happens when they are rested, unless it was asked for.
+ * Who asks later finds that they are. Their timer is moved only when it comes
+ * too late, for the next will soon be under way. And a Reset for one is rare: it
+ * is found by its observer, and not noted by its id. */
+static inline bool is_notification(const struct cp_flight *f)
+{
+    return f->notes != NULL && !f->is_con && !f->is_request;
+}
+
+static inline uint64_t rested_at(const struct cp_flight *f)
+{
+    return f->sent_at + f->wait;
+}
+
+static inline bool has_rested(const struct cp_flight *f)
+{
+    return f->engine->now >= rested_at(f);
+}
+
+bool cp_flight_is_rested(const struct cp_flight *f)
+{
+    return f->state == CP_IDLE || f->state == CP_SENT ||
+           (f->state == CP_HOLDS && has_rested(f));
+}
+
+static void come_at(struct cp_flight *f, uint64_t at)
+{
+    if (!cp_timer_is_on(&f->timer) || f->timer.at > at)
+        cp_timer_start(&f->engine->timers, &f->timer, at, on_wait_over);
+}
+
+void cp_flight_hurry(struct cp_flight *f)
+{
+    if (f->state == CP_HOLDS && is_notification(f))
+        come_at(f, rested_at(f));
+}
+
+/* Somebody is to wait for their places. */
+static void hurry_all(const struct cp_peer *peer)
+{
+    if (peer->resting > 0)
+        list_each (place, after, &peer->flying)
+            cp_flight_hurry(cp_container_of(place, struct cp_flight, place));
+}
+
+/* Those that have rested give up their places. While others wait for these, they
+ * do so by their timers. */
+static void settle(struct cp_peer *peer)
+{
+    if (peer->resting == 0 || !cp_list_empty(&peer->queue))
+        return;
+    list_each (place, after, &peer->flying) {
+        struct cp_flight *f = cp_container_of(place, struct cp_flight, place);
+
+        if (f->state == CP_HOLDS && is_notification(f) && has_rested(f)) {
+            peer->open--;
+            peer->resting--;
+            f->state = CP_SENT;
+        }
+    }
+}
+
+static void rest(struct cp_flight *f)
+{
+    bool is_awaited = !f->is_part && !cp_list_empty(&f->peer->queue);
+
+    come_at(f, rested_at(f) + (is_awaited ? 0 : f->quiet));
+}
+
+/* ---- The first transmission ---- */
+
 static int launch(struct cp_flight *f)
 {
     struct cp_engine *e = f->engine;
@@ -89,10 +176,14 @@ static int launch(struct cp_flight *f)
     if (!f->is_part) {
         f->peer->open++;
         f->peer->resting += is_resting(f);
-        cp_timer_start(&e->timers, &f->timer, e->now + f->wait, on_wait_over);
-    } else if (f->notes != NULL) { /* it has no place, but rests as others do */
-        cp_flight_rest(f, f->wait);
     }
+    if (is_notification(f)) {
+        rest(f);
+        return err;
+    }
+    note_mid(f);
+    if (!f->is_part)
+        cp_timer_start(&e->timers, &f->timer, e->now + f->wait, on_wait_over);
     return err;
 }
 
@@ -152,8 +243,21 @@ static void give_up_place(struct cp_flight *f)
     f->peer->open--;
     f->peer->resting -= is_resting(f);
     f->state = CP_SENT;
-    cp_timer_stop(&f->engine->timers, &f->timer);
     cp_flight_launch_next(f->peer);
+}
+
+/* Nothing is under way any more, but it still is its peer's. */
+static void land(struct cp_flight *f)
+{
+    if (!is_notification(f))
+        cp_timer_stop(&f->engine->timers, &f->timer);
+    give_up_place(f);
+    if (f->state == CP_QUEUED)
+        f->peer->queued--;
+    f->state = CP_SENT;
+    cp_list_remove(&f->place);
+    forget_mid(f);
+    forget_copy(f);
 }
 
 void cp_flight_stop(struct cp_flight *f)
@@ -162,15 +266,10 @@ void cp_flight_stop(struct cp_flight *f)
 
     if (f->state == CP_IDLE)
         return;
-    give_up_place(f);
+    land(f);
     cp_timer_stop(&f->engine->timers, &f->timer);
-    if (f->state == CP_QUEUED)
-        peer->queued--;
     f->state = CP_IDLE;
     f->peer = NULL;
-    cp_list_remove(&f->place);
-    cp_map_remove(&f->engine->by_mid, &f->node);
-    forget_copy(f);
     cp_peer_put(f->engine, peer);
 }
 
@@ -220,6 +319,22 @@ static void send_again(struct cp_flight *f)
     cp_timer_start(&e->timers, &f->timer, e->now + f->wait, on_wait_over);
 }
 
+/* Or too early: the timer was one's that it followed. */
+static void on_rest_over(struct cp_flight *f)
+{
+    uint64_t rested = rested_at(f), quiet = rested + f->quiet;
+    uint64_t now = f->engine->now;
+
+    if (now < rested) {
+        come_at(f, rested);
+        return;
+    }
+    give_up_place(f);
+    if (now < quiet)
+        come_at(f, quiet);
+    f->notes->rested(f, now >= quiet);
+}
+
 /* RFC 7252 4.2: sends again until the count is reached, then one more wait for
  * the last one's answer. */
 static void on_wait_over(struct cp_timer *t)
@@ -228,21 +343,15 @@ static void on_wait_over(struct cp_timer *t)
 
     if (f->error != 0) {
         cp_flight_finish(f, f->error);
+    } else if (is_notification(f)) {
+        on_rest_over(f);
     } else if (f->state == CP_HOLDS || f->state == CP_SENT) {
         give_up_place(f);
-        if (f->notes != NULL)
-            f->notes->rested(f);
     } else if (f->sent >= f->max_sent) {
         give_up_on(f);
     } else {
         send_again(f);
     }
-}
-
-void cp_flight_rest(struct cp_flight *f, uint64_t ms)
-{
-    cp_timer_start(&f->engine->timers, &f->timer, f->engine->now + ms,
-                   on_wait_over);
 }
 
 struct cp_flight_plan cp_flight_plan_for(const struct cp_engine *e,
@@ -288,17 +397,9 @@ static int encode(struct cp_flight *f, copal_bytes token, uint16_t mid,
     return 0;
 }
 
-/* Ids are counted, so those of one peer stand side by side. */
-static void enter_by_mid(struct cp_flight *f, uint16_t mid)
-{
-    f->mid = mid;
-    cp_map_put(&f->engine->by_mid, &f->node, f->peer->hash + mid);
-}
-
 int cp_flight_renew(struct cp_flight *f, const copal_msg *m, copal_bytes token,
                     bool is_new)
 {
-    struct cp_engine *e = f->engine;
     uint16_t mid = is_new && f->sent > 0
                        ? cp_peer_take_mid(f->engine, f->peer->next_mid)
                        : f->mid;
@@ -306,9 +407,10 @@ int cp_flight_renew(struct cp_flight *f, const copal_msg *m, copal_bytes token,
 
     if (err != 0 || mid == f->mid)
         return err;
-    cp_map_remove(&e->by_mid, &f->node);
-    enter_by_mid(f, mid);
-    f->sent_at = e->now;
+    forget_mid(f);
+    f->mid = mid;
+    note_mid(f);
+    f->sent_at = f->engine->now;
     return 0;
 }
 
@@ -328,12 +430,13 @@ static void begin(struct cp_flight *f, const struct cp_flight_plan *plan)
     f->nstart = (uint16_t)plan->nstart;
     f->ack_random = (uint16_t)plan->ack_random;
     f->wait = plan->ack_timeout;
+    f->quiet = plan->quiet;
     f->backoff = CP_RTO_DOUBLED;
     f->sent = 0;
     f->error = 0;
     f->max_sent = (uint8_t)(plan->max_retransmit + 1);
     f->state = CP_SENT; /* or as good as that, should it not leave */
-    enter_by_mid(f, cp_peer_take_mid(f->engine, f->peer->next_mid));
+    f->mid = cp_peer_take_mid(f->engine, f->peer->next_mid);
 }
 
 /* Who waits for a place is not overtaken: where NSTART differs, as by URIs,
@@ -377,6 +480,9 @@ static int wait_in_queue(struct cp_flight *f, copal_bytes token,
     if (err != 0)
         return err;
     f->state = CP_QUEUED;
+    cp_timer_stop(&f->engine->timers, &f->timer);
+    if (cp_list_empty(&f->peer->queue))
+        hurry_all(f->peer);
     cp_list_append(&f->peer->queue, &f->place);
     f->peer->queued++;
     if (f->probing_rate > 0 && has_place(f))
@@ -389,6 +495,8 @@ static int take_off(struct cp_flight *f, copal_bytes token, const copal_msg *m)
 {
     if (f->probing_rate > 0 && cp_peer_rate(f->engine, f->peer) == NULL)
         return COPAL_ENOMEM;
+    if (!f->is_request && !has_place(f))
+        settle(f->peer);
     if (f->is_part || (may_leave(f) && !is_held_up(f)))
         return leave(f, token, m);
     return wait_in_queue(f, token, m);
@@ -399,15 +507,13 @@ static int take_off(struct cp_flight *f, copal_bytes token, const copal_msg *m)
 static struct cp_peer *peer_for(struct cp_flight *f,
                                 const struct cp_flight_plan *plan)
 {
-    struct cp_peer *peer = f->peer;
-
-    if (peer == NULL || !cp_peer_is_at(peer, plan->link, plan->path)) {
+    if (f->peer == NULL || (plan->path != NULL &&
+                            !cp_peer_is_at(f->peer, plan->link, plan->path))) {
         cp_flight_stop(f);
         return cp_peer_get(f->engine, plan->link, plan->path);
     }
-    peer->users++;
-    cp_flight_stop(f);
-    return peer;
+    land(f);
+    return f->peer;
 }
 
 int cp_flight_start(struct cp_flight *f, const struct cp_flight_plan *plan,
@@ -423,8 +529,8 @@ int cp_flight_start(struct cp_flight *f, const struct cp_flight_plan *plan,
                    : COPAL_ELIMIT;
     if (!plan->is_request && f->peer->queued >= MAX_QUEUED_ANSWERS) {
         cp_engine_limited(e, "queued_answers");
-        cp_peer_put(e, f->peer);
-        f->peer = NULL;
+        f->state = CP_SENT;
+        cp_flight_stop(f);
         return COPAL_ELIMIT;
     }
     begin(f, plan);

@@ -22,26 +22,28 @@ struct cp_flight_notes {
     /* It is about to leave after it waited, or to be sent again: this is when
      * cp_flight_renew() may be called, and nothing else of a flight. */
     void (*leaving)(struct cp_flight *f);
-    /* A NON gave its place to others: the next may be sent. Again when what
-     * cp_flight_rest() was told is over. */
-    void (*rested)(struct cp_flight *f);
+    /* Of a NON that is no request: the next may be sent, which was asked for
+     * (cp_flight_hurry()), or nothing newer was sent for its quiet: is_over. */
+    void (*rested)(struct cp_flight *f, bool is_over);
 };
 
 struct cp_flight {
-    struct cp_map_node node; /* in e->by_mid, by address and id */
-    struct cp_timer timer;
-    struct cp_list place; /* in peer->queue or peer->flying */
+    struct cp_map_node node; /* in e->by_mid, by address and id: is_noted */
+    struct cp_timer timer;   /* of one that rests: then, or before */
+    struct cp_list place;    /* in peer->queue or peer->flying */
     struct cp_engine *engine;
     struct cp_peer *peer; /* NULL when idle */
     uint8_t *datagram;    /* sent again as it is */
     uint32_t len;
     uint32_t wait;    /* ms until the next transmission; NON: of its place */
+    uint32_t quiet;   /* NON: ms after that, for notes->rested */
     uint64_t sent_at; /* first with this id */
     uint32_t probing_rate; /* bytes/s of a NON request; 0: is none */
     uint16_t mid;
     uint16_t nstart, ack_random;
     uint8_t state; /* enum cp_flight_state */
     bool is_con;
+    bool is_noted;
     bool is_request;   /* else an answer: not while others wait behind it */
     bool ignores_icmp; /* the network's word is no verdict */
     bool estimates;    /* waits by what was measured: CoCoA */
@@ -65,7 +67,7 @@ struct cp_seen;
 
 struct cp_flight_plan {
     struct cp_link *link;
-    const struct cp_path *path;
+    const struct cp_path *path; /* NULL: where the one before went */
     copal_bytes token;
     uint8_t code; /* of an answer, before it was sealed; 0: the message's */
     bool is_con, is_request, ignores_icmp;
@@ -75,6 +77,7 @@ struct cp_flight_plan {
     bool is_limited;                  /* and to be no more in all than */
     uint32_t allowance;               /* bytes; then it waits, unsent */
     uint32_t ack_timeout, ack_random; /* ms, percent */
+    uint32_t quiet;                   /* ms: as of the flight */
     uint32_t max_retransmit, nstart;
     uint32_t probing_rate; /* bytes/s; 0: no NON request, or to a group */
 };
@@ -104,9 +107,11 @@ void cp_flight_stop(struct cp_flight *f);
 int cp_flight_renew(struct cp_flight *f, const copal_msg *m, copal_bytes token,
                     bool is_new);
 
-/* From notes->rested: it is to be called once more after ms, unless the flight
- * begins anew or ends. */
-void cp_flight_rest(struct cp_flight *f, uint64_t ms);
+/* Of who has notes, and no request: may the next be sent, which ends it? */
+bool cp_flight_is_rested(const struct cp_flight *f);
+
+/* Then notes->rested is to be called, and not only when its quiet is over. */
+void cp_flight_hurry(struct cp_flight *f);
 
 /* Those of peer's queue leave that may: a place became free, or it was heard. */
 void cp_flight_launch_next(struct cp_peer *peer);

@@ -232,6 +232,84 @@ static void a_lost_last_state_is_repeated_confirmably(void **state)
     assert_int_equal(count_in_transcript(w, "server > client CON"), 1);
 }
 
+/* Half of Max-Age after the last of them, not after the first. */
+static void of_many_states_the_last_is_repeated(void **state)
+{
+    struct world *w = *state;
+    struct party *s = serve_state(w, 0), *p;
+
+    s->flags = COPAL_NON;
+    p = observe_body(w, "coap://server/t");
+    run(w, 10);
+    for (int i = 0; i < 3; i++) {
+        if (i == 2)
+            copal_sim_lose(w->sim, "server", 1);
+        change(w, s);
+        run(w, 20000);
+    }
+    run(w, 40000);
+    assert_body(p, 20, 4);
+    assert_int_equal(count_in_transcript(w, "server > client NON 2.05"), 3);
+    assert_int_equal(count_in_transcript(w, "server > client CON"), 1);
+    assert_int_equal(count_in_transcript(w, "73010 server > client CON"), 1);
+}
+
+/* Nobody waited for the place of what rested meanwhile. */
+static void another_observation_finds_a_place_that_is_free(void **state)
+{
+    struct world *w = *state;
+    struct party *s = serve_state(w, 0), *other;
+
+    s->flags = COPAL_NON;
+    other = serve_body(w, COPAL_GET, "/u", COPAL_OBSERVABLE, 20);
+    other->flags = COPAL_NON;
+    observe_body(w, "coap://server/t");
+    observe_body(w, "coap://server/u");
+    run(w, 10);
+    change(w, s);
+    run(w, 5000);
+    other->version++;
+    copal_notify(w->server, "/u");
+    run(w, 1000);
+    assert_int_equal(count_in_transcript(w, "  10 server > client NON"), 1);
+    assert_int_equal(count_in_transcript(w, "5010 server > client NON"), 1);
+    change(w, s); /* waits for that, and measures */
+    run(w, 4000);
+    assert_int_equal(count_in_transcript(w, "8010 server > client CON"), 1);
+}
+
+static void reset(struct world *w, unsigned mid)
+{
+    uint8_t rst[] = {0x70, 0, (uint8_t)(mid >> 8), (uint8_t)mid};
+
+    copal_sim_inject(w->sim, "client", "server",
+                     (copal_bytes){rst, sizeof(rst)});
+    run(w, 10);
+}
+
+/* The first of two, when the second has been told, too. */
+static void a_reset_for_one_ends_that_observation_alone(void **state)
+{
+    struct world *w = *state;
+    struct party *s = serve_state(w, 0);
+    struct tap *t = tap_of(w->server);
+    unsigned mid;
+
+    s->flags = COPAL_NON;
+    observe_apart(w, "coap://server/t", 0);
+    observe_apart(w, "coap://server/t", 1);
+    run(w, 10);
+    change(w, s);
+    run(w, 0);
+    assert_string_equal(t->type, "NON");
+    mid = t->mid;
+    run(w, 10000);
+    reset(w, mid ^ 0x8000); /* nobody's */
+    assert_int_equal(stats_of(w->server).observers, 2);
+    reset(w, mid);
+    assert_int_equal(stats_of(w->server).observers, 1);
+}
+
 /* NSTART is for a client, however many resources it observes. */
 static void observations_of_one_client_share_its_pace(void **state)
 {
@@ -748,6 +826,9 @@ int main(void)
         TEST(non_confirmables_come_once_a_round_trip),
         TEST(slow_changes_wait_for_nothing),
         TEST(a_lost_last_state_is_repeated_confirmably),
+        TEST(of_many_states_the_last_is_repeated),
+        TEST(another_observation_finds_a_place_that_is_free),
+        TEST(a_reset_for_one_ends_that_observation_alone),
         TEST(observations_of_one_client_share_its_pace),
         TEST(requests_do_not_wait_for_notifications_that_rest),
         TEST(who_never_acknowledges_gets_few),
