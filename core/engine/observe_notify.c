@@ -3,6 +3,7 @@
 #include "engine/block_kept.h"
 #include "engine/core.h"
 #include "engine/transfer.h"
+#include "wire/datagram.h"
 #include <limits.h>
 
 /* One state as different observers are told of it: its first block in each
@@ -14,6 +15,20 @@ struct cp_telling {
     copal_msg *unacceptable;
 };
 
+enum {
+    MOST_WIRED = 1024 /* bytes of a payload: more goes in blocks */
+};
+
+/* m, which goes to many, and may be NULL, is encoded once. */
+static void wire(copal_msg *m)
+{
+    if (m == NULL)
+        return;
+    m->frozen = true;
+    if (m->payload.len <= MOST_WIRED)
+        (void)cp_datagram_wire(m); /* or each time, where memory is short */
+}
+
 static size_t index_of_size(uint16_t size)
 {
     return cp_block_encode((struct cp_block){.size = size});
@@ -23,10 +38,10 @@ static copal_msg *first_of(struct cp_telling *t, uint16_t size)
 {
     copal_msg **first = &t->first[index_of_size(size)];
 
-    if (*first == NULL)
-        *first = cp_block_answer_first(t->whole, size);
     if (*first != NULL)
-        (*first)->frozen = true;
+        return *first;
+    *first = cp_block_answer_first(t->whole, size);
+    wire(*first);
     return *first;
 }
 
@@ -164,6 +179,8 @@ static struct cp_telling *telling_new(struct cp_interest *i,
         telling_free(i->engine, t);
         return NULL;
     }
+    if (t->whole != answer)
+        wire(t->whole);
     return t;
 }
 

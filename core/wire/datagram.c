@@ -1,4 +1,5 @@
 #include "wire/datagram.h"
+#include <assert.h>
 
 enum {
     VERSION = 1,
@@ -138,6 +139,8 @@ size_t cp_datagram_size(const copal_msg *m, copal_bytes token)
     size_t size = 4 + extension_size((uint32_t)token.len) + token.len;
     uint32_t last = 0;
 
+    if (m->is_wired)
+        return size + m->data_len;
     for (size_t i = 0; i < m->option_count; i++) {
         const struct cp_option *o = &m->options[i];
 
@@ -180,6 +183,10 @@ int cp_options_encode(const copal_msg *m, struct cp_buf *out)
     copal_bytes written;
     uint8_t *at;
 
+    if (m->is_wired) {
+        cp_put_bytes(out, cp_bytes(m->data, m->data_len));
+        return cp_buf_finish(out, &written);
+    }
     for (size_t i = 0; i < m->option_count; i++) {
         const struct cp_option *o = &m->options[i];
 
@@ -192,6 +199,29 @@ int cp_options_encode(const copal_msg *m, struct cp_buf *out)
         memcpy(at, m->payload.data, m->payload.len);
     }
     return cp_buf_finish(out, &written);
+}
+
+int cp_datagram_wire(copal_msg *m)
+{
+    struct cp_buf b = cp_buf_new(m->mem);
+    copal_bytes wire;
+    int err;
+
+    assert(m->token.len == 0 && !m->is_wired);
+    cp_buf_reserve(&b, cp_datagram_size(m, m->token) - 4);
+    err = cp_options_encode(m, &b);
+    wire = cp_bytes(b.data, b.len);
+    if (err == 0)
+        err = cp_msg_reserve(m, wire.len);
+    if (err == 0) {
+        m->option_count = 0;
+        m->present = 0;
+        m->data_len = 0;
+        err = cp_options_decode(m, wire); /* finds room for all of it */
+        m->is_wired = err == 0;
+    }
+    cp_buf_free(&b);
+    return err;
 }
 
 int cp_datagram_encode(const copal_msg *m, uint8_t type, uint16_t mid,

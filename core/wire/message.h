@@ -74,6 +74,7 @@ struct copal_msg {
     bool received;
     bool is_multicast; /* own: its target is a group */
     bool is_secret;    /* a key: wiped when it is let go of */
+    bool is_wired;     /* data is what follows the token: cp_datagram_wire() */
     uint32_t flags;    /* COPAL_NON, ... */
 
     uint64_t present;          /* bit n: option number n, below 64, is there */

@@ -490,6 +490,78 @@ static void options_decoded_later_bring_their_own_payload(void **state)
     copal_msg_unref(m);
 }
 
+/* A message of its own, with values long enough to be announced by a byte more. */
+static copal_msg *to_be_wired(void)
+{
+    copal_msg *m = cp_msg_new(mem, COPAL_CONTENT, 0);
+    uint8_t value[300];
+
+    assert_non_null(m);
+    memset(value, 'v', sizeof(value));
+    cp_msg_add(m, COPAL_OPT_ETAG, cp_bytes(value, 8));
+    cp_msg_add_uint(m, COPAL_OPT_OBSERVE, 0x123456);
+    cp_msg_add(m, 65000, cp_bytes(value, 300));
+    cp_msg_add(m, 65000, cp_bytes(value, 0));
+    cp_msg_add_uint(m, COPAL_OPT_MAX_AGE, 7);
+    cp_msg_copy_payload(m, cp_bytes(value, 20));
+    return m;
+}
+
+static size_t encode_to(const copal_msg *m, uint8_t *out, size_t room)
+{
+    struct cp_buf b = cp_buf_fixed(out, room);
+
+    assert_int_equal(
+        cp_datagram_encode(m, CP_CON, 0x1234, cp_bytes("tok", 3), &b), 0);
+    assert_int_equal(b.len, cp_datagram_size(m, cp_bytes("tok", 3)));
+    return b.len;
+}
+
+static void a_wired_message_is_encoded_and_read_as_before(void **state)
+{
+    copal_msg *m = to_be_wired(), *copy;
+    uint8_t before[512], after[512];
+    size_t len = encode_to(m, before, sizeof(before));
+
+    (void)state;
+    assert_int_equal(cp_datagram_wire(m), 0);
+    assert_int_equal(encode_to(m, after, sizeof(after)), len);
+    assert_memory_equal(before, after, len);
+    assert_int_equal(cp_msg_uint_or(m, COPAL_OPT_OBSERVE, 0), 0x123456);
+    assert_int_equal(cp_msg_etag(m).len, 8);
+    assert_int_equal(m->payload.len, 20);
+    m->frozen = true;
+    copy = cp_msg_derive(m); /* which may change again */
+    assert_non_null(copy);
+    copal_msg_unref(m);
+    cp_msg_remove(copy, COPAL_OPT_OBSERVE);
+    assert_int_equal(encode_to(copy, after, sizeof(after)), len - 4);
+    cp_msg_add_uint(copy, COPAL_OPT_OBSERVE, 0x123456);
+    assert_int_equal(encode_to(copy, after, sizeof(after)), len);
+    assert_memory_equal(before, after, len);
+    copal_msg_unref(copy);
+}
+
+static void what_finds_no_memory_to_be_wired_stays_as_it_is(void **state)
+{
+    copal_msg *m = to_be_wired();
+    uint8_t before[512], after[512];
+    size_t len = encode_to(m, before, sizeof(before));
+    int err = COPAL_ENOMEM, failed = 0;
+
+    (void)state;
+    for (uint64_t more = 1; err == COPAL_ENOMEM; more += 64, failed++) {
+        cp_mem_limit(mem, cp_mem_used(mem) + more);
+        err = cp_datagram_wire(m);
+        assert_int_equal(encode_to(m, after, sizeof(after)), len);
+        assert_memory_equal(before, after, len);
+    }
+    cp_mem_limit(mem, 0);
+    assert_int_equal(err, 0);
+    assert_true(failed > 1);
+    copal_msg_unref(m);
+}
+
 static void a_datagram_that_finds_no_memory_is_lost_as_a_whole(void **state)
 {
     static const uint8_t bytes[] = {0x41, 1, 0, 1, 'T', 0xb0, 0, 0,    0,  0,
@@ -526,6 +598,8 @@ int main(void)
         cmocka_unit_test(what_finds_no_room_is_not_encoded),
         cmocka_unit_test(too_many_options_are_refused),
         cmocka_unit_test(options_decoded_later_bring_their_own_payload),
+        cmocka_unit_test(a_wired_message_is_encoded_and_read_as_before),
+        cmocka_unit_test(what_finds_no_memory_to_be_wired_stays_as_it_is),
         cmocka_unit_test(a_datagram_that_finds_no_memory_is_lost_as_a_whole),
     };
 
