@@ -257,6 +257,10 @@ void cp_observe_round_ask(struct cp_engine *e, struct cp_topic *t);
 /* The observers of i are to hear of i->telling. */
 void cp_observe_round_tell(struct cp_interest *i);
 
+/* o is told, or acknowledged it: who is told after it, and so acknowledges after
+ * it, is so soon. What that touches is far away where they are very many. */
+void cp_observe_round_fetch(const struct cp_observer *o);
+
 /* What waited for d to rest may be sent now. */
 void cp_observe_round_rested(struct cp_engine *e, struct cp_delivery *d);
 

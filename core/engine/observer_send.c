@@ -182,7 +182,7 @@ static void send_next(struct cp_observer *o, bool confirms)
     plan.allowance = d->room;
     plan.is_part = is_set_of_blocks(d->next);
     plan.measures |= (d->next->flags & COPAL_NON) != 0;
-    plan.quiet = quiet_of(d->next);
+    plan.quiet = plan.is_con ? 0 : quiet_of(d->next);
     take_next(o);
     if (m == NULL || cp_flight_start(&d->flight, &plan, m) != 0) {
         copal_msg_unref(m);
@@ -273,21 +273,18 @@ static void on_leaving(struct cp_flight *f)
 {
     struct cp_delivery *d = cp_container_of(f, struct cp_delivery, flight);
     struct cp_observer *o = d->observer;
-    bool is_new = d->next != NULL, was_con = f->is_con;
+    bool changes = may_change(d), was_con = f->is_con;
+    bool is_new = d->next != NULL && changes;
     copal_msg *state = is_new ? d->next : d->state;
     copal_msg *m;
 
     if (f->is_limited && !cp_observer_is_unproven(o))
         f->is_limited = false;
-    if (!may_change(d)) {
-        f->quiet = is_new ? 0 : f->quiet;
-        if (f->is_con && f->sent == 0)
-            cp_observe_round_sent(o->interest->engine, d);
-        return;
-    }
-    m = sealed(o, as_of_now(o, state, is_new ? d->next_at : d->state_at));
-    f->quiet = quiet_of(state);
-    if (f->sent == 0)
+    m = sealed(o, changes
+                      ? as_of_now(o, state, is_new ? d->next_at : d->state_at)
+                      : copal_msg_ref(state));
+    f->quiet = d->next != NULL && !is_new ? 0 : quiet_of(state);
+    if (f->sent == 0 && changes)
         f->is_con = must_confirm(o, state) || must_measure(o);
     if (m == NULL || cp_flight_renew(f, m, cp_observer_token(o), is_new) != 0)
         f->is_con = was_con;
@@ -330,6 +327,7 @@ void cp_observer_flight_over(struct cp_flight *f, int status)
     struct cp_delivery *d = cp_container_of(f, struct cp_delivery, flight);
     struct cp_observer *o = d->observer;
 
+    cp_observe_round_fetch(o);
     cp_observe_round_heard(o->interest->engine, d);
     if (status != 0 || o->ends) { /* rejected, gone, or told: RFC 7641 4.5 */
         cp_observer_free(o);

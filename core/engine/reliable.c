@@ -54,7 +54,7 @@ static void on_wait_over(struct cp_timer *t);
 static int transmit(struct cp_flight *f)
 {
     f->sent++;
-    if (f->is_limited && f->len > f->allowance)
+    if (f->datagram == NULL || (f->is_limited && f->len > f->allowance))
         return 0; /* as if the network had lost it */
     if (f->is_limited)
         f->allowance -= f->len;
@@ -193,12 +193,18 @@ static void forget_copy(struct cp_flight *f)
     f->datagram = NULL;
 }
 
-/* A NON keeps no copy: it is not sent again. */
+/* A NON is not sent again, and what may change on its way is made anew each
+ * time: of those none is kept. */
+static bool keeps_copy(const struct cp_flight *f)
+{
+    return f->is_con && (f->notes == NULL || f->is_request);
+}
+
 static int launch_copy(struct cp_flight *f)
 {
     int err = launch(f);
 
-    if (!f->is_con)
+    if (!keeps_copy(f))
         forget_copy(f);
     return err;
 }
@@ -316,6 +322,8 @@ static void send_again(struct cp_flight *f)
         f->notes->leaving(f);
     cp_wait_back_off(f);
     transmit(f);
+    if (!keeps_copy(f))
+        forget_copy(f);
     cp_timer_start(&e->timers, &f->timer, e->now + f->wait, on_wait_over);
 }
 
@@ -451,18 +459,19 @@ static bool is_held_up(const struct cp_flight *f)
                cp_container_of(first, const struct cp_flight, place)->nstart;
 }
 
-/* What is small and not sent again needs no memory of its own. */
+/* What is small and not kept needs no memory of its own. */
 static int leave(struct cp_flight *f, copal_bytes token, const copal_msg *m)
 {
     uint8_t small[SMALL];
     struct cp_buf out = cp_buf_fixed(small, sizeof(small));
     int err;
 
-    if (f->is_con || cp_datagram_size(m, token) > sizeof(small)) {
+    if (keeps_copy(f) || cp_datagram_size(m, token) > sizeof(small)) {
         err = encode(f, token, f->mid, m);
         return err != 0 ? err : launch_copy(f);
     }
-    err = cp_datagram_encode(m, CP_NON, f->mid, token, &out);
+    err =
+        cp_datagram_encode(m, f->is_con ? CP_CON : CP_NON, f->mid, token, &out);
     if (err != 0)
         return err;
     f->datagram = small;
