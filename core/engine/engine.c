@@ -219,13 +219,17 @@ static bool is_watched(const struct cp_engine *e)
 int cp_engine_send(struct cp_engine *e, struct cp_link *link,
                    const struct cp_path *path, copal_bytes datagram, bool again)
 {
-    struct cp_path way = *path;
+    const struct cp_path *to = path;
+    struct cp_path way;
     int err;
 
-    if (way.hops == 0)
+    if (path->hops == 0 && e->params.value[COPAL_P_HOPS] != 0) {
+        way = *path;
         way.hops = (uint8_t)e->params.value[COPAL_P_HOPS];
-    cp_record_datagram(e, CP_RECORD_OUT, link, &way, datagram, again);
-    err = cp_link_send(link, &way, datagram);
+        to = &way;
+    }
+    cp_record_datagram(e, CP_RECORD_OUT, link, to, datagram, again);
+    err = cp_link_send(link, to, datagram);
     if (is_watched(e))
         cp_trace_datagram(e, again ? CP_TRACE_AGAIN : CP_TRACE_OUT, link, path,
                           datagram);
