@@ -2,6 +2,7 @@
  * resource with very many of them keeps nobody waiting, and what comes back is
  * read between what goes out. */
 #include "engine/observe_core.h"
+#include "base/fetch.h"
 #include "engine/core.h"
 #include "engine/record.h"
 
@@ -72,7 +73,7 @@ static bool spend(struct cp_observing *o)
 static void fetch(const void *p, size_t size)
 {
     for (size_t at = 0; at < size; at += LINE)
-        __builtin_prefetch((const char *)p + at);
+        cp_fetch((const char *)p + at);
 }
 
 /* Nothing can be sent there now, and so to nobody. */
@@ -106,7 +107,7 @@ void cp_observe_round_fetch(const struct cp_observer *o)
         fetch(ahead[1]->flight.peer, sizeof(struct cp_peer));
     if (ahead[0] != NULL && ahead[0]->flight.peer != NULL &&
         ahead[0]->flight.peer->rate != NULL)
-        __builtin_prefetch(&ahead[0]->flight.peer->rate->rto);
+        cp_fetch(&ahead[0]->flight.peer->rate->rto);
 }
 
 /* The interest stays, whoever comes and goes meanwhile: it has a telling. */
