@@ -8,6 +8,15 @@ static int error_of_now(void)
     return errno == EWOULDBLOCK ? -EAGAIN : -errno;
 }
 
+/* Systems that do not know of it would send all as one. */
+bool cp_batch_can_cut(int fd)
+{
+    int size = 0;
+    socklen_t len = sizeof(size);
+
+    return CP_CUT != 0 && getsockopt(fd, IPPROTO_UDP, CP_CUT, &size, &len) == 0;
+}
+
 #ifdef __linux__
 
 int cp_batch_receive(int fd, struct cp_datagram_slot *slots, unsigned count)

@@ -3,10 +3,18 @@
 #ifndef CP_NET_BATCH_H
 #define CP_NET_BATCH_H
 
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <stdbool.h>
 #include <sys/socket.h>
 
 enum {
-    CP_BATCH = 64
+    CP_BATCH = 64, /* as many as the system cuts, too */
+#ifdef UDP_SEGMENT
+    CP_CUT = UDP_SEGMENT /* of IPPROTO_UDP: bytes of each, 16 bits */
+#else
+    CP_CUT = 0
+#endif
 };
 
 #ifdef __linux__
@@ -17,6 +25,11 @@ struct cp_datagram_slot {
     unsigned msg_len;
 };
 #endif
+
+/* Does the system cut what goes to one peer into datagrams of one size, given
+ * that size as control data (CP_CUT)? It takes the way down once then, and not for
+ * each. */
+bool cp_batch_can_cut(int fd);
 
 /* How many slots were filled or sent, at least 1; or a negative errno when
  * that happened to the first. The socket is non-blocking: -EAGAIN says that

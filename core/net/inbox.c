@@ -194,6 +194,10 @@ int cp_inbox_receive(struct cp_udp *s)
     for (int i = 0; i < n; i++)
         look_at(s, (unsigned)i, in->heads[i].msg_len <= SLOT || i == last_large,
                 is_foreseen);
+    if (in->is_good[n - 1]) {
+        s->net->hears = s;
+        s->net->heard = in->paths[n - 1].remote;
+    }
     for (int i = 0; i < n; i++)
         hand_in(s, (unsigned)i);
     return n == CP_BATCH;

@@ -12,6 +12,7 @@ struct cp_loop;
 struct cp_metrics;
 struct cp_outbox;
 struct cp_resolver;
+struct cp_udp;
 struct uv_loop_s;
 
 struct cp_net {
@@ -35,6 +36,11 @@ struct cp_net {
      * stays small. */
     struct cp_inbox *in;
     struct cp_outbox *out;
+
+    /* Whom a socket heard last in this turn. NULL: none did. */
+    const struct cp_udp *hears;
+    struct cp_address heard;
+
     struct cp_resolver *names;
     struct cp_metrics *metrics; /* metrics.c; NULL: nobody listens */
 };

@@ -13,7 +13,9 @@ enum {
     CONTROL = 96,
     QUOTE = 64,    /* header and token, with room to spare */
     FAILURES = 64, /* more are lost, as the network may lose datagrams */
-    MAX_UDP = 65535
+    MAX_UDP = 65535,
+    MOST_CUT = 1200,    /* bytes of a datagram: hardly a way is too narrow */
+    MOST_JOINED = 65000 /* bytes of all that go as one */
 };
 
 /* A datagram in its order of sending. socket NULL: done with. */
@@ -43,7 +45,8 @@ struct cp_outbox {
 
     /* For the system call. */
     struct cp_datagram_slot heads[CP_BATCH];
-    struct letter *whose[CP_BATCH];
+    struct letter *whose[CP_BATCH]; /* the first that goes by each */
+    unsigned spans[CP_BATCH];       /* how many do, side by side */
     struct iovec parts[CP_BATCH];
     union cp_sockaddr names[CP_BATCH];
     _Alignas(struct cmsghdr) uint8_t control[CP_BATCH][CONTROL];
@@ -189,14 +192,59 @@ static size_t put_hops(const struct cp_path *path, uint8_t **at)
     return put_control(at, IPPROTO_IPV6, IPV6_HOPLIMIT, &hops, sizeof(hops));
 }
 
-static void address_letter(struct cp_outbox *o, struct letter *letter,
-                           unsigned i)
+/* What goes to who was heard in this turn alone: of one that is not there the
+ * network tells once, for all that went as one. */
+static bool may_join(const struct letter *l)
 {
+    const struct cp_net *net = l->socket->net;
+
+    return net->hears == l->socket && l->socket->cuts && l->len > 0 &&
+           l->len <= MOST_CUT && cp_address_equal(&l->path.remote, &net->heard);
+}
+
+/* May l go with first and all between them: to the same peer, as long as the
+ * first, but for the last, which may be shorter? They stand side by side in room
+ * as well. */
+static bool goes_with(const struct letter *first, const struct letter *l)
+{
+    return l->socket == first->socket && l->len > 0 && l->len <= first->len &&
+           l[-1].len == first->len &&
+           l->at + l->len - first->at <= MOST_JOINED &&
+           memcmp(&l->path, &first->path, sizeof(l->path)) == 0;
+}
+
+/* How many go as one from the i-th on, which the system cuts again. */
+static unsigned span_of(const struct cp_outbox *o, unsigned i)
+{
+    unsigned n = 1;
+
+    if (may_join(&o->letters[i]))
+        while (i + n < o->count &&
+               goes_with(&o->letters[i], &o->letters[i + n]))
+            n++;
+    return n;
+}
+
+/* Says where the system is to cut. Gives the bytes used. */
+static size_t put_cut(const struct letter *first, uint8_t **at)
+{
+    uint16_t size = (uint16_t)first->len;
+
+    return put_control(at, IPPROTO_UDP, CP_CUT, &size, sizeof(size));
+}
+
+/* span: how many letters, side by side. */
+static void address_letters(struct cp_outbox *o, struct letter *letter,
+                            unsigned span, unsigned i)
+{
+    const struct letter *last = letter + span - 1;
     struct msghdr *head = &o->heads[i].msg_hdr;
     uint8_t *at = o->control[i];
 
     o->whose[i] = letter;
-    o->parts[i] = (struct iovec){o->room + letter->at, letter->len};
+    o->spans[i] = span;
+    o->parts[i] =
+        (struct iovec){o->room + letter->at, last->at + last->len - letter->at};
     *head = (struct msghdr){
         .msg_name = &o->names[i],
         .msg_namelen = cp_sockaddr_write(&letter->path.remote, &o->names[i]),
@@ -205,6 +253,8 @@ static void address_letter(struct cp_outbox *o, struct letter *letter,
     };
     head->msg_controllen = put_source(letter->socket, &letter->path, &at);
     head->msg_controllen += put_hops(&letter->path, &at);
+    if (span > 1)
+        head->msg_controllen += put_cut(letter, &at);
     if (head->msg_controllen > 0)
         head->msg_control = o->control[i];
 }
@@ -244,14 +294,42 @@ static void give_up(struct cp_outbox *o, struct letter *letter, int error)
 static void note_sent(struct cp_outbox *o, struct cp_engine *engine,
                       unsigned from, unsigned count)
 {
-    for (unsigned i = from; i < from + count; i++) {
-        if (engine != NULL)
-            cp_engine_count_datagram(engine, true, o->whose[i]->len);
-        o->whose[i]->socket = NULL;
-    }
+    for (unsigned i = from; i < from + count; i++)
+        for (struct letter *l = o->whose[i]; l < o->whose[i] + o->spans[i];
+             l++) {
+            if (engine != NULL)
+                cp_engine_count_datagram(engine, true, l->len);
+            l->socket = NULL;
+        }
 }
 
-static void send_gathered(struct cp_outbox *o, struct cp_udp *s, unsigned count)
+/* Addresses what is for s, from the first letter on. Gives how many heads. */
+static unsigned gather(struct cp_outbox *o, const struct cp_udp *s,
+                       unsigned first)
+{
+    unsigned count = 0, span;
+
+    for (unsigned i = first; i < o->count; i += span) {
+        span = 1;
+        if (o->letters[i].socket != s)
+            continue;
+        span = span_of(o, i);
+        address_letters(o, &o->letters[i], span, count++);
+    }
+    return count;
+}
+
+/* What went as one failed: one by one each has its own fate. Not all devices can
+ * cut, nor any what they are too narrow for; that is not tried again. */
+static void take_apart(struct cp_udp *s, int error)
+{
+    s->net->hears = NULL;
+    if (error == EIO || error == EINVAL || error == EMSGSIZE)
+        s->cuts = false;
+}
+
+/* False: the rest is to be gathered anew. */
+static bool send_gathered(struct cp_outbox *o, struct cp_udp *s, unsigned count)
 {
     bool is_retry = false;
 
@@ -260,7 +338,7 @@ static void send_gathered(struct cp_outbox *o, struct cp_udp *s, unsigned count)
 
         if (n == -EAGAIN) {
             cp_udp_block(s);
-            return;
+            return true;
         }
         /* The first error may be an earlier datagram's, waiting for whoever
          * calls next; the second is this one's. */
@@ -269,6 +347,10 @@ static void send_gathered(struct cp_outbox *o, struct cp_udp *s, unsigned count)
             continue;
         }
         is_retry = false;
+        if (n < 0 && o->spans[done] > 1) {
+            take_apart(s, -n);
+            return false;
+        }
         if (n < 0) {
             give_up(o, o->whose[done], -n);
             done++;
@@ -277,6 +359,7 @@ static void send_gathered(struct cp_outbox *o, struct cp_udp *s, unsigned count)
             done += (unsigned)n;
         }
     }
+    return true;
 }
 
 /* Moves what blocked sockets left to the front. */
@@ -304,14 +387,11 @@ void cp_outbox_flush(struct cp_outbox *o)
         return;
     for (unsigned first = 0; first < o->count; first++) {
         struct cp_udp *s = o->letters[first].socket;
-        unsigned count = 0;
 
         if (s == NULL || s->is_blocked)
             continue;
-        for (unsigned i = first; i < o->count; i++)
-            if (o->letters[i].socket == s)
-                address_letter(o, &o->letters[i], count++);
-        send_gathered(o, s, count);
+        while (!send_gathered(o, s, gather(o, s, first)))
+            continue;
     }
     close_ranks(o);
 }

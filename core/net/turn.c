@@ -116,6 +116,7 @@ bool cp_turn_enter(struct cp_loop *l)
     atomic_store_explicit(&l->thread, uv_thread_self(), memory_order_relaxed);
     cp_mem_adopt(l->driver.mem);
     l->is_inside = true;
+    l->net.hears = NULL;
     end_rest(l);
     cp_engine_enter(l->driver.engine, cp_turn_now(l));
     return true;

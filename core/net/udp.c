@@ -284,6 +284,7 @@ static int enter_loop(struct cp_net *net, struct cp_udp *s, int fd)
     if (error != 0)
         return error;
     s->fd = fd;
+    s->cuts = cp_batch_can_cut(fd);
     s->net = net;
     s->link = (struct cp_link){
         .ops = &udp_ops,

@@ -24,6 +24,7 @@ struct cp_udp {
     bool is_blocked;     /* the system takes nothing more until writable */
     bool is_resting;     /* it cannot be read: it is left alone for a moment */
     bool is_handed_over; /* it is for others to read */
+    bool cuts;           /* the system does: cp_batch_can_cut() */
     char uri[CP_ADDRESS_TEXT + 8]; /* of a listening one */
 };
 

@@ -10,12 +10,15 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include "engine/engine.h"
+#include "net/batch.h"
 #include "net/loop.h"
+#include "net/udp.h"
 #include "wire/uri.h"
 
 enum {
@@ -25,6 +28,9 @@ enum {
 /* ---- An engine that counts ---- */
 
 struct cp_engine {
+    const char *const *answers; /* to what comes, each as it is; NULL: none */
+    size_t answer_count;
+    size_t lengths; /* of what came, as digits */
     unsigned turns, received, counted_in, foreseen, sent, undelivered;
     int status;
     uint8_t quoted[64];
@@ -80,8 +86,9 @@ void cp_engine_foresee(struct cp_engine *e, const struct cp_link *link,
 {
     (void)link;
     assert_int_not_equal(path->remote.port, 0);
-    assert_true(datagram.len > 0);
-    *out = (struct cp_foreseen){.hash = datagram.data[0], .is_known = true};
+    *out = (struct cp_foreseen){.is_known = datagram.len > 0};
+    if (out->is_known)
+        out->hash = datagram.data[0];
     e->foreseen++;
 }
 
@@ -90,14 +97,18 @@ void cp_engine_foreseen(struct cp_engine *e, struct cp_link *link,
                         const struct cp_path *path, copal_bytes datagram,
                         const struct cp_foreseen *f)
 {
-    (void)link;
-    (void)path;
+    struct cp_path back = {.remote = path->remote};
+
     assert_true(e->is_inside);
     if (f->is_known)
         assert_int_equal(f->hash, datagram.data[0]);
     if (datagram.len > 0 && e->received < sizeof(e->first_bytes))
         e->first_bytes[e->received] = datagram.data[0];
+    e->lengths = 10 * e->lengths + datagram.len;
     e->received++;
+    for (size_t i = 0; i < e->answer_count; i++)
+        (void)cp_link_send(link, &back,
+                           cp_bytes(e->answers[i], strlen(e->answers[i])));
 }
 
 void cp_engine_datagram(struct cp_engine *e, struct cp_link *link,
@@ -237,6 +248,7 @@ void cp_trace_security(struct cp_engine *e, const char *ev, const char *what)
 
 static int planned[8]; /* an errno, or 0: let it through */
 static size_t plan_len, plan_at;
+static unsigned passed; /* messages; each may be many datagrams */
 
 int sendmmsg(int fd, struct mmsghdr *slots, unsigned count, int flags)
 {
@@ -244,6 +256,7 @@ int sendmmsg(int fd, struct mmsghdr *slots, unsigned count, int flags)
         errno = planned[plan_at - 1];
         return -1;
     }
+    passed += count;
     return (int)syscall(SYS_sendmmsg, fd, slots, count, flags);
 }
 
@@ -253,6 +266,7 @@ static void plan(const int *errors, size_t count)
         planned[i] = errors[i];
     plan_len = count;
     plan_at = 0;
+    passed = 0;
 }
 
 /* ---- Two hosts ---- */
@@ -403,6 +417,104 @@ static void what_a_blocked_socket_cannot_hold_is_lost(void **state)
     go_until(&w->near, &w->near.engine.sent, 64);
     go_until(&w->far, &w->far.engine.received, 64);
     assert_int_equal(w->near.engine.undelivered, 0);
+}
+
+/* ---- Bursts to one peer ---- */
+
+/* What far says to one datagram of near's, all in one turn. Gives how many
+ * messages that took it, or 0 where the system cuts none. */
+static unsigned answered(struct world *w, const char *const *answers,
+                         size_t count)
+{
+    struct cp_engine *far = &w->far.engine, *near = &w->near.engine;
+    struct cp_udp *s = cp_container_of(w->link, struct cp_udp, link);
+
+    far->answers = answers;
+    far->answer_count = count;
+    near->lengths = near->received = 0;
+    tell(w, "x", 1);
+    go_until(&w->near, &near->sent, near->sent + 1);
+    passed = 0;
+    go_until(&w->far, &far->sent, far->sent + (unsigned)count);
+    go_until(&w->near, &near->received, (unsigned)count);
+    return cp_batch_can_cut(s->fd) ? passed : 0;
+}
+
+static void a_burst_to_who_was_heard_goes_as_one_and_comes_as_many(void **state)
+{
+    static const char *const burst[] = {"aaaa", "bbbb", "cccc", "d"};
+    struct world *w = *state;
+
+    assert_in_range(answered(w, burst, 4), 0, 1);
+    assert_int_equal(w->near.engine.lengths, 4441);
+    assert_memory_equal(w->near.engine.first_bytes, "abcd", 4);
+    assert_int_equal(w->near.engine.undelivered, 0);
+}
+
+static void what_differs_in_length_goes_apart(void **state)
+{
+    static const char *const burst[] = {"aa", "bb", "c", "dd", "eee", "", "ff"};
+    struct world *w = *state;
+    unsigned count = answered(w, burst, 7);
+
+    if (count > 0)
+        assert_int_equal(count, 5); /* aa bb c, dd, eee, nothing, ff */
+    assert_int_equal(w->near.engine.lengths, 2212302);
+    assert_memory_equal(w->near.engine.first_bytes, "abcde", 5);
+    assert_int_equal(w->near.engine.first_bytes[6], 'f');
+}
+
+static void what_the_system_will_not_cut_goes_one_by_one(void **state)
+{
+    static const int never[] = {0, EIO, EIO};
+    static const char *const burst[] = {"aaaa", "bbbb", "cccc"};
+    struct world *w = *state;
+    unsigned count;
+
+    plan(never, 3);
+    count = answered(w, burst, 3);
+    assert_true(count == 0 || count == 3);
+    assert_int_equal(w->near.engine.lengths, 444);
+    assert_memory_equal(w->near.engine.first_bytes, "abc", 3);
+    count = answered(w, burst, 3); /* nor tried once more */
+    assert_true(count == 0 || count == 3);
+    assert_int_equal(w->near.engine.lengths, 444);
+    assert_int_equal(w->far.engine.undelivered, 0);
+}
+
+static void what_fails_as_one_has_each_its_own_fate(void **state)
+{
+    static const int errors[] = {0, EPERM, EPERM, EPERM, EPERM};
+    static const char *const burst[] = {"aaaa", "bbbb", "cccc"};
+    struct world *w = *state;
+    unsigned count;
+
+    w->far.engine.answers = burst;
+    w->far.engine.answer_count = 3;
+    plan(errors, 5);
+    tell(w, "x", 1);
+    go_until(&w->near, &w->near.engine.sent, 1);
+    go_until(&w->far, &w->far.engine.undelivered, 1);
+    assert_int_equal(w->far.engine.status, COPAL_EPERM);
+    assert_int_equal(w->far.engine.quoted_len, 4);
+    assert_memory_equal(w->far.engine.quoted, "aaaa", 4);
+    go_until(&w->near, &w->near.engine.received, 2);
+    assert_memory_equal(w->near.engine.first_bytes, "bc", 2);
+    count = answered(w, burst, 3); /* as one, as before */
+    assert_in_range(count, 0, 1);
+}
+
+/* A port where nobody is says so once for all that went as one. */
+static void who_was_not_heard_is_sent_each_by_itself(void **state)
+{
+    struct world *w = *state;
+
+    for (char c = 'a'; c <= 'j'; c++)
+        tell(w, &c, 1);
+    go_until(&w->near, &w->near.engine.sent, 10);
+    assert_int_equal(passed, 10);
+    go_until(&w->far, &w->far.engine.received, 10);
+    assert_memory_equal(w->far.engine.first_bytes, "abcdefghij", 10);
 }
 
 static void an_old_datagrams_error_fails_no_other(void **state)
@@ -663,6 +775,11 @@ int main(void)
         TEST(thousands_of_datagrams_take_few_turns),
         TEST(a_blocked_socket_keeps_its_order),
         TEST(what_a_blocked_socket_cannot_hold_is_lost),
+        TEST(a_burst_to_who_was_heard_goes_as_one_and_comes_as_many),
+        TEST(what_differs_in_length_goes_apart),
+        TEST(what_the_system_will_not_cut_goes_one_by_one),
+        TEST(what_fails_as_one_has_each_its_own_fate),
+        TEST(who_was_not_heard_is_sent_each_by_itself),
         TEST(an_old_datagrams_error_fails_no_other),
         TEST(what_the_system_will_not_send_is_told_with_its_beginning),
         TEST(what_no_datagram_can_hold_is_told),
