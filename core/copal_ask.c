@@ -40,10 +40,15 @@ copal_exchange *copal_request(copal *c, copal_msg *m, copal_cb cb)
     return x;
 }
 
+/* Most paths fit: what is longer has memory of its own. */
+enum {
+    USUAL_ROOM = 48
+};
+
 static copal_exchange *ask(copal *c, const char *uri, int code, bool observe,
                            unsigned flags, copal_cb cb)
 {
-    copal_msg *m = copal_msg_new(c, code);
+    copal_msg *m = cp_msg_new(c->mem, code, USUAL_ROOM);
     copal_exchange *x = NULL;
     int err = m == NULL ? COPAL_ENOMEM : copal_msg_set_uri(m, uri);
 

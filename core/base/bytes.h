@@ -58,9 +58,10 @@ static inline copal_bytes cp_bytes_of_uint(uint64_t n, uint8_t storage[8])
 {
     size_t len = 0;
 
-    for (int shift = 56; shift >= 0; shift -= 8)
-        if (len > 0 || n >> shift != 0)
-            storage[len++] = (uint8_t)(n >> shift);
+    while (len < 8 && n >> 8 * len != 0)
+        len++;
+    for (size_t i = len; i > 0; n >>= 8)
+        storage[--i] = (uint8_t)n;
     return cp_bytes(storage, len);
 }
 

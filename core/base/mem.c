@@ -384,7 +384,7 @@ void *cp_zalloc(struct cp_mem *mem, size_t n)
     void *p = cp_alloc(mem, n);
 
     if (p != NULL)
-        memset(p, 0, n);
+        cp_clear(p, n);
     return p;
 }
 

@@ -37,6 +37,14 @@ uint64_t cp_mem_used(const struct cp_mem *mem);
 void *cp_alloc(struct cp_mem *mem, size_t n);
 void *cp_zalloc(struct cp_mem *mem, size_t n);
 
+/* Clears more than a few bytes: by the system's memset(), which the compiler,
+ * where it sees n, takes a string instruction for that is slower. */
+static inline void cp_clear(void *p, size_t n)
+{
+    __asm__("" : "+r"(n));
+    memset(p, 0, n);
+}
+
 /* As realloc(); on failure NULL and p is untouched. */
 void *cp_resize(struct cp_mem *mem, void *p, size_t n);
 

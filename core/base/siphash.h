@@ -60,6 +60,21 @@ static inline void cp_sip_add(struct cp_sip *s, uint64_t word)
     s->a ^= word;
 }
 
+/* By whole words, the last filled up with zeroes: whoever cannot tell from what
+ * else is added how many bytes they are adds that, too. */
+static inline void cp_sip_add_bytes(struct cp_sip *s, const uint8_t *p,
+                                    size_t len)
+{
+    uint64_t rest = 0;
+
+    for (; len >= 8; len -= 8, p += 8)
+        cp_sip_add(s, cp_sip_read(p));
+    for (size_t i = len; i > 0; i--)
+        rest = rest << 8 | p[i - 1];
+    if (len > 0)
+        cp_sip_add(s, rest);
+}
+
 static inline uint64_t cp_sip_end(struct cp_sip s)
 {
     s.c ^= 0xff;

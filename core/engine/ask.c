@@ -499,11 +499,12 @@ static int find_route(struct cp_ask *a)
 {
     struct cp_engine *e = a->x.engine;
     const struct cp_target *to = a->x.request->target;
-    struct cp_route *r = cp_zalloc(e->mem, sizeof(*r));
+    struct cp_route *r = cp_alloc(e->mem, sizeof(*r));
     int found;
 
     if (r == NULL)
         return COPAL_ENOMEM;
+    memset(r, 0, offsetof(struct cp_route, ways));
     cp_list_init(&r->node);
     r->scheme = to->scheme;
     r->host = to->host;
@@ -550,12 +551,13 @@ static int check(struct cp_ask *a)
 copal_exchange *cp_ask_open(struct cp_engine *e, copal_msg *m, copal_cb cb)
 {
     struct cp_ask *a =
-        m == NULL || e->ending ? NULL : cp_zalloc(e->mem, sizeof(*a));
+        m == NULL || e->ending ? NULL : cp_alloc(e->mem, sizeof(*a));
 
     if (a == NULL) { /* or nothing new begins any more */
         cp_cb_drop(cb);
         return NULL;
     }
+    cp_clear(a, offsetof(struct cp_ask, why));
     m->frozen = true;
     cp_exchange_init(&a->x, e, true, m);
     a->cb = cb;

@@ -73,7 +73,7 @@ struct cp_ask {
     struct cp_group *member_of; /* it is one's, and what it hears the asker's */
     struct cp_map_node as_member;
     struct cp_event end;
-    char why[CP_WHY_LEN];
+    char why[CP_WHY_LEN]; /* last: all before it is zero at first */
 };
 
 static inline struct cp_ask *cp_ask_of(copal_exchange *x)

@@ -42,8 +42,13 @@ static void on_lifetime(struct cp_timer *timer)
 {
     struct cp_block_kept *o =
         cp_container_of(timer, struct cp_block_kept, timer);
+    struct cp_engine *e = o->engine;
     bool is_ours = o->stream != NULL && cp_answer_of(o->stream)->wire != NULL;
 
+    if (o->until > e->now) {
+        cp_timer_start(&e->timers, &o->timer, o->until, on_lifetime);
+        return;
+    }
     cp_block_kept_give_up(
         o, COPAL_ETIMEOUT,
         is_ours ? "the block asked for was not written in time"
@@ -63,8 +68,9 @@ void cp_block_kept_touch(struct cp_block_kept *o)
 
     cp_list_remove(&o->place);
     cp_list_append(&e->bodies.oldest_out, &o->place);
-    cp_timer_start(&e->timers, &o->timer, e->now + cp_reliable_lifetime(e),
-                   on_lifetime);
+    o->until = e->now + cp_reliable_lifetime(e);
+    if (!cp_timer_is_on(&o->timer) || o->timer.at > o->until)
+        cp_timer_start(&e->timers, &o->timer, o->until, on_lifetime);
 }
 
 static bool may_give_way(const struct cp_block_kept *o)

@@ -10,6 +10,7 @@ struct cp_block_kept {
     struct cp_map_node node; /* in bodies.out */
     struct cp_list place;    /* in bodies.oldest_out */
     struct cp_timer timer;
+    uint64_t until; /* which timer need not know of: it is then set anew */
     struct cp_engine *engine;
     copal_msg *whole;       /* NULL: a stream */
     copal_exchange *stream; /* ref'd: who pulls */

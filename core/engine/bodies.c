@@ -40,45 +40,17 @@ void cp_bodies_give_back(struct cp_engine *e, uint64_t n)
     e->bodies.used -= n;
 }
 
-static void put_key(struct cp_buf *key, const struct cp_link *link,
-                    const struct cp_address *remote, const copal_msg *request)
-{
-    cp_put_bytes(key, cp_bytes(&link, sizeof(link)));
-    cp_put_bytes(key, cp_bytes(remote, sizeof(*remote)));
-    if (request->guard != NULL) /* nobody else goes on with it */
-        cp_put_bytes(key, cp_bytes(&request->guard->whose,
-                                   sizeof(request->guard->whose)));
-    if (cp_msg_has(request,
-                   COPAL_OPT_IF_NONE_MATCH)) { /* block 0 alone has it */
-        copal_msg *m = cp_msg_derive(request);
-
-        if (m != NULL) {
-            cp_msg_remove(m, COPAL_OPT_IF_NONE_MATCH);
-            cp_msg_put_cache_key(m, key);
-        }
-        key->failed = key->failed || m == NULL;
-        copal_msg_unref(m);
-    } else {
-        cp_msg_put_cache_key(request, key);
-    }
-}
-
 uint64_t cp_bodies_key(struct cp_engine *e, const struct cp_link *link,
                        const struct cp_address *remote,
                        const copal_msg *request)
 {
-    uint8_t storage[512];
-    struct cp_buf key = cp_buf_fixed(storage, sizeof(storage));
-    uint64_t hash;
+    struct cp_sip s = cp_map_sip(&e->bodies.in);
 
-    put_key(&key, link, remote, request);
-    if (key.failed) { /* long URIs need more room */
-        key = cp_buf_new(e->mem);
-        put_key(&key, link, remote, request);
-    }
-    hash = key.failed ? cp_random_u64(&e->random) /* no memory: like no other */
-                      : cp_map_hash(&e->bodies.in, key.data, key.len);
-    if (key.data != storage)
-        cp_buf_free(&key);
-    return hash;
+    cp_sip_add(&s, (uintptr_t)link);
+    cp_address_hash(&s, remote);
+    if (request->guard != NULL) /* nobody else goes on with it */
+        cp_sip_add(&s, (uintptr_t)request->guard->whose);
+    /* Block 0 alone has If-None-Match. RFC 7959 2.10 */
+    cp_msg_hash_cache_key(request, COPAL_OPT_IF_NONE_MATCH, &s);
+    return cp_sip_end(s);
 }

@@ -40,8 +40,8 @@ struct cp_route {
     /* Called at most once, never from inside route(). status 0: ways are
      * filled, the best first; else COPAL_E* and why is the sentence. */
     void (*done)(struct cp_route *r, int status, const char *why);
-    struct cp_way ways[CP_MAX_WAYS];
     size_t count;
+    struct cp_way ways[CP_MAX_WAYS]; /* last: only so many are ever written */
 };
 
 /* What is shown to who asks over HTTP, written anew each time. */

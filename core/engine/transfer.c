@@ -149,12 +149,12 @@ void cp_transfer_tell_progress(copal_exchange *x, uint64_t offset,
 copal_msg *cp_transfer_block_of(const copal_msg *m, unsigned option,
                                 struct cp_block b)
 {
-    copal_msg *block = cp_msg_derive(m);
+    copal_msg *block = cp_msg_derive_head(m);
 
     if (block == NULL)
         return NULL;
-    cp_msg_remove(block, option);
-    cp_msg_borrow_payload(block, NULL, (copal_bytes){0});
+    if (cp_msg_has(block, option))
+        cp_msg_remove(block, option);
     if (cp_msg_add_uint(block, option, cp_block_encode(b)) != 0) {
         copal_msg_unref(block);
         return NULL;

@@ -37,10 +37,12 @@ bool cp_block_holds(struct cp_block b, size_t len)
 
 uint32_t cp_block_encode(struct cp_block b)
 {
-    uint32_t szx = b.is_bert ? 7 : 0;
+    uint32_t szx = 7;
 
-    while (!b.is_bert && CP_BLOCK_MIN_SIZE << szx < b.size)
-        szx++;
+    if (!b.is_bert) /* a power of two from 2^4 on */
+        szx = b.size <= CP_BLOCK_MIN_SIZE
+                  ? 0
+                  : 28u - (uint32_t)__builtin_clz(b.size - 1u);
     return b.num << 4 | (uint32_t)b.more << 3 | szx;
 }
 

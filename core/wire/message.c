@@ -44,7 +44,7 @@ copal_msg *cp_msg_new(struct cp_mem *mem, int code, size_t room)
 
     if (m == NULL)
         return NULL;
-    memset(m, 0, offsetof(copal_msg, inline_options));
+    cp_clear(m, offsetof(copal_msg, inline_options));
     cp_refs_init(&m->refs, msg_reap);
     m->mem = mem;
     m->code = (uint8_t)code;
@@ -295,13 +295,21 @@ int cp_msg_append_payload(copal_msg *m, copal_bytes payload)
 
 /* ---- Copies ---- */
 
+/* to has none yet, and room for all their values. */
 static int copy_options(copal_msg *to, const copal_msg *from)
 {
+    int err = cp_msg_reserve_options(to, from->option_count);
+
+    if (err != 0)
+        return err;
     for (size_t i = 0; i < from->option_count; i++) {
         const struct cp_option *o = &from->options[i];
-        int err = cp_msg_add(to, o->number, cp_msg_option_value(from, o));
-        if (err != 0)
-            return err;
+        uint8_t *at = to->data + to->data_len;
+
+        if (o->len > 0)
+            memcpy(at, from->data + o->at, o->len);
+        to->data_len += o->len;
+        cp_msg_index_last(to, o->number, cp_bytes(at, o->len));
     }
     return 0;
 }
@@ -342,7 +350,7 @@ static bool copy_identity(copal_msg *to, const copal_msg *from)
     return to->identity != NULL;
 }
 
-copal_msg *cp_msg_derive(const copal_msg *m)
+copal_msg *cp_msg_derive_head(const copal_msg *m)
 {
     size_t room = m->token.len;
     copal_msg *copy;
@@ -368,7 +376,18 @@ copal_msg *cp_msg_derive(const copal_msg *m)
         copy->data_len = (uint32_t)m->token.len;
     }
     if (copy_options(copy, m) != 0 || copy_tuned(copy, m) != 0 ||
-        share_payload(copy, m) != 0 || !copy_identity(copy, m)) {
+        !copy_identity(copy, m)) {
+        copal_msg_unref(copy);
+        return NULL;
+    }
+    return copy;
+}
+
+copal_msg *cp_msg_derive(const copal_msg *m)
+{
+    copal_msg *copy = cp_msg_derive_head(m);
+
+    if (copy != NULL && share_payload(copy, m) != 0) {
         copal_msg_unref(copy);
         return NULL;
     }
@@ -454,26 +473,43 @@ unsigned cp_msg_check_options(copal_msg *m,
     return bad;
 }
 
+static bool is_in_cache_key(unsigned option)
+{
+    switch (option) {
+    case COPAL_OPT_OBSERVE:
+    case COPAL_OPT_BLOCK1:
+    case COPAL_OPT_BLOCK2:
+    case COPAL_OPT_Q_BLOCK1:
+    case COPAL_OPT_Q_BLOCK2:
+    case COPAL_OPT_SIZE1:
+    case COPAL_OPT_SIZE2:
+    case COPAL_OPT_ETAG:
+    case COPAL_OPT_NO_RESPONSE:
+    case COPAL_OPT_ECHO: return false;
+    default: return !cp_option_is_no_cache_key(option);
+    }
+}
+
+void cp_msg_hash_cache_key(const copal_msg *m, unsigned but, struct cp_sip *s)
+{
+    cp_sip_add(s, m->code);
+    for (size_t i = 0; i < m->option_count; i++) {
+        const struct cp_option *o = &m->options[i];
+
+        if (o->number == but || !is_in_cache_key(o->number))
+            continue;
+        cp_sip_add(s, (uint64_t)o->number << 32 | o->len);
+        cp_sip_add_bytes(s, m->data + o->at, o->len);
+    }
+}
+
 void cp_msg_put_cache_key(const copal_msg *m, struct cp_buf *out)
 {
     cp_put_u8(out, m->code);
     for (size_t i = 0; i < m->option_count; i++) {
         const struct cp_option *o = &m->options[i];
 
-        switch (o->number) {
-        case COPAL_OPT_OBSERVE:
-        case COPAL_OPT_BLOCK1:
-        case COPAL_OPT_BLOCK2:
-        case COPAL_OPT_Q_BLOCK1:
-        case COPAL_OPT_Q_BLOCK2:
-        case COPAL_OPT_SIZE1:
-        case COPAL_OPT_SIZE2:
-        case COPAL_OPT_ETAG:
-        case COPAL_OPT_NO_RESPONSE:
-        case COPAL_OPT_ECHO: continue;
-        default: break;
-        }
-        if (cp_option_is_no_cache_key(o->number))
+        if (!is_in_cache_key(o->number))
             continue;
         cp_put_u16(out, o->number);
         cp_put_u32(out, o->len);

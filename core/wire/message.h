@@ -195,6 +195,9 @@ void cp_msg_give_payload(copal_msg *m, uint8_t *p, size_t len);
  * and has its own where m may still change. NULL: out of memory. */
 copal_msg *cp_msg_derive(const copal_msg *m);
 
+/* The same without payload. */
+copal_msg *cp_msg_derive_head(const copal_msg *m);
+
 /* The message's parameter, or otherwise. */
 int64_t cp_msg_tuned(const copal_msg *m, int param, int64_t otherwise);
 
@@ -212,5 +215,8 @@ unsigned cp_msg_check_options(copal_msg *m,
  * is part of it, too (RFC 8132 2), but left to the caller: later blocks of a
  * transfer come without. RFC 7252 5.6. Appended to out. */
 void cp_msg_put_cache_key(const copal_msg *m, struct cp_buf *out);
+
+/* The same added to a hash, and without an option more. */
+void cp_msg_hash_cache_key(const copal_msg *m, unsigned but, struct cp_sip *s);
 
 #endif

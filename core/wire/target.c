@@ -1,5 +1,5 @@
 #include "wire/target.h"
-#include "base/siphash.h"
+#include "base/digest.h"
 #include "wire/uri.h"
 
 enum {
@@ -168,7 +168,6 @@ static void known_reap(struct cp_dead *dead)
 /* Where text is if it is known. NULL: it is too long, or there is no memory. */
 static struct cp_target **place_of(struct cp_mem *mem, const char *text)
 {
-    static const uint8_t key[16];
     size_t len = strlen(text);
     struct cp_dead *kept = cp_mem_kept(mem);
     struct known *k;
@@ -188,7 +187,7 @@ static struct cp_target **place_of(struct cp_mem *mem, const char *text)
     } else {
         k = cp_container_of(kept, struct known, dead);
     }
-    return &k->all[cp_siphash(key, text, len) % KNOWN];
+    return &k->all[cp_digest(text, len) % KNOWN];
 }
 
 int cp_target_find(struct cp_mem *mem, const char *text, struct cp_target **out)
