@@ -218,7 +218,7 @@ static unsigned span_of(const struct cp_outbox *o, unsigned i)
 {
     unsigned n = 1;
 
-    if (may_join(&o->letters[i]))
+    if (i + 1 < o->count && may_join(&o->letters[i]))
         while (i + n < o->count &&
                goes_with(&o->letters[i], &o->letters[i + n]))
             n++;
@@ -369,14 +369,14 @@ static void close_ranks(struct cp_outbox *o)
 
     o->used = 0;
     for (unsigned i = 0; i < o->count; i++) {
-        struct letter letter = o->letters[i];
+        struct letter *letter = &o->letters[i];
 
-        if (letter.socket == NULL)
+        if (letter->socket == NULL)
             continue;
-        memmove(o->room + o->used, o->room + letter.at, letter.len);
-        letter.at = (uint32_t)o->used;
-        o->used += letter.len;
-        o->letters[kept++] = letter;
+        memmove(o->room + o->used, o->room + letter->at, letter->len);
+        letter->at = (uint32_t)o->used;
+        o->used += letter->len;
+        o->letters[kept++] = *letter;
     }
     o->count = kept;
 }

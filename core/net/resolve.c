@@ -392,7 +392,8 @@ void cp_resolver_deliver(struct cp_resolver *res, uint64_t now,
 {
     struct name *name;
 
-    if (!atomic_exchange(&res->has_news, false))
+    /* Nearly always there are none, and to look costs less than to write. */
+    if (!atomic_load(&res->has_news) || !atomic_exchange(&res->has_news, false))
         return;
     while ((name = next_news(res)) != NULL) {
         struct cp_mem *mem = res->driver->mem;

@@ -8,6 +8,7 @@
 #include "net/resolve.h"
 #include "net/sockaddr.h"
 #include "net/stream.h"
+#include "net/turn.h"
 #include "net/udp.h"
 #include "wire/uri.h"
 
@@ -332,6 +333,5 @@ static void tell(void *user, struct cp_route *r, const struct cp_found *found,
 
 void cp_route_deliver(struct cp_net *net)
 {
-    cp_resolver_deliver(net->names, net->driver->ops->now(net->driver), tell,
-                        net);
+    cp_resolver_deliver(net->names, net->loop->latest, tell, net);
 }

@@ -260,6 +260,15 @@ int sendmmsg(int fd, struct mmsghdr *slots, unsigned count, int flags)
     return (int)syscall(SYS_sendmmsg, fd, slots, count, flags);
 }
 
+static unsigned asked_for; /* datagrams, when last were read */
+
+int recvmmsg(int fd, struct mmsghdr *slots, unsigned count, int flags,
+             struct timespec *limit)
+{
+    asked_for = count;
+    return (int)syscall(SYS_recvmmsg, fd, slots, count, flags, limit);
+}
+
 static void plan(const int *errors, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -605,6 +614,33 @@ static void those_that_came_together_are_foreseen_one_alone_is_not(void **state)
 
 /* ---- Ways ---- */
 
+/* To look for a second costs a system's call that finds none. */
+static void who_always_comes_alone_is_read_alone_a_crowd_soon_together(
+    void **state)
+{
+    struct world *w = *state;
+    struct cp_engine *far = &w->far.engine;
+    unsigned alone = 0;
+
+    for (unsigned i = 1; i <= 36; i++) {
+        tell(w, "x", 1);
+        go_until(&w->near, &w->near.engine.sent, i);
+        go_until(&w->far, &far->received, i);
+        alone += asked_for == 1;
+    }
+    assert_in_range(alone, 14, 16); /* of the last 20 three of four */
+    far->turns = 0;
+    for (int i = 0; i < 30; i++)
+        tell(w, "x", 1);
+    go_until(&w->near, &w->near.engine.sent, 66);
+    go_until(&w->far, &far->received, 66);
+    assert_in_range(far->turns, 1, 5);
+    tell(w, "x", 1);
+    go_until(&w->near, &w->near.engine.sent, 67);
+    go_until(&w->far, &far->received, 67);
+    assert_int_equal(asked_for, CP_BATCH);
+}
+
 static void a_request_leaves_from_where_the_endpoint_listens(void **state)
 {
     struct world *w = *state;
@@ -786,6 +822,7 @@ int main(void)
         TEST(last_words_leave_before_the_port_closes),
         TEST(of_large_datagrams_in_one_batch_the_last_is_whole),
         TEST(those_that_came_together_are_foreseen_one_alone_is_not),
+        TEST(who_always_comes_alone_is_read_alone_a_crowd_soon_together),
         TEST(a_request_leaves_from_where_the_endpoint_listens),
         TEST(a_source_must_be_an_address_of_this_host),
         TEST(a_link_local_address_needs_an_interface),

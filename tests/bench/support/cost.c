@@ -94,9 +94,10 @@ static void wake(struct cp_driver *d)
 static int route(struct cp_driver *d, struct cp_route *r)
 {
     (void)d;
-    r->ways[0] = (struct cp_way){.link = &the_world->link};
-    if (!cp_address_read(r->host, &r->ways[0].path.remote))
+    if (r->address.family == 0) /* what it says is known, as with sockets */
         return COPAL_ERESOLVE;
+    r->ways[0] = (struct cp_way){.link = &the_world->link,
+                                 .path = {.remote = r->address}};
     r->ways[0].path.remote.port = r->port;
     r->count = 1;
     return 0;
