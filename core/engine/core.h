@@ -14,6 +14,7 @@
 #include "engine/dedup.h"
 #include "engine/engine.h"
 #include "engine/event.h"
+#include "engine/exchange.h"
 #include "engine/fresh.h"
 #include "engine/observe.h"
 #include "engine/params.h"
@@ -91,6 +92,17 @@ struct cp_engine {
     copal_stats stats;
     struct cp_counts counts;
 };
+
+/* The parameter that applies to x. */
+static inline int64_t cp_exchange_param(const copal_exchange *x, int param)
+{
+    const struct cp_params *p = &x->engine->params;
+
+    return cp_list_empty(&p->scopes) &&
+                   (!x->is_ask || x->request->tuned == NULL)
+               ? p->value[param]
+               : cp_exchange_narrow_param(x, param);
+}
 
 /* A recording may begin when ids have been used: each is noted as if it had been
  * drawn at random. */

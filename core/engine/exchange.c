@@ -142,7 +142,7 @@ struct cp_event *cp_exchange_tell(copal_exchange *x, int kind, copal_msg *m)
     return cp_event_post(x->engine, kind, x, m);
 }
 
-static int64_t narrow_param(const copal_exchange *x, int param)
+int64_t cp_exchange_narrow_param(const copal_exchange *x, int param)
 {
     const copal_msg *m = x->request;
     const struct cp_params *p = &x->engine->params;
@@ -151,16 +151,6 @@ static int64_t narrow_param(const copal_exchange *x, int param)
         return cp_params_get(p, NULL, cp_params_uri_back(p, m), param);
     return cp_params_get(p, m, m->target == NULL ? NULL : m->target->uri,
                          param);
-}
-
-int64_t cp_exchange_param(const copal_exchange *x, int param)
-{
-    const struct cp_params *p = &x->engine->params;
-
-    return cp_list_empty(&p->scopes) &&
-                   (!x->is_ask || x->request->tuned == NULL)
-               ? p->value[param]
-               : narrow_param(x, param);
 }
 
 copal *copal_exchange_endpoint(const copal_exchange *x)

@@ -60,8 +60,9 @@ int cp_exchange_send_below(const struct cp_stage *stage, copal_exchange *x,
  * of memory. */
 struct cp_event *cp_exchange_tell(copal_exchange *x, int kind, copal_msg *m);
 
-/* The parameter that applies to x. */
-int64_t cp_exchange_param(const copal_exchange *x, int param);
+/* The parameter that applies to x: cp_exchange_param() in core.h, or where more
+ * than the endpoint's could. */
+int64_t cp_exchange_narrow_param(const copal_exchange *x, int param);
 
 /* By role, in the files of each. */
 void cp_ask_deliver(copal_exchange *x, const copal_event *ev);

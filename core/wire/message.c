@@ -106,13 +106,11 @@ uint64_t cp_msg_max_age(const copal_msg *m)
     return cp_msg_uint_or(m, COPAL_OPT_MAX_AGE, 60);
 }
 
-int cp_msg_reserve_options(copal_msg *m, size_t more)
+int cp_msg_grow_options(copal_msg *m, size_t more)
 {
     size_t need = m->option_count + more, cap = m->option_cap;
     struct cp_option *options;
 
-    if (need <= cap)
-        return 0;
     if (need > MAX_OPTIONS)
         return COPAL_ELIMIT;
     while (cap < need)
@@ -149,13 +147,11 @@ static void move_data(copal_msg *m, uint8_t *to)
     m->data = to;
 }
 
-int cp_msg_reserve(copal_msg *m, size_t more)
+int cp_msg_grow(copal_msg *m, size_t more)
 {
     size_t need = m->data_len + more, cap = m->data_cap < 32 ? 32 : m->data_cap;
     uint8_t *data;
 
-    if (need <= m->data_cap)
-        return 0;
     while (cap < need)
         cap *= 2;
     if (cap > UINT32_MAX)

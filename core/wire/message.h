@@ -165,8 +165,18 @@ void cp_msg_remove(copal_msg *m, unsigned option);
 /* Room for more bytes of data, which may move it (token and payload follow if
  * they stand there); for more options, at most 32768; an option whose value
  * stands in data already. COPAL_ENOMEM, COPAL_ELIMIT. */
-int cp_msg_reserve(copal_msg *m, size_t more);
-int cp_msg_reserve_options(copal_msg *m, size_t more);
+int cp_msg_grow(copal_msg *m, size_t more);
+static inline int cp_msg_reserve(copal_msg *m, size_t more)
+{
+    return more <= m->data_cap - m->data_len ? 0 : cp_msg_grow(m, more);
+}
+int cp_msg_grow_options(copal_msg *m, size_t more);
+static inline int cp_msg_reserve_options(copal_msg *m, size_t more)
+{
+    return more <= (size_t)(m->option_cap - m->option_count)
+               ? 0
+               : cp_msg_grow_options(m, more);
+}
 int cp_msg_index(copal_msg *m, unsigned option, copal_bytes value);
 
 /* The same, where none of a higher number is in m and there is room. */
