@@ -76,7 +76,7 @@ struct bridge {
     int held_request_class;
     struct cp_mem *mem; /* of messages that were packed; NULL: none yet */
     bool is_closing;
-    const char *fields[FIELD_COUNT]; /* of a view, which Lua interned */
+    const void *fields[FIELD_COUNT]; /* of a view: their address_of()     */
     struct handling *handling;       /* the handler that runs now, innermost */
     struct runner idle[MAX_IDLE];
     int idle_count;

@@ -38,7 +38,7 @@ static int l_msg_list(lua_State *L)
 {
     const copal_msg *m = check_box(L, 1, &message_type);
 
-    push_values(L, m, (int)check_integer(L, 2, 0, UINT16_MAX));
+    push_values(L, m, (unsigned)check_integer(L, 2, 0, UINT16_MAX));
     return 1;
 }
 

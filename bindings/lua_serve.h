@@ -31,7 +31,9 @@ struct served {
     struct cell cell;
     int slot; /* reference to a table: [1] is the handler */
     int method;
-    bool names; /* requests have parameters, which their exchanges know */
+    bool names;      /* requests have parameters, which their exchanges know */
+    bool is_literal; /* what its requests ask for is one path */
+    struct shared_path path;
 };
 
 /* What copal.server gives to handlers(), in this order. */
@@ -57,11 +59,26 @@ static int default_code(const struct served *s, const copal_msg *request)
     return method < 8 ? codes[method] : codes[0];
 }
 
+/* ---- Paths -------------------------------------------------------------- */
+
+/* Only while a handler runs from its beginning to its end, alone: one that waits
+ * may change its path after another was given it. */
+static struct shared_path *shared_path(const struct view *v)
+{
+    const struct handling *h = v->b->handling;
+    bool is_shared = h != NULL && h->view == v && !h->adopted &&
+                     h->depth == 0 && h->served->is_literal;
+
+    return is_shared ? &h->served->path : NULL;
+}
+
 static void drop_served(void *user)
 {
     struct served *s = user;
+    lua_State *T = s->cell.bridge->thread;
 
-    luaL_unref(s->cell.bridge->thread, LUA_REGISTRYINDEX, s->slot);
+    luaL_unref(T, LUA_REGISTRYINDEX, s->slot);
+    forget_path(T, &s->path);
     drop_cell(&s->cell);
 }
 
@@ -310,6 +327,8 @@ static void handle_request(lua_State *T, const copal_event *ev,
         leave_runner(T, b, h->runner);
         return;
     }
+    if (h->status == LUA_YIELD || h->adopted)
+        forget_path(T, &h->served->path);
     hold_view(T, b);
     push_guard(b);
     lua_rawgeti(T, LUA_REGISTRYINDEX, b->handled_dispatcher);
@@ -375,8 +394,9 @@ static int l_handling(lua_State *L)
 }
 
 /* The callback of a handler: a table, whose [1] takes the requests, and a
- * function, which takes all other events, are the last arguments. */
-static int make_served(lua_State *L, int i, int method, bool names,
+ * function, which takes all other events, are the last arguments. path: what it
+ * serves; NULL: no resource. */
+static int make_served(lua_State *L, int i, int method, const char *path,
                        copal_cb *cb)
 {
     struct served *s;
@@ -393,7 +413,14 @@ static int make_served(lua_State *L, int i, int method, bool names,
         luaL_unref(L, LUA_REGISTRYINDEX, slot);
         return COPAL_ENOMEM;
     }
-    *s = (struct served){{get_bridge(L), fn}, slot, method, names};
+    *s = (struct served){
+        .cell = {get_bridge(L), fn},
+        .slot = slot,
+        .method = method,
+        .names = path != NULL && strchr(path, '{') != NULL,
+        .is_literal = path != NULL && strpbrk(path, "{*") == NULL,
+        .path = {.list = LUA_NOREF, .segments = LUA_NOREF},
+    };
     *cb = (copal_cb){on_served, s, drop_served};
     return 0;
 }
@@ -414,7 +441,7 @@ static int l_serve_handler(lua_State *L)
     const char *path = check_text(L, 3);
     unsigned flags = (unsigned)check_integer(L, 4, 0, INT32_MAX);
     copal_cb cb;
-    int err = make_served(L, 5, method, strchr(path, '{') != NULL, &cb);
+    int err = make_served(L, 5, method, path, &cb);
 
     if (err == 0)
         err = copal_serve(c, method, path, flags, cb);
@@ -427,7 +454,7 @@ static int l_lookup_handler(lua_State *L)
     copal *c = check_box(L, 1, &endpoint_type);
     const char *scope = check_text(L, 2);
     copal_cb cb;
-    int err = make_served(L, 3, 0, false, &cb);
+    int err = make_served(L, 3, 0, NULL, &cb);
 
     if (err == 0)
         err = copal_use_lookup(c, scope, cb);
@@ -439,7 +466,7 @@ static int l_store_handler(lua_State *L)
 {
     copal *c = check_box(L, 1, &endpoint_type);
     copal_cb cb;
-    int err = make_served(L, 2, COPAL_GET, false, &cb);
+    int err = make_served(L, 2, COPAL_GET, NULL, &cb);
 
     if (err == 0)
         err = copal_store(c, NULL, cb);

@@ -45,6 +45,7 @@ enum {
 
 enum {
     URI_PATH = 11,
+    SHARED_SEGMENTS = 6,
     KEEP_PAYLOAD = 64 /* shorter strings cost less to make than to keep */
 };
 
@@ -312,42 +313,137 @@ enum {
     UPVALUES = NAMES
 };
 
-enum {
-    SOME_VALUES = 8 /* of an option are looked for once only */
-};
+/* Tells strings from each other: short ones of a state are the same if they are
+ * equal. */
+static const void *address_of(lua_State *L, int i)
+{
+#if LUA_VERSION_NUM >= 504
+    return lua_topointer(L, i);
+#else
+    return lua_type(L, i) == LUA_TSTRING ? lua_tostring(L, i) : NULL;
+#endif
+}
+
+/* The first of a message's options with that number, or behind it; they are in
+ * order. */
+static const struct cp_option *seek_option(const copal_msg *m, unsigned number)
+{
+    const struct cp_option *o = m->options, *end = o + m->option_count;
+
+    while (o < end && o->number < number)
+        o++;
+    return o;
+}
+
+static int count_of(const copal_msg *m, unsigned option)
+{
+    const struct cp_option *first = seek_option(m, option), *o = first;
+
+    while (o < m->options + m->option_count && o->number == option)
+        o++;
+    return (int)(o - first);
+}
 
 /* Pushes the values of an option as a list. */
-static void push_values(lua_State *L, const copal_msg *m, int option)
+static void push_values(lua_State *L, const copal_msg *m, unsigned option)
 {
-    copal_bytes some[SOME_VALUES];
-    int count = 0;
+    const struct cp_option *first = seek_option(m, option);
+    int count = count_of(m, option);
 
-    while (count < SOME_VALUES &&
-           copal_msg_value(m, option, (size_t)count, &some[count]) >= 0)
-        count++;
     lua_createtable(L, count, 0);
     for (int i = 0; i < count; i++) {
-        push_bytes(L, some[i]);
+        push_bytes(L, cp_msg_option_value(m, &first[i]));
         lua_rawseti(L, -2, i + 1);
     }
-    for (int i = count;
-         i >= SOME_VALUES && copal_msg_value(m, option, (size_t)i, some) >= 0;
-         i++) {
-        push_bytes(L, some[0]);
+}
+
+static void push_path(lua_State *L, const copal_msg *m)
+{
+    push_values(L, m, URI_PATH);
+    lua_pushvalue(L, lua_upvalueindex(PATHS));
+    lua_setmetatable(L, -2);
+}
+
+/* ---- Paths that are shared ---- */
+
+/* A resource's path is the same for each of its requests, so they are given the same
+ * table, as long as nobody changes it: made when first asked for. */
+struct shared_path {
+    int list;     /* reference to it; LUA_NOREF: none yet */
+    int segments; /* reference to a copy, which keeps what these are: */
+    const void *at[SHARED_SEGMENTS];
+    const void *class; /* its metatable */
+    int count;
+};
+
+/* That of the handler whose request v is; NULL: its requests share none. */
+static struct shared_path *shared_path(const struct view *v);
+
+static void forget_path(lua_State *L, struct shared_path *p)
+{
+    luaL_unref(L, LUA_REGISTRYINDEX, p->list);
+    luaL_unref(L, LUA_REGISTRYINDEX, p->segments);
+    p->list = p->segments = LUA_NOREF;
+}
+
+/* Of the list on top. */
+static void share_path(lua_State *L, struct shared_path *p, int count)
+{
+    int list = lua_gettop(L);
+
+    forget_path(L, p);
+    if (count > SHARED_SEGMENTS)
+        return;
+    lua_createtable(L, count, 0);
+    for (int i = 0; i < count; i++) {
+        lua_rawgeti(L, list, i + 1);
+        p->at[i] = address_of(L, -1);
         lua_rawseti(L, -2, i + 1);
     }
+    p->class = lua_topointer(L, lua_upvalueindex(PATHS));
+    p->count = count;
+    p->segments = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushvalue(L, -1);
+    p->list = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+/* Pushes it, if it is as it was. */
+static bool push_shared_path(lua_State *L, const struct shared_path *p)
+{
+    int list = lua_gettop(L) + 1;
+    bool same;
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, p->list);
+    same = lua_rawlen(L, list) == (size_t)p->count &&
+           lua_getmetatable(L, list) && lua_topointer(L, -1) == p->class;
+    for (int i = 0; same && i < p->count; i++) {
+        lua_rawgeti(L, list, i + 1);
+        same = address_of(L, -1) == p->at[i];
+    }
+    lua_settop(L, same ? list : list - 1);
+    return same;
 }
 
 static int index_path(lua_State *L, struct view *v)
 {
-    if (!push_kept_value(L, v, PATH)) {
-        push_values(L, v->box.ptr, URI_PATH);
-        lua_pushvalue(L, lua_upvalueindex(PATHS));
-        lua_setmetatable(L, -2);
-        keep_value(L, v, PATH);
+    struct shared_path *p;
+    int count;
+
+    if (push_kept_value(L, v, PATH))
+        return 1;
+    p = shared_path(v);
+    count = count_of(v->box.ptr, URI_PATH);
+    if (p == NULL || p->list == LUA_NOREF || p->count != count ||
+        !push_shared_path(L, p)) {
+        push_path(L, v->box.ptr);
+        if (p != NULL)
+            share_path(L, p, count);
     }
+    keep_value(L, v, PATH);
     return 1;
 }
+
+/* ---- Its fields ---- */
 
 static int index_payload(lua_State *L, struct view *v)
 {
@@ -370,11 +466,10 @@ static int index_others(lua_State *L)
     return 1;
 }
 
-/* FIELD_COUNT: no such. Short strings of a state are the same if they are equal. */
+/* FIELD_COUNT: no such. */
 static int field_of(lua_State *L, const struct bridge *b, int i)
 {
-    const char *name =
-        lua_type(L, i) == LUA_TSTRING ? lua_tostring(L, i) : NULL;
+    const void *name = address_of(L, i);
     int field = 0;
 
     while (field < FIELD_COUNT && b->fields[field] != name)
@@ -476,7 +571,7 @@ static int l_views(lua_State *L)
     lua_newtable(L);
     for (int i = 0; i < FIELD_COUNT; i++) {
         lua_pushstring(L, names[i]);
-        b->fields[i] = lua_tostring(L, -1);
+        b->fields[i] = address_of(L, -1);
         lua_rawseti(L, -2, i + 1);
     }
     lua_pushcclosure(L, index_view, UPVALUES);

@@ -65,7 +65,7 @@
 ---@field local_address copal.Address
 ---@field identity string?
 ---@field options { number: integer, name: string, value: string }[]
----@field path string[]
+---@field path string[] other requests of a resource may have the same table: copy it to change it later
 ---@field query table<string|integer, string|true>
 ---@field type "CON"|"NON"|"ACK"|"RST"|nil
 ---@field mid integer?

@@ -200,6 +200,60 @@ test("what is asked again is asked as before, and only that", function()
   sim:close()
 end)
 
+-- What a handler does to the path that it was given.
+local changes = {
+  ["takes of its path"] = function(path) table.remove(path, 1) end,
+  ["adds to its path"] = function(path) path[#path + 1] = "more" end,
+  ["writes into its path"] = function(path) path[1] = "other" end,
+  ["mixes up its path"] = function(path) path[1], path[2] = path[2], path[1] end,
+  ["makes its path another thing"] = function(path) setmetatable(path, { __index = table }) end,
+}
+for what, change in pairs(changes) do
+  test("a handler that " .. what .. " leaves that of the next alone", function()
+    local sim, server, client = world()
+    local seen = {}
+    server:serve("/a/b", function(req)
+      seen[#seen + 1] = req.path.text .. #req.path
+      change(req.path)
+      collectgarbage()
+      return "well"
+    end)
+    for i = 1, 3 do
+      equal(client:get("coap://server/a/b").payload, "well")
+      equal(seen[i], "/a/b2")
+    end
+    sim:close()
+  end)
+end
+
+test("what was changed in a path stays there while its handler runs", function()
+  local sim, server, client = world()
+  server:serve("/a/b", function(req)
+    table.remove(req.path, 1)
+    return req.path.text
+  end)
+  for _ = 1, 3 do equal(client:get("coap://server/a/b").payload, "/b") end
+  sim:close()
+end)
+
+test("a path of no, of many and of empty segments is read again and again", function()
+  local sim, server, client = world()
+  local many = ("/s"):rep(20)
+  local paths = { "/", many, "/a", "/a/", "/a//b" }
+  for _, path in ipairs(paths) do
+    server:serve(path, function(req) return #req.path .. req.path.text end)
+  end
+  for _ = 1, 3 do
+    for _, path in ipairs(paths) do
+      local _, segments = path:gsub("/", "")
+      if path == "/" then segments = 0 end
+      equal(client:get("coap://server" .. path).payload, segments .. path)
+      collectgarbage()
+    end
+  end
+  sim:close()
+end)
+
 if coroutine.isyieldable then
   test("handlers that wait and handlers that do not take turns", function()
     local sim, server, client = world()
@@ -223,6 +277,22 @@ if coroutine.isyieldable then
     equal(table.concat(answers, ","), "fast,fast,fast,fast,fast,slow 1,slow 2,slow 3,slow 4,slow 5")
     for _, n in pairs(cos) do equal(n, 1) end
     equal(#told, 0)
+    sim:close()
+  end)
+
+  test("a handler that waits has its path to itself", function()
+    local sim, server, client = world()
+    local said = {}
+    server:serve("/a/b", { put = function(req)
+      local path = req.path
+      server:sleep(tonumber(req.payload))
+      table.remove(path, 1)
+      said[#said + 1] = req.path.text
+      return "well"
+    end })
+    for i = 1, 3 do client:put("coap://server/a/b", tostring(i), function() end) end
+    sim:run(100)
+    equal(table.concat(said, ","), "/b,/b,/b")
     sim:close()
   end)
 
