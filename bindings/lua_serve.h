@@ -25,15 +25,25 @@ struct handling {
     struct handling *outer;
 };
 
+/* The text that a handler answered last. From its second time in a row on it is kept,
+ * and as the message that it is: of who answers the same again and again. */
+struct said {
+    const char *text; /* where Lua has it; only compared, unless it is kept */
+    int kept;         /* reference to it, if there is a message */
+    copal_msg *m;     /* NULL: it was answered once */
+};
+
 /* The callback of one handler at one path: a cell whose function takes all
  * events but REQUEST. */
 struct served {
     struct cell cell;
     int slot; /* reference to a table: [1] is the handler */
     int method;
-    bool names;      /* requests have parameters, which their exchanges know */
+    bool names; /* requests have parameters, which their exchanges know */
+    bool is_resource;
     bool is_literal; /* what its requests ask for is one path */
     struct shared_path path;
+    struct said said;
 };
 
 /* What copal.server gives to handlers(), in this order. */
@@ -46,8 +56,9 @@ enum {
 };
 
 enum {
-    RESULTS = 3,    /* of a handler are looked at */
-    MAX_NESTED = 40 /* handlers that wait for others inside a simulation */
+    RESULTS = 3,     /* of a handler are looked at */
+    MAX_SAID = 1024, /* bytes that are kept to be answered again */
+    MAX_NESTED = 40  /* handlers that wait for others inside a simulation */
 };
 
 /* Of an answer that names none. */
@@ -78,6 +89,8 @@ static void drop_served(void *user)
     lua_State *T = s->cell.bridge->thread;
 
     luaL_unref(T, LUA_REGISTRYINDEX, s->slot);
+    luaL_unref(T, LUA_REGISTRYINDEX, s->said.kept);
+    copal_msg_unref(s->said.m);
     forget_path(T, &s->path);
     drop_cell(&s->cell);
 }
@@ -137,17 +150,58 @@ static bool is_of_class(lua_State *L, int i, struct bridge *b, int which)
     return is;
 }
 
-static int reply_text(lua_State *L, int i, copal_exchange *x, int code)
+static int format_of(copal_bytes body)
 {
-    copal_bytes body = {NULL, 0};
-    int format = COPAL_NO_FORMAT;
+    if (body.len == 0)
+        return COPAL_NO_FORMAT;
+    return cp_utf8_is_valid(body) ? 0 : 42;
+}
 
-    if (i != 0) {
-        body.data = (const uint8_t *)lua_tolstring(L, i, &body.len);
-        if (body.len > 0)
-            format = cp_utf8_is_valid(body) ? 0 : 42;
+/* The message of a text that is answered once more; NULL: it is as well made by
+ * copal_reply(). What answers a look-up is a secret, which is not kept. */
+static copal_msg *keep_said(lua_State *L, int i, struct served *s,
+                            copal_exchange *x, int code, copal_bytes body)
+{
+    copal *c = copal_exchange_endpoint(x);
+    struct said *said = &s->said;
+    copal_msg *m;
+
+    if (c == NULL || body.len > MAX_SAID || !s->is_resource)
+        return NULL;
+    m = copal_msg_new(c, code);
+    if (m == NULL || copal_msg_set_payload(m, format_of(body), body) != 0) {
+        copal_msg_unref(m);
+        return NULL;
     }
-    return copal_reply(x, code, format, body);
+    copal_msg_unref(said->m);
+    said->m = m;
+    lua_pushvalue(L, i);
+    lua_rawseti(L, LUA_REGISTRYINDEX, said->kept);
+    return m;
+}
+
+/* A string of Lua, or nothing where i is 0. */
+static int reply_text(lua_State *L, int i, const struct handling *h, int code)
+{
+    struct said *said = &h->served->said;
+    copal_exchange *x = h->view->x;
+    copal_bytes body = {NULL, 0};
+    copal_msg *m = NULL;
+    const char *text = NULL;
+
+    if (i != 0)
+        text = lua_tolstring(L, i, &body.len);
+    body.data = (const uint8_t *)text;
+    if (text == said->text && text != NULL)
+        m = said->m != NULL && copal_msg_code(said->m) == code
+                ? said->m
+                : keep_said(L, i, h->served, x, code, body);
+    if (m != NULL)
+        return copal_respond(x, m);
+    said->text = text;
+    copal_msg_unref(said->m);
+    said->m = NULL;
+    return copal_reply(x, code, format_of(body), body);
 }
 
 static bool is_answered(int err)
@@ -168,15 +222,15 @@ static bool answer_short(const struct handling *h)
     struct box *box;
 
     if (n == 1 && lua_type(L, i) == LUA_TSTRING)
-        return is_answered(reply_text(L, i, x, code));
+        return is_answered(reply_text(L, i, h, code));
     while (n > 0 && lua_isnil(L, i + n - 1))
         n--;
     if (n > 2 || !lua_checkstack(L, 4))
         return false;
     if (n == 0) {
-        err = reply_text(L, 0, x, code);
+        err = reply_text(L, 0, h, code);
     } else if (n == 1 && lua_type(L, i) == LUA_TSTRING) {
-        err = reply_text(L, i, x, code);
+        err = reply_text(L, i, h, code);
     } else if (n == 1 && is_of_class(L, i, b, MESSAGE_CLASS)) {
         lua_rawgeti(L, i, 1);
         box = to_box(L, -1, &message_type);
@@ -189,7 +243,7 @@ static bool answer_short(const struct handling *h)
         lua_rawgeti(L, i, 1);
         code = (int)lua_tointeger(L, -1);
         lua_pop(L, 1);
-        err = reply_text(L, n == 1 ? 0 : i + 1, x, code);
+        err = reply_text(L, n == 1 ? 0 : i + 1, h, code);
     } else {
         return false;
     }
@@ -400,15 +454,18 @@ static int make_served(lua_State *L, int i, int method, const char *path,
                        copal_cb *cb)
 {
     struct served *s;
-    int fn, slot;
+    int fn, slot, kept;
 
     luaL_checktype(L, i, LUA_TTABLE);
     luaL_checktype(L, i + 1, LUA_TFUNCTION);
     lua_settop(L, i + 1);
     fn = luaL_ref(L, LUA_REGISTRYINDEX);
     slot = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushboolean(L, 1); /* a place in the registry, for when none is made */
+    kept = luaL_ref(L, LUA_REGISTRYINDEX);
     s = malloc(sizeof(*s));
     if (s == NULL) {
+        luaL_unref(L, LUA_REGISTRYINDEX, kept);
         luaL_unref(L, LUA_REGISTRYINDEX, fn);
         luaL_unref(L, LUA_REGISTRYINDEX, slot);
         return COPAL_ENOMEM;
@@ -418,8 +475,10 @@ static int make_served(lua_State *L, int i, int method, const char *path,
         .slot = slot,
         .method = method,
         .names = path != NULL && strchr(path, '{') != NULL,
+        .is_resource = path != NULL,
         .is_literal = path != NULL && strpbrk(path, "{*") == NULL,
         .path = {.list = LUA_NOREF, .segments = LUA_NOREF},
+        .said = {.kept = kept},
     };
     *cb = (copal_cb){on_served, s, drop_served};
     return 0;

@@ -200,6 +200,65 @@ test("what is asked again is asked as before, and only that", function()
   sim:close()
 end)
 
+test("what is answered again and again is what was said, whatever came between", function()
+  local sim, server, client = world()
+  local long, bytes = ("l"):rep(3000), "\255\254"
+  local on, off = "on", "off"
+  local answers = { on, on, on, off, off, on, on, "", "", "", bytes, bytes, bytes, long, long, long,
+    on, on }
+  local codes = { "2.05", "2.05", "2.03" }
+  local turn = 0
+  server:serve("/t", { get = function() return answers[turn] end, put = function()
+    return copal.code(codes[turn % 3 + 1]), answers[turn]
+  end })
+  for i = 1, #answers do
+    turn = i
+    local res = client:get "coap://server/t"
+    equal(res.payload, answers[i])
+    equal(res.code.dotted, "2.05")
+    equal(res.format and res.format.number, answers[i] ~= "" and (answers[i] == bytes and 42 or 0) or nil)
+    collectgarbage()
+    res = client:put("coap://server/t", "x")
+    equal(res.payload, answers[i])
+    equal(res.code.dotted, codes[i % 3 + 1])
+  end
+  sim:close()
+end)
+
+test("texts that are made and forgotten are not mistaken for each other", function()
+  local sim, server, client = world()
+  local n = 0
+  server:serve("/t", function()
+    n = n + 1
+    collectgarbage()
+    return "text " .. n
+  end)
+  for i = 1, 20 do equal(client:get("coap://server/t").payload, "text " .. i) end
+  sim:close()
+end)
+
+test("a handler that answers the same may take itself away, or its endpoint", function()
+  for _, away in ipairs { "unserve", "free" } do
+    local sim, server, client = world()
+    local runs = 0
+    server:serve("/t", function()
+      runs = runs + 1
+      if runs == 4 then server[away](server, "/t") end
+      collectgarbage()
+      return "well"
+    end)
+    for i = 1, 4 do
+      client:get("coap://server/t", function(res)
+        if i < 4 or away == "unserve" then equal(res.payload, "well") end
+      end)
+      sim:run(100)
+    end
+    equal(runs, 4)
+    equal(#told, 0)
+    sim:close()
+  end
+end)
+
 -- What a handler does to the path that it was given.
 local changes = {
   ["takes of its path"] = function(path) table.remove(path, 1) end,
