@@ -75,6 +75,7 @@ struct bridge {
     int request_class;
     int held_request_class;
     struct cp_mem *mem; /* of messages that were packed; NULL: none yet */
+    size_t packed_most; /* bytes of one, since the last views were made */
     bool is_closing;
     const void *fields[FIELD_COUNT]; /* of a view: their address_of()     */
     struct handling *handling;       /* the handler that runs now, innermost */

@@ -71,7 +71,7 @@ static int l_msg_decode(lua_State *L)
 
     datagram.data = (const uint8_t *)luaL_checklstring(L, 2, &datagram.len);
     push_collector(L, b, 1);
-    push_view(L, b); /* there may be no memory for it later */
+    push_view(L, b, HELD_ROOM); /* there may be no memory for it later */
     err = copal_msg_decode(c, datagram, &m);
     if (err < 0)
         return push_error(L, err, why(L));

@@ -13,18 +13,21 @@
 #include "wire/message_pack.h"
 
 enum {
-    PACKED =
-        224 /* bytes: a few options, and some 80 of all they and a body say */
+    LEAST_ROOM = 68, /* bytes: one option or two, and some 20 of a body  */
+    MOST_ROOM = 228, /* so that what is larger is held                   */
+    HELD_ROOM = 4,   /* none, of what is not to be packed: room is one byte */
+    ROOM_STEP = 16   /* of Lua's memory                                  */
 };
 
 struct view {
     struct box box;    /* of type message_type: told from others by size */
     struct bridge *b;  /* of its state                                   */
     copal_exchange *x; /* NULL: no request to be answered                */
-    unsigned has;      /* which of the values below, a bit each          */
+    uint8_t has;       /* which of the values below, a bit each          */
     bool answered;     /* it was one, and nothing is left to ask x for   */
     bool is_packed;    /* into bytes; there is no message meanwhile      */
-    uint8_t bytes[PACKED];
+    uint8_t room;      /* bytes, at least 4                              */
+    uint8_t bytes[];
 };
 
 /* Lets go of the message that was made of a view's bytes. The two know each other, so
@@ -37,10 +40,13 @@ static char
     unpacked_key; /* its address is the key among what is put into a view */
 
 enum {
-    REST = 1, /* the user values; before Lua 5.4 the table is the only one */
-    PATH,
-    PAYLOAD,
-    VALUES = PAYLOAD
+    REST, /* the table of all else; before Lua 5.4 it is the only user value */
+    PATH, /* in its place, and in it when there is one */
+    PAYLOAD
+};
+
+enum {
+    VALUES = 2 /* a message has: one of these is the payload */
 };
 
 enum {
@@ -59,18 +65,20 @@ static struct view *to_view(lua_State *L, int i)
 }
 
 /* Pushes a view that has no message yet, and no metatable. */
-static void push_view(lua_State *L, struct bridge *b)
+static void push_view(lua_State *L, struct bridge *b, uint8_t room)
 {
+    size_t size = offsetof(struct view, bytes) + room;
     struct view *v;
 
 #if LUA_VERSION_NUM >= 504
-    v = lua_newuserdatauv(L, sizeof(*v), VALUES);
+    v = lua_newuserdatauv(L, size, VALUES);
 #else
-    v = lua_newuserdata(L, sizeof(*v));
+    v = lua_newuserdata(L, size);
 #endif
     memset(v, 0, offsetof(struct view, bytes));
     v->box.type = &message_type;
     v->b = b;
+    v->room = room;
 }
 
 /* The view on top holds a message from now on, until it is collected. */
@@ -82,14 +90,30 @@ static struct view *hold_view(lua_State *L, struct bridge *b)
     return lua_touserdata(L, -1);
 }
 
+/* As much as the messages that came lately took. */
+static uint8_t room_for_next(struct bridge *b)
+{
+    size_t room = LEAST_ROOM;
+
+    while (room < b->packed_most)
+        room += ROOM_STEP;
+    b->packed_most = 0;
+    return (uint8_t)room;
+}
+
 /* Views for messages to come, made where an error is caught; at least one. */
 static void spare_views(lua_State *L, struct bridge *b)
 {
+    uint8_t room = room_for_next(b);
+
     push_collector(L, b, MAX_SPARE);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, b->view_class);
     do {
-        push_view(L, b); /* may run finalisers, and these a simulation */
+        push_view(L, b, room); /* may run finalisers, and these a simulation */
         if (lua_gettop(b->spare) == MAX_SPARE)
             return;
+        lua_pushvalue(L, -2);
+        lua_setmetatable(L, -2);
         lua_xmove(L, b->spare, 1);
     } while (lua_gettop(b->spare) < MAX_SPARE);
 }
@@ -100,12 +124,9 @@ static void spare_views(lua_State *L, struct bridge *b)
 static struct view *take_view(lua_State *L, struct bridge *b,
                               const copal_msg *m, copal_exchange *x)
 {
-    struct view *v;
+    struct view *v = lua_touserdata(b->spare, -1);
 
     lua_xmove(b->spare, L, 1);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, b->view_class);
-    lua_setmetatable(L, -2);
-    v = lua_touserdata(L, -1);
     v->box.ptr = copal_msg_ref(m);
     v->x = copal_exchange_ref(x);
     return v;
@@ -127,8 +148,11 @@ static void let_go_of_exchange(struct view *v)
 static void leave_view(lua_State *L, struct view *v)
 {
     copal_msg *m = v->box.ptr;
+    size_t size = cp_msg_pack(m, v->bytes, v->room);
 
-    if (cp_msg_pack(m, v->bytes, PACKED) == 0) {
+    if (size > v->b->packed_most && size <= MOST_ROOM)
+        v->b->packed_most = size;
+    if (size == 0 || size > v->room) {
         hold_view(L, v->b);
         return;
     }
@@ -146,7 +170,7 @@ static int show_view(lua_State *L, const copal_msg *m)
         return 1;
     }
     push_collector(L, b, 1);
-    push_view(L, b);
+    push_view(L, b, HELD_ROOM);
     hold_view(L, b)->box.ptr = copal_msg_ref(m);
     return 1;
 }
@@ -177,9 +201,10 @@ static int gc_view(lua_State *L)
 
 /* ---- What is kept ------------------------------------------------------- */
 
+/* The first user value: of a view what REST says, of others a table. */
 #if LUA_VERSION_NUM >= 504
-#define get_values(L, i) lua_getiuservalue(L, i, REST)
-#define set_values(L, i) lua_setiuservalue(L, i, REST)
+#define get_values(L, i) lua_getiuservalue(L, i, 1)
+#define set_values(L, i) lua_setiuservalue(L, i, 1)
 #elif LUA_VERSION_NUM >= 503
 #define get_values(L, i) lua_getuservalue(L, i)
 #define set_values(L, i) lua_setuservalue(L, i)
@@ -188,17 +213,28 @@ static int gc_view(lua_State *L)
 #define set_values(L, i) lua_setfenv(L, i)
 #endif
 
+static bool has_value(const struct view *v, int which)
+{
+    return (v->has & 1u << which) != 0;
+}
+
 /* Pushes the table of what was put into the view at index i, from the bottom. */
 static void push_rest_of(lua_State *L, int i, struct view *v)
 {
-    if (v->has & 1u << REST) {
+    if (has_value(v, REST)) {
         get_values(L, i);
         return;
     }
     lua_newtable(L);
+#if LUA_VERSION_NUM >= 504
+    if (has_value(v, PATH)) {
+        get_values(L, i);
+        lua_rawseti(L, -2, PATH);
+    }
+#endif
     lua_pushvalue(L, -1);
     set_values(L, i);
-    v->has |= 1u << REST;
+    v->has |= (uint8_t)(1u << REST);
 }
 
 static void push_rest(lua_State *L, struct view *v)
@@ -206,34 +242,44 @@ static void push_rest(lua_State *L, struct view *v)
     push_rest_of(L, 1, v);
 }
 
-/* Pushes what keep() kept, if it did. */
+#if LUA_VERSION_NUM >= 504
+#define is_apart(v, which)   ((which) != PATH || !has_value(v, REST))
+#define push_apart(L, which) lua_getiuservalue(L, 1, which)
+#define keep_apart(L, which) lua_setiuservalue(L, 1, which)
+#else
+#define is_apart(v, which)   false
+#define push_apart(L, which) (void)0
+#define keep_apart(L, which) (void)0
+#endif
+
+/* Pushes what keep_value() kept, if it did. */
 static bool push_kept_value(lua_State *L, struct view *v, int which)
 {
-    if (!(v->has & 1u << which))
+    if (!has_value(v, which))
         return false;
-#if LUA_VERSION_NUM >= 504
-    lua_getiuservalue(L, 1, which);
-#else
-    push_rest(L, v);
-    lua_rawgeti(L, -1, which);
-    lua_remove(L, -2);
-#endif
+    if (is_apart(v, which)) {
+        push_apart(L, which);
+    } else {
+        push_rest(L, v);
+        lua_rawgeti(L, -1, which);
+        lua_remove(L, -2);
+    }
     return true;
 }
 
 /* Keeps what is on top, which stays there. */
 static void keep_value(lua_State *L, struct view *v, int which)
 {
-#if LUA_VERSION_NUM >= 504
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, 1, which);
-#else
-    push_rest(L, v);
-    lua_pushvalue(L, -2);
-    lua_rawseti(L, -2, which);
-    lua_pop(L, 1);
-#endif
-    v->has |= 1u << which;
+    if (is_apart(v, which)) {
+        lua_pushvalue(L, -1);
+        keep_apart(L, which);
+    } else {
+        push_rest(L, v);
+        lua_pushvalue(L, -2);
+        lua_rawseti(L, -2, which);
+        lua_pop(L, 1);
+    }
+    v->has |= (uint8_t)(1u << which);
 }
 
 /* ---- Packed, and unpacked ----------------------------------------------- */
@@ -484,7 +530,7 @@ static int index_view(lua_State *L)
     if (v == NULL || v->box.ptr == NULL)
         check_box(L, 1, &message_type);
     luaL_argcheck(L, v != NULL, 1, "message expected");
-    if (v->has & 1u << REST) {
+    if (has_value(v, REST)) {
         push_rest(L, v);
         lua_pushvalue(L, 2);
         lua_rawget(L, -2);

@@ -5,11 +5,11 @@
 
 #include "wire/message.h"
 
-/* What m says, as bytes at to, which need not be aligned; how many of the room it
- * took. 0, and to is untouched: they are more, or m is not only bytes. Such is what we
- * made ourselves, what came sealed, in blocks, or from somebody who is named. Of the
- * request that m answers its code and URI are kept. Texts that m keeps are made again
- * when wanted. */
+/* What m says, as bytes at to, which need not be aligned; how many. To is untouched if
+ * they are more than the room; and if m is not only bytes, or has more than some 250 of
+ * them, which is 0. Such is what we made ourselves, what came sealed, in blocks, or from
+ * somebody who is named. Of the request that m answers its code and URI are kept. Texts
+ * that m keeps are made again when wanted. */
 CP_SHARED size_t cp_msg_pack(const copal_msg *m, void *to, size_t room);
 
 /* Reads the same as the one that was packed, and is frozen. NULL: out of memory. */
