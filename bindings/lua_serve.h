@@ -373,7 +373,7 @@ static void handle_request(lua_State *T, const copal_event *ev,
     begin(T, h);
     if (h->status == 0 && !h->adopted && answer_short(h)) {
         if (h->served->names) {
-            hold_view(T, b);
+            keep_view(T, h->view);
         } else {
             let_go_of_exchange(h->view);
             leave_view(T, h->view);
@@ -383,7 +383,7 @@ static void handle_request(lua_State *T, const copal_event *ev,
     }
     if (h->status == LUA_YIELD || h->adopted)
         forget_path(T, &h->served->path);
-    hold_view(T, b);
+    keep_view(T, h->view);
     push_guard(b);
     lua_rawgeti(T, LUA_REGISTRYINDEX, b->handled_dispatcher);
     lua_pushlightuserdata(T, h);

@@ -118,18 +118,26 @@ static void spare_views(lua_State *L, struct bridge *b)
     } while (lua_gettop(b->spare) < MAX_SPARE);
 }
 
-/* Pushes one of these, and fails not; there has to be one. What becomes of it is
- * decided by hold_view() or leave_view(), when the script has had it. Until then it
- * is on the stack. */
+/* Pushes one of these, and fails not; there has to be one. m and x are borrowed until
+ * keep_view() or leave_view() decides what becomes of it, when the script has had it;
+ * until then it is on the stack. */
 static struct view *take_view(lua_State *L, struct bridge *b,
                               const copal_msg *m, copal_exchange *x)
 {
     struct view *v = lua_touserdata(b->spare, -1);
 
     lua_xmove(b->spare, L, 1);
-    v->box.ptr = copal_msg_ref(m);
-    v->x = copal_exchange_ref(x);
+    v->box.ptr = (void *)m;
+    v->x = x;
     return v;
+}
+
+/* The view v, which is on top, holds what it borrowed. */
+static void keep_view(lua_State *L, struct view *v)
+{
+    copal_msg_ref(v->box.ptr);
+    copal_exchange_ref(v->x);
+    hold_view(L, v->b);
 }
 
 /* Of a request that was answered. The script may keep it, but its exchange is
@@ -137,28 +145,23 @@ static struct view *take_view(lua_State *L, struct bridge *b,
  * cache. */
 static void let_go_of_exchange(struct view *v)
 {
-    copal_exchange *x = v->x;
-
     v->answered = true;
     v->x = NULL;
-    copal_exchange_unref(x);
 }
 
 /* The view v, which is on top, has no exchange: its message goes, if it can. */
 static void leave_view(lua_State *L, struct view *v)
 {
-    copal_msg *m = v->box.ptr;
-    size_t size = cp_msg_pack(m, v->bytes, v->room);
+    size_t size = cp_msg_pack(v->box.ptr, v->bytes, v->room);
 
     if (size > v->b->packed_most && size <= MOST_ROOM)
         v->b->packed_most = size;
     if (size == 0 || size > v->room) {
-        hold_view(L, v->b);
+        keep_view(L, v);
         return;
     }
     v->is_packed = true;
     v->box.ptr = NULL;
-    copal_msg_unref(m);
 }
 
 static int show_view(lua_State *L, const copal_msg *m)

@@ -3,9 +3,12 @@
 #include "wire/message_text.h"
 #include "wire/target.h"
 
+/* Written where they stand, which costs less than to copy them there. */
+#define UNALIGNED __attribute__((packed, may_alias))
+
 /* Behind it come the addresses, the options, the data, and of an answer the request's
  * URI. */
-struct packed {
+struct UNALIGNED packed {
     uint32_t flags;
     uint32_t if_index;
     uint16_t mid;
@@ -22,12 +25,12 @@ struct packed {
 };
 
 /* One of IPv4. */
-struct brief {
+struct UNALIGNED brief {
     uint8_t ip[4];
     uint16_t port;
 };
 
-struct packed_option {
+struct UNALIGNED packed_option {
     uint16_t number;
     uint8_t at, len;
 };
@@ -37,12 +40,13 @@ static bool is_brief(const struct cp_address *a)
     return a->family == CP_IPV4 && a->scope == 0 && a->association == 0;
 }
 
-static struct brief brief_of(const struct cp_address *a)
+static uint8_t *put_brief(uint8_t *at, const struct cp_address *a)
 {
-    struct brief b = {.port = a->port};
+    struct brief *b = (struct brief *)at;
 
-    memcpy(b.ip, a->ip, sizeof(b.ip));
-    return b;
+    memcpy(b->ip, a->ip, sizeof(b->ip));
+    b->port = a->port;
+    return at + sizeof(*b);
 }
 
 static struct cp_address address_of(struct brief b)
@@ -105,11 +109,8 @@ static bool place_of(const copal_msg *m, copal_bytes part, uint8_t *at)
 static uint8_t *put_addresses(uint8_t *at, const struct cp_path *p,
                               bool is_short)
 {
-    if (is_short) {
-        struct brief both[] = {brief_of(&p->remote), brief_of(&p->local)};
-
-        return put(at, both, sizeof(both));
-    }
+    if (is_short)
+        return put_brief(put_brief(at, &p->remote), &p->local);
     at = put(at, &p->remote, sizeof(p->remote));
     return put(at, &p->local, sizeof(p->local));
 }
@@ -119,10 +120,9 @@ static uint8_t *put_options(uint8_t *at, const copal_msg *m)
     for (size_t i = 0; i < m->option_count; i++) {
         const struct cp_option *o = &m->options[i];
 
-        at = put(
-            at,
-            &(struct packed_option){o->number, (uint8_t)o->at, (uint8_t)o->len},
-            sizeof(struct packed_option));
+        *(struct packed_option *)at =
+            (struct packed_option){o->number, (uint8_t)o->at, (uint8_t)o->len};
+        at += sizeof(struct packed_option);
     }
     return at;
 }
@@ -145,26 +145,25 @@ size_t cp_msg_pack(const copal_msg *m, void *to, size_t room)
            uri.len;
     if (size > room)
         return size;
-    at = put(at,
-             &(struct packed){
-                 .flags = m->flags,
-                 .if_index = m->path.if_index,
-                 .mid = m->mid,
-                 .code = m->code,
-                 .type = m->type,
-                 .scheme = m->scheme,
-                 .request = m->request == NULL ? 0 : m->request->code,
-                 .option_count = (uint8_t)m->option_count,
-                 .data_len = (uint8_t)m->data_len,
-                 .token_len = (uint8_t)m->token.len,
-                 .payload_at = payload_at,
-                 .payload_len = (uint8_t)m->payload.len,
-                 .uri_len = (uint8_t)uri.len,
-                 .hops = m->path.hops,
-                 .is_multicast = m->path.is_multicast,
-                 .is_brief = is_short,
-             },
-             sizeof(struct packed));
+    *(struct packed *)to = (struct packed){
+        .flags = m->flags,
+        .if_index = m->path.if_index,
+        .mid = m->mid,
+        .code = m->code,
+        .type = m->type,
+        .scheme = m->scheme,
+        .request = m->request == NULL ? 0 : m->request->code,
+        .option_count = (uint8_t)m->option_count,
+        .data_len = (uint8_t)m->data_len,
+        .token_len = (uint8_t)m->token.len,
+        .payload_at = payload_at,
+        .payload_len = (uint8_t)m->payload.len,
+        .uri_len = (uint8_t)uri.len,
+        .hops = m->path.hops,
+        .is_multicast = m->path.is_multicast,
+        .is_brief = is_short,
+    };
+    at += sizeof(struct packed);
     at = put_addresses(at, &m->path, is_short);
     at = put_options(at, m);
     at = put(at, m->data, m->data_len);
