@@ -175,8 +175,10 @@ static copal_msg *keep_said(lua_State *L, int i, struct served *s,
     }
     copal_msg_unref(said->m);
     said->m = m;
-    lua_pushvalue(L, i);
-    lua_rawseti(L, LUA_REGISTRYINDEX, said->kept);
+    if (i != 0) {
+        lua_pushvalue(L, i);
+        lua_rawseti(L, LUA_REGISTRYINDEX, said->kept);
+    }
     return m;
 }
 
@@ -187,12 +189,12 @@ static int reply_text(lua_State *L, int i, const struct handling *h, int code)
     copal_exchange *x = h->view->x;
     copal_bytes body = {NULL, 0};
     copal_msg *m = NULL;
-    const char *text = NULL;
+    const char *text = "";
 
     if (i != 0)
         text = lua_tolstring(L, i, &body.len);
     body.data = (const uint8_t *)text;
-    if (text == said->text && text != NULL)
+    if (text == said->text)
         m = said->m != NULL && copal_msg_code(said->m) == code
                 ? said->m
                 : keep_said(L, i, h->served, x, code, body);

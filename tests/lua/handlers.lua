@@ -225,6 +225,26 @@ test("what is answered again and again is what was said, whatever came between",
   sim:close()
 end)
 
+test("a code alone is answered again and again, with text between", function()
+  local sim, server, client = world()
+  local turn = 0
+  local answers = { { "2.04" }, { "2.04" }, { "2.04" }, { "2.02" }, { "2.02", "" }, { "2.02" },
+    { "2.02", "well" }, { "2.02", "well" }, { "2.02", "well" }, { "2.04" }, { "2.04" } }
+  server:serve("/t", { put = function()
+    local code, text = answers[turn][1], answers[turn][2]
+    if text then return copal.code(code), text end
+    return copal.code(code)
+  end })
+  for i, answer in ipairs(answers) do
+    turn = i
+    local res = client:put("coap://server/t", "x")
+    equal(res.code.dotted, answer[1])
+    equal(res.payload, answer[2] or "")
+    collectgarbage()
+  end
+  sim:close()
+end)
+
 test("texts that are made and forgotten are not mistaken for each other", function()
   local sim, server, client = world()
   local n = 0
