@@ -77,7 +77,8 @@ struct bridge {
     struct cp_mem *mem; /* of messages that were packed; NULL: none yet */
     size_t packed_most; /* bytes of one, since the last views were made */
     bool is_closing;
-    const void *fields[FIELD_COUNT]; /* of a view: their address_of()     */
+    bool is_looked_at;               /* look() was called since wait() began */
+    const void *fields[FIELD_COUNT]; /* of a view: their address_of() */
     struct handling *handling;       /* the handler that runs now, innermost */
     struct runner idle[MAX_IDLE];
     int idle_count;

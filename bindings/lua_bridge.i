@@ -68,6 +68,7 @@
 %native(free) int l_free(lua_State *L);
 %native(run) int l_run(lua_State *L);
 %native(wait) int l_wait(lua_State *L);
+%native(look) int l_look(lua_State *L);
 %native(catch_signals) int l_catch_signals(lua_State *L);
 %native(caught) int l_caught(lua_State *L);
 %native(record_on_signal) int l_record_on_signal(lua_State *L);

@@ -146,11 +146,8 @@ static int l_stats(lua_State *L)
 /* How many exchanges are open: asked every turn, so without a table. */
 static int l_open_exchanges(lua_State *L)
 {
-    const copal *c = check_box(L, 1, &endpoint_type);
-    copal_stats s = {.size = sizeof(s)};
-
-    copal_get_stats(c, &s);
-    lua_pushinteger(L, (lua_Integer)s.exchanges_open);
+    lua_pushinteger(
+        L, (lua_Integer)open_exchanges(check_box(L, 1, &endpoint_type)));
     return 1;
 }
 

@@ -229,18 +229,35 @@ static int l_run(lua_State *L)
     return 1;
 }
 
-/* What one argument of wait() adds to what is waited for. */
-static void wait_for(lua_State *L, int i, struct pollfd *p, int *timeout)
+/* What wait() waits for: arguments of it, from the second on. */
+struct waiting {
+    struct pollfd *fds;
+    bool *busy; /* of each: it had an exchange open when it was looked at */
+    int n;
+    int most; /* ms, or -1 */
+};
+
+/* NULL: a descriptor of somebody else's, or an endpoint that was freed. */
+static copal *waiting_at(lua_State *L, int i)
 {
+    struct box *box = to_box(L, i + 2, &endpoint_type);
+
+    return box == NULL ? NULL : box->ptr;
+}
+
+/* What one argument adds to what is waited for. */
+static void wait_for(lua_State *L, const struct waiting *w, int i, int *timeout)
+{
+    struct pollfd *p = &w->fds[i];
     copal *c;
     int left;
 
     *p = (struct pollfd){.events = POLLIN};
-    if (lua_type(L, i) == LUA_TNUMBER) {
-        p->fd = (int)check_integer(L, i, 0, INT32_MAX);
+    if (lua_type(L, i + 2) == LUA_TNUMBER) {
+        p->fd = (int)check_integer(L, i + 2, 0, INT32_MAX);
         return;
     }
-    c = check_box(L, i, &endpoint_type);
+    c = check_box(L, i + 2, &endpoint_type);
     p->fd = copal_fd(c);
     left = copal_timeout(c);
     if (left >= 0 && (*timeout < 0 || left < *timeout))
@@ -249,14 +266,13 @@ static void wait_for(lua_State *L, int i, struct pollfd *p, int *timeout)
 
 /* A turn for each that has something to do. One that is freed in the turn of
  * another is left out. */
-static int step_all(lua_State *L, const struct pollfd *fds, int n)
+static int step_all(lua_State *L, const struct waiting *w)
 {
-    for (int i = 0; i < n; i++) {
-        struct box *box = to_box(L, i + 2, &endpoint_type);
-        copal *c = box == NULL ? NULL : box->ptr;
+    for (int i = 0; i < w->n; i++) {
+        copal *c = waiting_at(L, i);
         int err = 0;
 
-        if (c != NULL && (fds[i].revents != 0 || copal_timeout(c) == 0))
+        if (c != NULL && (w->fds[i].revents != 0 || copal_timeout(c) == 0))
             err = copal_step(c);
         if (err < 0)
             return err;
@@ -264,42 +280,98 @@ static int step_all(lua_State *L, const struct pollfd *fds, int n)
     return 0;
 }
 
-/* wait(ms, endpoint...): one turn of each of several endpoints, after at most
- * ms (-1: no limit) of waiting for something to do. Numbers among them are
+static int turn_all(lua_State *L, const struct waiting *w)
+{
+    int timeout = w->most;
+    copal *first = NULL;
+    struct watched signals;
+
+    for (int i = 0; i < w->n; i++) {
+        wait_for(L, w, i, &timeout);
+        if (first == NULL)
+            first = waiting_at(L, i);
+    }
+    watch_signals(&signals, first);
+    /* A signal from here on makes the endpoint's descriptor readable. */
+    if (caught != 0 || poll(w->fds, (nfds_t)w->n, timeout) < 0)
+        for (int i = 0; i < w->n; i++)
+            w->fds[i].revents = 0;
+    unwatch_signals(&signals);
+    write_wanted();
+    return step_all(L, w);
+}
+
+static uint64_t open_exchanges(const copal *c)
+{
+    copal_stats s = {.size = sizeof(s)};
+
+    copal_get_stats(c, &s);
+    return s.exchanges_open;
+}
+
+/* Whether the last exchange of one is over since this was asked last, or it was
+ * freed: of all that makes one idle, Lua has no other way to notice this. */
+static bool one_came_to_rest(lua_State *L, const struct waiting *w)
+{
+    bool did = false;
+
+    for (int i = 0; i < w->n; i++) {
+        const copal *c = waiting_at(L, i);
+        bool is_busy = c != NULL && open_exchanges(c) > 0;
+
+        did = did || (w->busy[i] && !is_busy);
+        w->busy[i] = is_busy;
+    }
+    return did;
+}
+
+/* The first descriptor of somebody else's that has input; -1: none. */
+static int readable(lua_State *L, const struct waiting *w)
+{
+    for (int i = 0; i < w->n; i++)
+        if (lua_type(L, i + 2) == LUA_TNUMBER && w->fds[i].revents != 0)
+            return w->fds[i].fd;
+    return -1;
+}
+
+/* wait(ms, endpoint...): turns of each of several endpoints, until look() is called
+ * or one of them has no exchange open any more; or one turn, after at most ms
+ * (-1: no limit) of waiting for something to do. Numbers among them are
  * descriptors to be watched for input; the first that has any is returned
  * after true. */
 static int l_wait(lua_State *L)
 {
-    int timeout = (int)check_integer(L, 1, -1, INT32_MAX);
-    int n = lua_gettop(L) - 1, err;
-    struct pollfd *fds;
-    copal *first = NULL;
-    struct watched w;
+    struct bridge *b = get_bridge(L);
+    struct waiting w = {.most = (int)check_integer(L, 1, -1, INT32_MAX),
+                        .n = lua_gettop(L) - 1};
+    size_t n = (size_t)w.n;
+    int err, fd;
 
-    luaL_argcheck(L, n >= 1, 2, "endpoint expected");
-    fds = lua_newuserdata(L, (size_t)n * sizeof(*fds));
-    for (int i = 0; i < n; i++) {
-        wait_for(L, i + 2, &fds[i], &timeout);
-        if (first == NULL && lua_type(L, i + 2) != LUA_TNUMBER)
-            first = check_box(L, i + 2, &endpoint_type);
-    }
-    watch_signals(&w, first);
-    /* A signal from here on makes the endpoint's descriptor readable. */
-    if (caught != 0 || poll(fds, (nfds_t)n, timeout) < 0)
-        for (int i = 0; i < n; i++)
-            fds[i].revents = 0;
-    unwatch_signals(&w);
-    write_wanted();
-    err = step_all(L, fds, n);
+    luaL_argcheck(L, w.n >= 1, 2, "endpoint expected");
+    w.fds = lua_newuserdata(L, n * (sizeof(*w.fds) + sizeof(*w.busy)));
+    w.busy = (bool *)(w.fds + n);
+    memset(w.busy, 0, n * sizeof(*w.busy));
+    one_came_to_rest(L, &w);
+    b->is_looked_at = false;
+    do {
+        err = turn_all(L, &w);
+        fd = readable(L, &w);
+    } while (err == 0 && fd < 0 && w.most < 0 && caught == 0 &&
+             !one_came_to_rest(L, &w) && !b->is_looked_at);
     if (err < 0)
         return push_error(L, err, NULL);
     lua_pushboolean(L, 1);
-    for (int i = 0; i < n; i++)
-        if (lua_type(L, i + 2) == LUA_TNUMBER && fds[i].revents != 0) {
-            lua_pushinteger(L, fds[i].fd);
-            return 2;
-        }
-    return 1;
+    if (fd < 0)
+        return 1;
+    lua_pushinteger(L, fd);
+    return 2;
+}
+
+/* look(): wait(), if it is under way, ends with this turn. */
+static int l_look(lua_State *L)
+{
+    get_bridge(L)->is_looked_at = true;
+    return 0;
 }
 
 /* replay(path, fn): runs a recording again; fn sees each line of trace. True, or

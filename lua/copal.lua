@@ -108,6 +108,7 @@ local function run_inside(coap, fn, ...)
       local function rest()
         if not job.ok or loop.is_idle(coap) then wake() end
         coap.idle_wake = wake
+        loop.look()
       end
       coap.stop_waiters = { wake }
       if job.done then rest() else job.waiters = { rest } end

@@ -254,6 +254,7 @@ function Endpoint:rest()
       self.stop_waiters = self.stop_waiters or {}
       table.insert(self.stop_waiters, wake)
       self.idle_wake = wake
+      loop.look()
     end)
     self.idle_wake = nil
   end
@@ -309,9 +310,14 @@ local Timer = {}
 Timer.__index = Timer
 
 -- Counted, so that it is known whether an endpoint still has something to do.
+local function forget_timer(self)
+  self.timers = self.timers - 1
+  if self.timers == 0 then loop.look() end
+end
+
 local function after(self, ms, fn)
   local id, text, name = core.after(handle_of(self), ms, function()
-    self.timers = self.timers - 1
+    forget_timer(self)
     fn()
   end)
   if not id then return nil, errors.new(name, text) end
@@ -321,7 +327,7 @@ end
 
 local function cancel_timer(self, id)
   if self.handle and core.cancel_timer(self.handle, id) then
-    self.timers = self.timers - 1
+    forget_timer(self)
     return true
   end
   return false

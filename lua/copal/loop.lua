@@ -22,11 +22,19 @@ local function kick(endpoint)
     return
   end
   kicked = true
-  if driving and driving ~= true then
+  if driving == true then
+    core.look()
+  elseif driving then
     core.stop(driving)
   end
 end
 M.kick = kick
+
+-- One of several endpoints may be idle from now on, or somebody waits for that. core
+-- notices itself only that the last exchange of one is over.
+function M.look()
+  if driving == true then core.look() end
+end
 
 function M.add(endpoint)
   alive[endpoint.handle] = endpoint

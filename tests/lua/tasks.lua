@@ -173,6 +173,28 @@ test("the endpoint of the surrounding run can be run to its rest, too", function
   end)
 end)
 
+test("one of several endpoints is idle when its last timer or exchange is over", function()
+  copal.run(function(coap)
+    assert(coap:listen "coap://127.0.0.1:0") -- and so is never idle
+    coap:serve("/t", function() return "t" end)
+    local other, fired, got = copal.endpoint {}, 0, 0
+    other:after(0.002, function() fired = fired + 1 end)
+    equal(other:run(), "idle")
+    equal(fired, 1)
+    local never = other:after(3600, function() fired = fired + 1 end)
+    coap:after(0.002, function() never:cancel() end)
+    equal(other:run(), "idle")
+    equal(fired, 1)
+    for _ = 1, 3 do
+      other:get(coap:addresses()[1] .. "/t", function() got = got + 1 end)
+    end
+    equal(other:run(), "idle")
+    equal(got, 3)
+    other:free()
+    coap:stop()
+  end)
+end)
+
 test("stop ends run", function()
   local c = copal.endpoint {}
   assert(c:listen "coap://127.0.0.1:0")
