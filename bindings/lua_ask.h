@@ -10,19 +10,25 @@ enum {
 
 /* What a script has of it: an exchange's box, told from others by size. It is the
  * callback as well, and cannot be collected before the core has let go of that: so
- * most need no finaliser. Its function is its user value. */
+ * most need no finaliser. Its function is its user value. The exchange is not ref'd:
+ * it is not over before the core has let go of the callback. */
 struct request_box {
     struct box box;
     struct bridge *b;
-    int self;            /* reference to it                           */
-    int others;          /* reference to what takes other events      */
-    int refs;            /* the core's, and that of a call under way  */
     copal_msg *response; /* the first, or NULL                        */
     copal_msg *m;        /* the request, if its URI is not here; held */
+    int self;            /* slot of it                                */
+    int others;          /* reference to what takes other events      */
+    int refs;            /* the core's, and that of a call under way  */
     bool told;           /* its function was called                   */
     bool is_starved;     /* there was no memory for a piece of it     */
     bool done;
-    char uri[ROOM_FOR_URI];
+    char uri[]; /* or nothing */
+};
+
+enum { /* arguments of ask() */
+    ASKER = 4,
+    OTHER_EVENTS
 };
 
 enum { /* what asking() keeps, behind what handlers() does */
@@ -51,29 +57,53 @@ static int gc_request(lua_State *L)
     return 0;
 }
 
-/* It is over. The collector sees a few bytes, and not what they hold: so that is
- * let go of here. */
+/* ---- Slots -------------------------------------------------------------- */
+
+/* Places in the registry that are used again and again, which costs less than a
+ * reference each. They hold false meanwhile: references count on it that what is in
+ * use is not nil. */
+
+static int take_slot(lua_State *L, struct bridge *b) /* for what is on top */
+{
+    int slot;
+
+    if (b->slot_count == 0)
+        return luaL_ref(L, LUA_REGISTRYINDEX);
+    slot = b->slots[--b->slot_count];
+    lua_rawseti(L, LUA_REGISTRYINDEX, slot);
+    return slot;
+}
+
+static void leave_slot(lua_State *L, struct bridge *b, int slot)
+{
+    if (b->slot_count == MAX_SLOTS) {
+        luaL_unref(L, LUA_REGISTRYINDEX, slot);
+        return;
+    }
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, LUA_REGISTRYINDEX, slot);
+    b->slots[b->slot_count++] = slot;
+}
+
 static void leave_request(struct request_box *r)
 {
-    copal_exchange *x = r->box.ptr;
-
     r->done = true;
     r->box.ptr = NULL;
-    copal_exchange_unref(x);
 }
 
 static void drop_asked(void *user)
 {
     struct request_box *r = user;
-    lua_State *T = r->b->thread;
+    struct bridge *b = r->b;
 
     if (--r->refs > 0)
         return;
     leave_request(r);
     copal_msg_unref(r->response);
     r->response = NULL;
-    luaL_unref(T, LUA_REGISTRYINDEX, r->others);
-    luaL_unref(T, LUA_REGISTRYINDEX, r->self);
+    if (r->others != LUA_NOREF)
+        luaL_unref(b->thread, LUA_REGISTRYINDEX, r->others);
+    leave_slot(b->thread, b, r->self);
 }
 
 /* ---- Its function ------------------------------------------------------- */
@@ -171,21 +201,24 @@ static bool tell_response(struct request_box *r, const copal_event *ev)
 {
     struct bridge *b = r->b;
     lua_State *T = b->thread;
-    int at = lua_gettop(T) + 1;
+    int guard = lua_gettop(T) + 1;
     struct view *v;
 
     while (lua_gettop(b->spare) == 0)
         if (!deliver(b, b->preparer, ev, r))
             return false;
+    push_guard(b);
     lua_rawgeti(T, LUA_REGISTRYINDEX, r->self);
     v = take_view(T, b, r->response, NULL);
-    push_guard(b);
-    push_function(T, at);
-    clear_function(T, at);
-    lua_pushvalue(T, at + 1);
-    call_guarded(b, 1);
+    push_function(T, guard + 1);
+    clear_function(T, guard + 1);
+    lua_pushvalue(T, guard + 2);
+    if (lua_pcall(T, 1, 0, guard) != 0) {
+        report(b);
+        lua_settop(T, guard + 2);
+    }
     leave_view(T, v);
-    lua_settop(T, at - 1);
+    lua_settop(T, guard - 1);
     return true;
 }
 
@@ -239,37 +272,50 @@ static void on_asked(const copal_event *ev, void *user)
 
 /* ---- The beginning ------------------------------------------------------ */
 
-/* Pushes what will ask and tell; the functions are at fn and fn + 1, which may be
- * nil. */
-static struct request_box *push_request(lua_State *L, struct bridge *b, int fn)
+/* Pushes what will ask and tell, with room for so many bytes of a URI; the functions
+ * are at ASKER and OTHER_EVENTS, which may be nil. */
+static struct request_box *push_request(lua_State *L, struct bridge *b,
+                                        size_t room)
 {
     struct request_box *r;
 
     push_collector(L, b, 1);
 #if LUA_VERSION_NUM >= 504
-    r = lua_newuserdatauv(L, sizeof(*r), 1);
+    r = lua_newuserdatauv(L, sizeof(*r) + room, 1);
 #else
-    r = lua_newuserdata(L, sizeof(*r));
+    r = lua_newuserdata(L, sizeof(*r) + room);
 #endif
-    memset(r, 0, offsetof(struct request_box, uri) + 1);
+    memset(r, 0, sizeof(*r));
     r->box.type = &exchange_type;
     r->b = b;
     r->refs = 1;
     r->others = LUA_NOREF;
-    set_function(L, fn);
-    if (!lua_isnil(L, fn + 1)) {
-        lua_pushvalue(L, fn + 1);
+    set_function(L, ASKER);
+    if (!lua_isnil(L, OTHER_EVENTS)) {
+        lua_pushvalue(L, OTHER_EVENTS);
         r->others = luaL_ref(L, LUA_REGISTRYINDEX);
     }
+    lua_pushvalue(L, -1);
+    r->self = take_slot(L, b);
     return r;
 }
 
-/* What of the request is asked for later; the box is on top. */
-static void note_uri(lua_State *L, struct request_box *r, copal_msg *m)
+/* Bytes that note_uri() puts into the request. */
+static size_t room_for(const char *uri)
+{
+    size_t size = strlen(uri) + 1;
+
+    return size <= ROOM_FOR_URI ? size : 0;
+}
+
+/* What of the request is asked for later; the box, which has room bytes for that, is
+ * on top. */
+static void note_uri(lua_State *L, struct request_box *r, copal_msg *m,
+                     size_t room)
 {
     const char *uri = copal_msg_uri(m);
     size_t size = strlen(uri) + 1;
-    bool fits = size <= ROOM_FOR_URI;
+    bool fits = size <= room;
 
     lua_rawgeti(L, LUA_REGISTRYINDEX,
                 fits ? r->b->request_class : r->b->held_request_class);
@@ -282,44 +328,66 @@ static void note_uri(lua_State *L, struct request_box *r, copal_msg *m)
     r->b->kept++;
 }
 
+/* The request of a message, or with m NULL of a new one of that code to the URI. */
+static int ask(lua_State *L, struct endpoint_box *e, copal_msg *m, int code,
+               const char *uri)
+{
+    copal *c = e->box.ptr;
+    struct bridge *b = e->b != NULL ? e->b : (e->b = get_bridge(L));
+    copal_msg *made = NULL;
+    size_t room = m == NULL ? ROOM_FOR_URI : room_for(copal_msg_uri(m));
+    struct request_box *r = push_request(L, b, room);
+    copal_exchange *x;
+
+    if (m == NULL)
+        m = made = repeat_request(&e->last, c, code, uri);
+    if (m == NULL) {
+        drop_asked(r);
+        return push_error(L, COPAL_ENOMEM, NULL);
+    }
+    note_uri(L, r, m, room);
+    x = copal_request(c, m, (copal_cb){on_asked, r, drop_asked});
+    copal_msg_unref(made);
+    if (x == NULL)
+        return push_error(L, COPAL_ENOMEM, NULL);
+    r->box.ptr = x;
+    return 1;
+}
+
+static int ask_code(lua_State *L)
+{
+    struct endpoint_box *e = lua_touserdata(L, 1);
+    int code = (int)check_integer(L, 2, 0, INT32_MAX);
+    const char *uri = check_text(L, 3);
+
+    check_box(L, 1, &endpoint_type);
+    return ask(L, e, repeated(&e->last, code, uri), code, uri);
+}
+
 /* ask(endpoint, message or code, uri, fn, others): sends the message, or a new
  * one of that code to the URI. fn(response) at the end, fn(true) if none was
  * wanted, fn(nil, error); others(kind, ...), which may be nil, hears all events
  * before. A request, or nil, text, NAME. */
 static int l_ask(lua_State *L)
 {
-    copal *c = check_box(L, 1, &endpoint_type);
-    struct endpoint_box *e = lua_touserdata(L, 1);
-    struct bridge *b = e->b != NULL ? e->b : (e->b = get_bridge(L));
-    const char *uri = NULL;
-    int code = 0;
-    struct request_box *r;
-    copal_exchange *x;
-    copal_msg *m;
+    lua_settop(L, OTHER_EVENTS);
+    luaL_argcheck(L, !lua_isnil(L, ASKER), ASKER, "function expected");
+    if (lua_type(L, 2) == LUA_TNUMBER)
+        return ask_code(L);
+    check_box(L, 1, &endpoint_type);
+    return ask(L, lua_touserdata(L, 1), check_box(L, 2, &message_type), 0,
+               NULL);
+}
 
-    lua_settop(L, 5);
-    if (lua_type(L, 2) == LUA_TNUMBER) {
-        code = (int)check_integer(L, 2, 0, INT32_MAX);
-        uri = check_text(L, 3);
-    } else {
-        check_box(L, 2, &message_type);
-    }
-    luaL_argcheck(L, !lua_isnil(L, 4), 4, "function expected");
-    r = push_request(L, b, 4);
-    lua_pushvalue(L, -1);
-    r->self = luaL_ref(L, LUA_REGISTRYINDEX);
-    m = code != 0 ? repeat_request(&e->last, c, code, uri)
-                  : copal_msg_ref(check_box(L, 2, &message_type));
-    if (m == NULL) {
-        drop_asked(r);
-        return push_error(L, COPAL_ENOMEM, NULL);
-    }
-    note_uri(L, r, m);
-    x = copal_request(c, m, (copal_cb){on_asked, r, drop_asked});
-    copal_msg_unref(m);
-    if (x == NULL)
-        return push_error(L, COPAL_ENOMEM, NULL);
-    r->box.ptr = copal_exchange_ref(x);
+/* ask_plainly(endpoint, code, uri, fn, nil): ask() as most do, with text and a
+ * function; false if something else is in one of their places. */
+static int l_ask_plainly(lua_State *L)
+{
+    if (lua_gettop(L) == OTHER_EVENTS && lua_isuserdata(L, 1) &&
+        lua_type(L, 3) == LUA_TSTRING && lua_type(L, ASKER) == LUA_TFUNCTION &&
+        lua_isnil(L, OTHER_EVENTS))
+        return ask_code(L);
+    lua_pushboolean(L, 0);
     return 1;
 }
 

@@ -35,6 +35,7 @@ typedef int64_t copal_count; /* a number, or a negative COPAL_E* */
 enum {
     HOOKS = 8,
     MAX_IDLE = 16,   /* coroutines kept to be used again */
+    MAX_SLOTS = 64,  /* places in the registry, likewise */
     MAX_SPARE = 16,  /* views made before they are needed */
     MAX_KEPT = 1024, /* messages and requests before the collector is pushed */
     MAX_STEPS = 4096 /* of the collector until they may be twice as many     */
@@ -82,6 +83,8 @@ struct bridge {
     struct handling *handling;       /* the handler that runs now, innermost */
     struct runner idle[MAX_IDLE];
     int idle_count;
+    int slots[MAX_SLOTS];
+    int slot_count;
     int kept, kept_most,
         steps; /* messages and requests, see push_collector() */
 };

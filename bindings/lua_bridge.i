@@ -84,6 +84,7 @@
 %native(store_handler) int l_store_handler(lua_State *L);
 %native(asking) int l_asking(lua_State *L);
 %native(ask) int l_ask(lua_State *L);
+%native(ask_plainly) int l_ask_plainly(lua_State *L);
 %native(options) int l_options(lua_State *L);
 %native(msg_value) int l_msg_value(lua_State *L);
 %native(msg_list) int l_msg_list(lua_State *L);

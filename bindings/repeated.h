@@ -5,6 +5,7 @@
 #define COPAL_REPEATED_H
 
 #include <copal.h>
+#include <stdbool.h>
 #include <string.h>
 
 enum {
@@ -23,6 +24,14 @@ static void forget_repeated(struct repeated *r)
     r->m = NULL;
 }
 
+/* That request, if it is this one; NULL: it is not. */
+static copal_msg *repeated(const struct repeated *r, int code, const char *uri)
+{
+    bool is = r->m != NULL && r->code == code && strcmp(r->uri, uri) == 0;
+
+    return is ? r->m : NULL;
+}
+
 /* A request without a body, ref'd; NULL: out of memory. A URI that is not understood
  * is told by END. */
 static copal_msg *repeat_request(struct repeated *r, copal *c, int code,
@@ -32,8 +41,9 @@ static copal_msg *repeat_request(struct repeated *r, copal *c, int code,
     copal_msg *m;
     int err;
 
-    if (r->m != NULL && r->code == code && strcmp(r->uri, uri) == 0)
-        return copal_msg_ref(r->m);
+    m = repeated(r, code, uri);
+    if (m != NULL)
+        return copal_msg_ref(m);
     m = copal_msg_new(c, code);
     err = m == NULL ? COPAL_ENOMEM : copal_msg_set_uri(m, uri);
     if (err == COPAL_ENOMEM) {

@@ -6,7 +6,7 @@ local message = require "copal.message"
 local task = require "copal.task"
 local value = require "copal.value"
 
-local type, core_ask = type, core.ask
+local type, core_ask, ask_plainly = type, core.ask, core.ask_plainly
 
 local Endpoint = {} -- the methods that this file adds to endpoints
 
@@ -120,12 +120,10 @@ end
 
 local function asker(code)
   return function(self, uri, opts, fn)
-    if fn == nil and type(opts) == "function" and type(uri) == "string" then
-      -- What most ask is one call of C.
-      local request, text, name = core_ask(self.handle or handle_of(self), code, uri, opts)
-      if request then return request end
-      return nil, errors.new(name, text)
-    end
+    -- What most ask is one call of C.
+    local request, text, name = ask_plainly(self.handle, code, uri, opts, fn)
+    if request then return request end
+    if text then return nil, errors.new(name, text) end
     check_uri(uri)
     if type(opts) == "function" then opts, fn = nil, opts end
     check_options(opts)
