@@ -300,14 +300,6 @@ static struct request_box *push_request(lua_State *L, struct bridge *b,
     return r;
 }
 
-/* Bytes that note_uri() puts into the request. */
-static size_t room_for(const char *uri)
-{
-    size_t size = strlen(uri) + 1;
-
-    return size <= ROOM_FOR_URI ? size : 0;
-}
-
 /* What of the request is asked for later; the box, which has room bytes for that, is
  * on top. */
 static void note_uri(lua_State *L, struct request_box *r, copal_msg *m,
@@ -328,40 +320,51 @@ static void note_uri(lua_State *L, struct request_box *r, copal_msg *m,
     r->b->kept++;
 }
 
-/* The request of a message, or with m NULL of a new one of that code to the URI. */
-static int ask(lua_State *L, struct endpoint_box *e, copal_msg *m, int code,
-               const char *uri)
+/* Sends a message for the request on top; takes over the caller's reference. */
+static int send_asked(lua_State *L, copal *c, copal_msg *m,
+                      struct request_box *r, size_t room)
 {
-    copal *c = e->box.ptr;
-    struct bridge *b = e->b != NULL ? e->b : (e->b = get_bridge(L));
-    copal_msg *made = NULL;
-    size_t room = m == NULL ? ROOM_FOR_URI : room_for(copal_msg_uri(m));
-    struct request_box *r = push_request(L, b, room);
     copal_exchange *x;
 
-    if (m == NULL)
-        m = made = repeat_request(&e->last, c, code, uri);
-    if (m == NULL) {
-        drop_asked(r);
-        return push_error(L, COPAL_ENOMEM, NULL);
-    }
     note_uri(L, r, m, room);
     x = copal_request(c, m, (copal_cb){on_asked, r, drop_asked});
-    copal_msg_unref(made);
+    copal_msg_unref(m);
     if (x == NULL)
         return push_error(L, COPAL_ENOMEM, NULL);
     r->box.ptr = x;
     return 1;
 }
 
-static int ask_code(lua_State *L)
+/* The request of a message, or with m NULL of one of that code to the URI. To make
+ * its box may run finalisers, and these may ask as well, or free the endpoint: so
+ * what is not on the stack is looked for, or made, when it is there. */
+static int ask(lua_State *L, copal_msg *m, int code, const char *uri)
 {
     struct endpoint_box *e = lua_touserdata(L, 1);
+    struct bridge *b = e->b != NULL ? e->b : (e->b = get_bridge(L));
+    copal_msg *known = m != NULL ? m : repeated(&e->last, code, uri);
+    size_t size =
+        known == NULL ? ROOM_FOR_URI : strlen(copal_msg_uri(known)) + 1;
+    size_t room = size <= ROOM_FOR_URI ? size : 0;
+    struct request_box *r = push_request(L, b, room);
+    copal *c = e->box.ptr;
+
+    if (c != NULL)
+        m = m != NULL ? copal_msg_ref(m)
+                      : repeat_request(&e->last, c, code, uri);
+    if (c != NULL && m != NULL)
+        return send_asked(L, c, m, r, room);
+    drop_asked(r);
+    return push_error(L, c == NULL ? COPAL_ECLOSED : COPAL_ENOMEM, NULL);
+}
+
+static int ask_code(lua_State *L)
+{
     int code = (int)check_integer(L, 2, 0, INT32_MAX);
     const char *uri = check_text(L, 3);
 
     check_box(L, 1, &endpoint_type);
-    return ask(L, e, repeated(&e->last, code, uri), code, uri);
+    return ask(L, NULL, code, uri);
 }
 
 /* ask(endpoint, message or code, uri, fn, others): sends the message, or a new
@@ -375,8 +378,7 @@ static int l_ask(lua_State *L)
     if (lua_type(L, 2) == LUA_TNUMBER)
         return ask_code(L);
     check_box(L, 1, &endpoint_type);
-    return ask(L, lua_touserdata(L, 1), check_box(L, 2, &message_type), 0,
-               NULL);
+    return ask(L, check_box(L, 2, &message_type), 0, NULL);
 }
 
 /* ask_plainly(endpoint, code, uri, fn, nil): ask() as most do, with text and a

@@ -92,6 +92,40 @@ test("a handler that throws answers 5.00, the next one works", function()
   assert(told:find("handler bug", 1, true))
 end)
 
+-- Where tables have finalisers. The collector is as busy as it can be, so one is
+-- called while the place of a request is made.
+if _VERSION ~= "Lua 5.1" then
+  test("a finaliser may ask by the endpoint that asks, or free it", function()
+    local pause = collectgarbage("setpause", 0)
+    local speed = collectgarbage("setstepmul", 1000)
+    local sim, freed, asked = copal.sim { seed = 1 }, 0, 0
+    local function heard() end
+    for i = 1, 40 do
+      local client, collected = sim:endpoint("client" .. i), false
+      setmetatable({}, { __gc = function()
+        collected = true
+        if i % 2 == 0 then client:free() return end
+        for k = 1, 3 do client:get("coap://server/" .. i .. "/" .. k, heard) end
+      end })
+      while not collected do
+        local request, err = client:get("coap://server/t", heard)
+        if request then
+          equal(request.uri, "coap://server/t")
+        else
+          equal(err.name, "ECLOSED")
+          freed = freed + 1
+        end
+        if collected and request and i % 2 == 1 then asked = asked + 1 end
+      end
+      client:free()
+    end
+    collectgarbage("setpause", pause)
+    collectgarbage("setstepmul", speed)
+    assert(freed > 0 and asked > 0, freed .. ", " .. asked)
+    sim:close()
+  end)
+end
+
 if not coroutine.isyieldable then
   test("waiting in a coroutine is a clear error in Lua 5.1", function()
     local coap = copal.endpoint {}
