@@ -1,18 +1,7 @@
 /* Requests: a copal.Request is told its response and its end from here. Part of
  * python_bridge.h. */
 
-/* The callback of a request: a cell whose fn is the Request. */
-struct asked {
-    struct cell cell;
-    const PyObject
-        *loop;     /* of the Request, which holds it                    */
-    bool is_plain; /* no piece of a body comes or goes, nor is progress told */
-    bool answered; /* it knows its first response                            */
-};
-
-static PyObject *name_event, *name_loop, *name_closed;
-
-static PyObject *nothing; /* arguments */
+static PyObject *name_event, *name_closed, *name_debug;
 
 static bool name_all(void)
 {
@@ -20,9 +9,18 @@ static bool name_all(void)
         PyObject **name;
         const char *text;
     } const all[] = {
-        {&name_event, "_on_event"},        {&name_loop, "loop"},
-        {&name_closed, "is_closed"},       {&name_call_soon, "call_soon"},
+        {&name_event, "_on_event"},
+        {&name_closed, "is_closed"},
+        {&name_debug, "get_debug"},
+        {&name_call_soon, "call_soon"},
         {&name_failed, "_report_waiting"},
+        {&name_ready, "_ready"},
+        {&name_scheduled, "_scheduled"},
+        {&name_stopping, "_stopping"},
+        {&name_is_debug, "_debug"},
+        {&name_when, "_when"},
+        {&name_wake, "_wake"},
+        {&name_report, "_report_turn"},
     };
 
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -31,34 +29,22 @@ static bool name_all(void)
             return false;
     }
     context_names = Py_BuildValue("(s)", "context");
-    nothing = PyTuple_New(0);
-    return context_names != NULL && nothing != NULL;
+    return context_names != NULL;
 }
 
-/* Where a Request has what is told from here: of slots the place is known, and
- * asked for by name they cost more than the rest. */
-static Py_ssize_t at_coap, at_uri, at_code, at_response, at_queue, at_x;
-
-/* set_request(class) */
+/* set_request(class): derived from Asked, with nothing of its own in its objects,
+ * which are let go of from here therefore. */
 static PyObject *py_set_request(PyObject *self, PyObject *cls)
 {
+    PyTypeObject *type = (PyTypeObject *)cls;
+
     (void)self;
-    if (!PyType_Check(cls))
-        return wrong_type("a class", cls);
-    if (!find_slot(cls, "_coap", &at_coap) ||
-        !find_slot(cls, "_uri", &at_uri) ||
-        !find_slot(cls, "_code", &at_code) ||
-        !find_slot(cls, "_response", &at_response) ||
-        !find_slot(cls, "_queue", &at_queue) || !find_slot(cls, "_x", &at_x) ||
-        !join_waiting((PyTypeObject *)cls))
-        return NULL;
+    if (!PyType_Check(cls) || !PyType_IsSubtype(type, asked_type) ||
+        type->tp_basicsize != asked_type->tp_basicsize)
+        return wrong_type("a class derived from Asked", cls);
+    type->tp_dealloc = request_dealloc;
     Py_XSETREF(request_class, (PyTypeObject *)Py_NewRef(cls));
     return Py_NewRef(Py_None);
-}
-
-static void set_slot(PyObject *request, Py_ssize_t at, PyObject *value)
-{
-    Py_XSETREF(*slot_of(request, at), Py_NewRef(value));
 }
 
 /* The callback of a Request for all that is seldom. */
@@ -72,9 +58,9 @@ static bool tell_request(PyObject *request, const copal_event *ev)
 }
 
 /* Do several answer, and somebody takes one after the other? */
-static bool has_queue(PyObject *request)
+static bool has_queue(const struct asked *a)
 {
-    return !is_empty(request, at_queue);
+    return !is_none(a->queue);
 }
 
 static bool tell_response(struct asked *a, PyObject *request,
@@ -84,71 +70,32 @@ static bool tell_response(struct asked *a, PyObject *request,
     PyObject *m;
 
     a->answered = true;
-    if (has_queue(request))
+    if (has_queue(a))
         return tell_request(request, ev);
     if (!is_first)
         return true;
     m = show_message(ev->msg);
-    if (m == NULL)
-        return false;
-    set_slot(request, at_response, m);
-    Py_DECREF(m);
-    return true;
+    if (m != NULL)
+        Py_XSETREF(a->response, m);
+    return m != NULL;
 }
 
 /* Who cancels a request has it done before its end. */
-static bool is_done(PyObject *request)
+static bool tell_end(struct asked *a, PyObject *request, const copal_event *ev)
 {
-    PyObject *done = PyObject_CallOneArg(future_done, request);
-
-    Py_XDECREF(done);
-    return done == Py_True;
-}
-
-/* 1: set; 0: it was over before; -1: raised. */
-static int set_result(PyObject *request, PyObject *value)
-{
-    PyObject *args[] = {NULL, request, value};
-    PyObject *set = PyObject_Vectorcall(
-        future_result, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    PyObject *type, *e, *traceback;
-
-    if (set != NULL) {
-        Py_DECREF(set);
-        return 1;
-    }
-    PyErr_Fetch(&type, &e, &traceback);
-    if (!is_done(request)) {
-        PyErr_Restore(type, e, traceback);
-        return -1;
-    }
-    Py_XDECREF(type);
-    Py_XDECREF(e);
-    Py_XDECREF(traceback);
-    PyErr_Clear();
-    return 0;
-}
-
-static bool tell_end(const struct asked *a, PyObject *request,
-                     const copal_event *ev)
-{
-    PyObject *loop = (PyObject *)a->loop;
-    PyObject *response;
-    int done;
-
-    if (ev->status != 0 || has_queue(request))
+    if (ev->status != 0 || has_queue(a))
         return tell_request(request, ev);
-    set_slot(request, at_x, Py_None);
-    response = *slot_of(request, at_response);
-    response = Py_NewRef(response == NULL ? Py_None : response);
-    done = set_result(request, response);
-    Py_DECREF(response);
-    return done > 0 ? call_all(request, loop) : done == 0;
+    let_go_of_exchange(a);
+    if (a->state != ASKED_WAITS)
+        return true;
+    a->result = Py_NewRef(a->response == NULL ? Py_None : a->response);
+    a->state = ASKED_FINISHED;
+    return call_all(request, a->loop);
 }
 
 static void on_asked(const copal_event *ev, void *user)
 {
-    struct asked *a = user;
+    struct asked *a = user; /* it begins with the cell */
     copal_event instead;
     PyObject *request;
     bool is_well;
@@ -177,27 +124,25 @@ static void on_asked(const copal_event *ev, void *user)
 
 /* ---- Asking ------------------------------------------------------------- */
 
-/* Takes the reference to m. */
-static PyObject *send_request(PyObject *owner, copal *c, copal_msg *m,
-                              PyObject *request, PyObject *loop, bool is_plain)
+/* Takes the reference to m. False: raised. */
+static bool send_request(PyObject *owner, copal *c, copal_msg *m,
+                         PyObject *request, bool is_plain)
 {
-    struct asked *a = (struct asked *)new_cell(owner, request, sizeof(*a));
+    struct asked *a = asked_of(request);
     copal_exchange *x;
-    PyObject *shown;
 
-    if (a == NULL) {
-        copal_msg_unref(m);
-        return NULL;
-    }
+    set_up_cell(&a->cell, owner, request);
+    a->cell.is_part = true;
     a->cell.is_asked = true;
-    a->loop = loop;
     a->is_plain = is_plain;
-    a->answered = false;
     x = copal_request(c, m, (copal_cb){on_asked, a, drop_cell});
     copal_msg_unref(m);
-    shown = show_exchange(x);
+    if (x != NULL)
+        hold_exchange(a, x);
+    else
+        (void)PyErr_NoMemory();
     bury();
-    return shown;
+    return x != NULL;
 }
 
 static bool has_args(Py_ssize_t given, Py_ssize_t wanted)
@@ -208,10 +153,9 @@ static bool has_args(Py_ssize_t given, Py_ssize_t wanted)
     return given == wanted;
 }
 
-/* ask(endpoint, message, request, is_plain) -> exchange */
+/* ask(endpoint, message, request, is_plain): sends it, once */
 static PyObject *py_ask(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {
-    PyObject *loop, *shown;
     copal_msg *m;
     copal *c;
     int is_plain;
@@ -221,13 +165,11 @@ static PyObject *py_ask(PyObject *self, PyObject *const *args, Py_ssize_t n)
         (m = check_message(args[1])) == NULL || !check_asker(args[2]) ||
         (is_plain = PyObject_IsTrue(args[3])) < 0)
         return NULL;
-    loop = PyObject_CallOneArg(future_loop, args[2]);
-    if (loop == NULL)
-        return NULL;
-    shown =
-        send_request(args[0], c, copal_msg_ref(m), args[2], loop, is_plain > 0);
-    Py_DECREF(loop); /* the Request holds it */
-    return shown;
+    if (asked_of(args[2])->cell.fn != NULL)
+        return wrong_type("a Request not sent yet", args[2]);
+    return send_request(args[0], c, copal_msg_ref(m), args[2], is_plain > 0)
+               ? Py_NewRef(Py_None)
+               : NULL;
 }
 
 /* None, bytes or text. False: raised. */
@@ -257,14 +199,6 @@ static bool set_body(copal_msg *m, PyObject *body)
     return err >= 0;
 }
 
-static bool is_set_up(void)
-{
-    if (request_class != NULL && running_loop != NULL)
-        return true;
-    PyErr_SetString(PyExc_TypeError, "set_request() and set_tasks() first");
-    return false;
-}
-
 /* 1: we are on that loop, or on none at all and it is not closed; 0: neither; -1:
  * raised. */
 static int is_ours(PyObject *loop)
@@ -288,59 +222,69 @@ static int is_ours(PyObject *loop)
     return is_open;
 }
 
-/* To name the loop costs less than to have asyncio look for it. */
-static PyObject *keywords_for(struct endpoint_box *box, PyObject *loop)
+/* Does the loop want to know where futures are made? Asked once a turn: to ask
+ * costs half as much as a request. -1: raised. */
+static int is_debugged(PyObject *loop)
 {
-    PyObject *kept = box->for_requests;
+    static PyObject *asked_last;
+    static uint64_t asked_in;
+    static int is_debugged;
+    PyObject *answer;
 
-    if (kept != NULL && PyDict_GetItemWithError(kept, name_loop) == loop)
-        return kept;
-    kept = PyDict_New();
-    if (kept != NULL && PyDict_SetItem(kept, name_loop, loop) != 0)
-        Py_CLEAR(kept);
-    if (kept != NULL)
-        Py_XSETREF(box->for_requests, kept);
-    return kept;
+    if (loop == asked_last && asked_in == turns)
+        return is_debugged;
+    answer = PyObject_CallMethodNoArgs(loop, name_debug);
+    is_debugged = answer == NULL ? -1 : PyObject_IsTrue(answer);
+    Py_XDECREF(answer);
+    asked_last = is_debugged < 0 ? NULL : loop;
+    asked_in = turns;
+    return is_debugged;
 }
 
-/* As Request(loop=loop), with its slots filled. */
-static PyObject *new_request(PyObject *owner, PyObject *loop, PyObject *coap,
-                             PyObject *code, PyObject *uri)
+/* Where in the program we are, as asyncio notes it; NULL: raised. */
+static PyObject *note_place(void)
 {
-    PyObject *keywords = keywords_for((struct endpoint_box *)owner, loop);
-    PyObject *request;
+    PyObject *helpers = PyImport_ImportModule("asyncio.format_helpers");
+    PyObject *place = helpers == NULL
+                          ? NULL
+                          : PyObject_CallMethod(helpers, "extract_stack", NULL);
 
-    if (keywords == NULL)
-        return NULL;
-    request = request_class->tp_new(request_class, nothing, NULL);
+    Py_XDECREF(helpers);
+    return place;
+}
+
+static PyObject *new_request(PyObject *loop, PyObject *coap, int code,
+                             PyObject *uri)
+{
+    int debugged = is_debugged(loop);
+    PyObject *request =
+        debugged < 0 ? NULL : request_class->tp_alloc(request_class, 0);
+    struct asked *a;
+
     if (request == NULL)
         return NULL;
-    if (request_class->tp_init(request, nothing, keywords) != 0) {
-        Py_DECREF(request);
-        return NULL;
-    }
-    set_slot(request, at_coap, coap);
-    set_slot(request, at_uri, uri);
-    set_slot(request, at_code, code);
-    set_slot(request, at_response, Py_None);
-    set_slot(request, at_queue, Py_None);
-    set_slot(request, at_x, Py_None);
+    a = asked_of(request);
+    a->loop = Py_NewRef(loop);
+    a->coap = Py_NewRef(coap);
+    a->uri = Py_NewRef(uri);
+    a->code = code;
+    if (debugged > 0 && (a->made = note_place()) == NULL)
+        Py_CLEAR(request);
     return request;
 }
 
-/* new_request(coap, endpoint, loop, code, uri) -> Request that is not sent yet */
+/* new_request(coap, loop, code, uri) -> Request that is not sent yet */
 static PyObject *py_new_request(PyObject *self, PyObject *const *args,
                                 Py_ssize_t n)
 {
-    (void)self;
-    if (!has_args(n, 5) || check_endpoint(args[1]) == NULL || !is_set_up())
-        return NULL;
-    return new_request(args[1], args[2], args[0], args[3], args[4]);
-}
+    int64_t code;
 
-static const char *check_uri(PyObject *o)
-{
-    return PyUnicode_Check(o) ? check_text(o) : wrong_type("a URI", o);
+    (void)self;
+    if (!has_args(n, 4) || !check_integer(args[2], 0, 255, &code))
+        return NULL;
+    if (request_class == NULL)
+        return wrong_type("a class set by set_request()", Py_None);
+    return new_request(args[1], args[0], (int)code, args[3]);
 }
 
 /* NULL: raised. A URI that is not understood is told by END. */
@@ -364,44 +308,160 @@ static copal_msg *new_message(struct endpoint_box *box, int code,
     return NULL;
 }
 
-/* ask_for(coap, endpoint, loop, code, uri, body) -> Request, sent; None: this is
- * not the loop to ask on, or the endpoint has none yet; it is for Python to say.
- * body is None, bytes or text. */
-static PyObject *py_ask_for(PyObject *self, PyObject *const *args, Py_ssize_t n)
+/* ---- Asking plainly ----------------------------------------------------- */
+
+/* A method of Endpoint that asks, in front of the one in Python: a request with a
+ * body of text or bytes, or none, and without options is sent from here. What has
+ * more to it, or does not fit, goes to Python, which says what is wrong. */
+struct asking {
+    PyObject_HEAD vectorcallfunc call;
+    PyObject *in_python;
+    int code;
+};
+
+static PyTypeObject *asking_type;
+
+static bool is_plain_body(PyObject *o)
 {
-    PyObject *request, *shown;
-    const char *uri;
+    return o == Py_None || PyBytes_CheckExact(o) || PyUnicode_CheckExact(o);
+}
+
+/* The handle of coap, if it may be asked by here and now. */
+static struct endpoint_box *plain_handle(PyObject *coap)
+{
+    struct rider *r = (struct rider *)coap;
+    struct endpoint_box *box;
+
+    if (!PyObject_TypeCheck(coap, rider_type) || is_none(r->handle) ||
+        is_none(r->loop))
+        return NULL;
+    box = (struct endpoint_box *)r->handle;
+    return Py_TYPE(box) == endpoint_type && box->ptr != NULL &&
+                   box->generation == generation && is_ours(r->loop) > 0
+               ? box
+               : NULL;
+}
+
+/* NULL and nothing raised: it is for Python to do. */
+static PyObject *ask_plainly(int code, PyObject *coap, PyObject *uri,
+                             PyObject *body)
+{
+    struct endpoint_box *box;
+    PyObject *request;
+    const char *text;
     copal_msg *m;
+
+    if (!PyUnicode_CheckExact(uri) || !is_plain_body(body) ||
+        request_class == NULL || (box = plain_handle(coap)) == NULL ||
+        (text = check_text(uri)) == NULL)
+        return NULL;
+    request = new_request(((struct rider *)coap)->loop, coap, code, uri);
+    if (request == NULL)
+        return NULL;
+    m = new_message(box, code, text, body);
+    if (m == NULL || !send_request((PyObject *)box, box->ptr, m, request, true))
+        Py_CLEAR(request);
+    return request;
+}
+
+static PyObject *asking_call(PyObject *self, PyObject *const *args, size_t nf,
+                             PyObject *names)
+{
+    struct asking *s = (struct asking *)self;
+    size_t n = (size_t)PyVectorcall_NARGS(nf);
+    bool has_body = s->code != COPAL_GET && s->code != COPAL_DELETE;
+
+    if ((n == 2 || (n == 3 && has_body)) &&
+        (names == NULL || PyTuple_GET_SIZE(names) == 0)) {
+        PyObject *request =
+            ask_plainly(s->code, args[0], args[1], n == 3 ? args[2] : Py_None);
+
+        if (request != NULL || PyErr_Occurred())
+            return request;
+    }
+    return PyObject_Vectorcall(s->in_python, args, nf, names);
+}
+
+static PyObject *asking_get(PyObject *self, PyObject *coap, PyObject *unused)
+{
+    (void)unused;
+    return is_none(coap) ? Py_NewRef(self) : PyMethod_New(self, coap);
+}
+
+static PyObject *asking_getattr(PyObject *self, void *name)
+{
+    return PyObject_GetAttrString(((struct asking *)self)->in_python, name);
+}
+
+static PyObject *asking_repr(PyObject *self)
+{
+    return PyObject_Repr(((struct asking *)self)->in_python);
+}
+
+static int asking_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((struct asking *)self)->in_python);
+    return 0;
+}
+
+static int asking_clear(PyObject *self)
+{
+    Py_CLEAR(((struct asking *)self)->in_python);
+    return 0;
+}
+
+static void asking_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+
+    PyObject_GC_UnTrack(self);
+    asking_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* clang-format off */
+static PyMemberDef asking_members[] = {
+    {"__wrapped__", T_OBJECT, offsetof(struct asking, in_python), READONLY,
+     NULL},
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(struct asking, call),
+     READONLY, NULL},
+    {NULL, 0, 0, 0, NULL}};
+static PyGetSetDef asking_fields[] = {
+    {"__doc__", asking_getattr, NULL, NULL, "__doc__"},
+    {"__name__", asking_getattr, NULL, NULL, "__name__"},
+    {"__qualname__", asking_getattr, NULL, NULL, "__qualname__"},
+    {NULL, NULL, NULL, NULL, NULL}};
+static PyType_Slot asking_slots[] = {
+    {Py_tp_dealloc, asking_dealloc}, {Py_tp_traverse, asking_traverse},
+    {Py_tp_clear, asking_clear}, {Py_tp_members, asking_members},
+    {Py_tp_getset, asking_fields}, {Py_tp_repr, asking_repr},
+    {Py_tp_call, PyVectorcall_Call}, {Py_tp_descr_get, asking_get}, {0, NULL}};
+static PyType_Spec asking_spec = {"copal._copal.Asking", sizeof(struct asking),
+    0, CLOSED_TYPE | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
+    Py_TPFLAGS_METHOD_DESCRIPTOR, asking_slots};
+/* clang-format on */
+
+/* asking(code, fn): the method fn(self, uri, body, **options), or of GET and DELETE
+ * fn(self, uri, **options), with this in front of it */
+static PyObject *py_asking(PyObject *self, PyObject *const *args, Py_ssize_t n)
+{
+    struct asking *s;
     int64_t code;
-    copal *c;
-    int ours;
 
     (void)self;
-    if (!has_args(n, 6) || !is_set_up())
+    if (!has_args(n, 2) || !check_integer(args[0], 0, 255, &code))
         return NULL;
-    if (args[1] == Py_None || args[2] == Py_None)
-        return Py_NewRef(Py_None);
-    if ((c = check_endpoint(args[1])) == NULL ||
-        !check_integer(args[3], 0, 255, &code) ||
-        (uri = check_uri(args[4])) == NULL || (ours = is_ours(args[2])) < 0)
+    if (!PyCallable_Check(args[1]))
+        return wrong_type("callable", args[1]);
+    s = (struct asking *)asking_type->tp_alloc(asking_type, 0);
+    if (s == NULL)
         return NULL;
-    if (ours == 0)
-        return Py_NewRef(Py_None);
-    m = new_message((struct endpoint_box *)args[1], (int)code, uri, args[5]);
-    if (m == NULL)
-        return NULL;
-    request = new_request(args[1], args[2], args[0], args[3], args[4]);
-    if (request == NULL) {
-        copal_msg_unref(m);
-        return NULL;
-    }
-    shown = send_request(args[1], c, m, request, args[2], true);
-    if (shown == NULL) {
-        Py_DECREF(request);
-        return NULL;
-    }
-    Py_SETREF(*slot_of(request, at_x), shown);
-    return request;
+    s->call = asking_call;
+    s->in_python = Py_NewRef(args[1]);
+    s->code = (int)code;
+    return (PyObject *)s;
 }
 
 /* asked(endpoint) -> the Requests that are not over */
@@ -424,9 +484,8 @@ static PyObject *py_asked(PyObject *self, PyObject *o)
 static PyMethodDef fast_methods[] = {
     {"new_request", (PyCFunction)(void (*)(void))py_new_request, METH_FASTCALL,
      NULL},
-    {"call_waiting", py_call_waiting, METH_O, NULL},
     {"ask", (PyCFunction)(void (*)(void))py_ask, METH_FASTCALL, NULL},
-    {"ask_for", (PyCFunction)(void (*)(void))py_ask_for, METH_FASTCALL, NULL},
+    {"asking", (PyCFunction)(void (*)(void))py_asking, METH_FASTCALL, NULL},
     {"asked", py_asked, METH_O, NULL},
     {"set_request", py_set_request, METH_O, NULL},
     {NULL, NULL, 0, NULL}};

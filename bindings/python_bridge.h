@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <structmember.h>
+#include <time.h>
 
 typedef int64_t copal_count; /* a number, or a negative COPAL_E* */
 
@@ -57,7 +58,6 @@ struct endpoint_box {
     struct sim_box *sim; /* it lives in, or NULL */
     struct endpoint_box *next_in_sim;
     unsigned generation;
-    PyObject *for_requests; /* their keywords: the loop; or NULL */
     struct repeated last;
 };
 
@@ -79,6 +79,7 @@ struct cell {
     struct endpoint_box *box; /* NULL: that is gone already */
     struct cell *next, **link;
     bool is_asked; /* fn is a Request that is not over */
+    bool is_part;  /* of fn, which is freed with it    */
     bool lost;     /* a response, or a part of one, for want of memory */
 };
 
@@ -96,10 +97,13 @@ static void bury(void)
     while (graves != NULL) {
         struct cell *cell = graves;
 
+        PyObject *fn = cell->fn;
+
         graves = cell->next;
-        Py_DECREF(cell->fn);
         Py_XDECREF(cell->also);
-        PyMem_RawFree(cell);
+        if (!cell->is_part)
+            PyMem_RawFree(cell);
+        Py_DECREF(fn);
         alive.cells--;
     }
     PyErr_Restore(type, value, traceback);
@@ -173,7 +177,6 @@ static int endpoint_traverse(PyObject *self, visitproc visit, void *arg)
     struct endpoint_box *box = (struct endpoint_box *)self;
 
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(box->for_requests);
     for (struct cell *cell = box->cells; cell != NULL; cell = cell->next) {
         Py_VISIT(cell->fn);
         Py_VISIT(cell->also);
@@ -190,7 +193,6 @@ static int endpoint_clear(PyObject *self)
     close_endpoint((struct endpoint_box *)self);
     mute--;
     bury();
-    Py_CLEAR(((struct endpoint_box *)self)->for_requests);
     PyErr_Restore(type, value, traceback);
     return 0;
 }
@@ -478,6 +480,8 @@ static PyObject *show_exchange(copal_exchange *x)
 #include "python_callback.h"
 #include "python_serve.h"
 #include "python_waiting.h"
+#include "python_future.h"
+#include "python_ride.h"
 #include "python_ask.h"
 #include "python_inspect.h"
 #include "python_sim.h"
@@ -496,7 +500,11 @@ static bool init_bridge(PyObject *module)
         !add_type(module, &message_spec, &message_type) ||
         !add_type(module, &exchange_spec, &exchange_type) ||
         !add_type(module, &sim_spec, &sim_type) ||
-        !add_type(module, &in_place_spec, &in_place_type) || !name_all() ||
+        !add_type(module, &in_place_spec, &in_place_type) ||
+        !add_type(module, &rider_spec, &rider_type) ||
+        !add_type(module, &asking_spec, &asking_type) ||
+        !add_type(module, &awaiting_spec, &awaiting_type) ||
+        !make_asked_type(module) || !name_all() ||
         PyModule_AddFunctions(module, fast_methods) != 0)
         return false;
     message_class = (PyTypeObject *)Py_NewRef(message_type);

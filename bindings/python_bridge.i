@@ -80,7 +80,6 @@
 
 %native(endpoint) PyObject *py_endpoint(PyObject *self, PyObject *args);
 %native(free) PyObject *py_free(PyObject *self, PyObject *args);
-%native(pump) PyObject *py_pump(PyObject *self, PyObject *args);
 %native(why) PyObject *py_why(PyObject *self, PyObject *args);
 %native(post) PyObject *py_post(PyObject *self, PyObject *args);
 %native(set_classes) PyObject *py_set_classes(PyObject *self, PyObject *args);

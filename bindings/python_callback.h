@@ -150,17 +150,11 @@ static void on_event(const copal_event *ev, void *user)
     Py_DECREF(fn);
 }
 
-/* A cell, or what begins with one, of size bytes. owner: the endpoint that will
- * drop it. NULL: raised. */
-static struct cell *new_cell(PyObject *owner, PyObject *fn, size_t size)
+/* owner: the endpoint that will drop it. */
+static void set_up_cell(struct cell *cell, PyObject *owner, PyObject *fn)
 {
     struct endpoint_box *box = (struct endpoint_box *)owner;
-    struct cell *cell = PyMem_RawMalloc(size);
 
-    if (cell == NULL) {
-        PyErr_NoMemory();
-        return NULL;
-    }
     *cell = (struct cell){.fn = Py_NewRef(fn),
                           .box = box,
                           .next = box->cells,
@@ -169,6 +163,17 @@ static struct cell *new_cell(PyObject *owner, PyObject *fn, size_t size)
         cell->next->link = &cell->next;
     box->cells = cell;
     alive.cells++;
+}
+
+/* A cell, or what begins with one, of size bytes. NULL: raised. */
+static struct cell *new_cell(PyObject *owner, PyObject *fn, size_t size)
+{
+    struct cell *cell = PyMem_RawMalloc(size);
+
+    if (cell == NULL)
+        PyErr_NoMemory();
+    else
+        set_up_cell(cell, owner, fn);
     return cell;
 }
 
@@ -202,12 +207,14 @@ struct turn {
 };
 
 static _Thread_local struct turn turn;
+static uint64_t turns; /* so far */
 
 /* loop: or None. Returns what end_turn() takes. */
 static struct turn begin_turn(PyObject *loop)
 {
     struct turn before = turn;
 
+    turns++;
     turn = (struct turn){loop == Py_None ? NULL : loop, MOST_IN_A_TURN};
     return before;
 }
@@ -261,38 +268,6 @@ static PyObject *py_free(PyObject *self, PyObject *args)
         return wrong_type("endpoint", o);
     close_endpoint((struct endpoint_box *)o);
     return let_pass() ? Py_NewRef(Py_None) : NULL;
-}
-
-/* pump(endpoint, loop) -> ms: one turn of that loop, if one is given, and how long
- * there is nothing to do until the descriptor becomes readable; -1: for ever, None:
- * closed meanwhile. */
-static PyObject *py_pump(PyObject *self, PyObject *args)
-{
-    PyObject *o, *loop = Py_None;
-    struct endpoint_box *box;
-    struct turn before;
-    copal *c;
-    int err;
-
-    (void)self;
-    if (!PyArg_ParseTuple(args, "O|O", &o, &loop))
-        return NULL;
-    c = check_endpoint(o);
-    if (c == NULL)
-        return NULL;
-    box = (struct endpoint_box *)o;
-    before = begin_turn(loop);
-    err = copal_step(c);
-    end_turn(before);
-    if (!let_pass())
-        return NULL;
-    if (err < 0) {
-        fail(err, o);
-        return NULL;
-    }
-    if (box->ptr == NULL)
-        return Py_NewRef(Py_None);
-    return PyLong_FromLong(copal_timeout(box->ptr));
 }
 
 /* post(endpoint, fn), from any thread: fn(TIMER) on the endpoint's own. */

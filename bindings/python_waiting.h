@@ -7,7 +7,44 @@
  * with the same turn. Whatever else ends a request may have been called by the
  * program itself, so the loop calls them then. */
 
-static PyTypeObject *request_class; /* copal.Request */
+static PyTypeObject *future_class;  /* asyncio.Future                        */
+static PyTypeObject *asked_type;    /* what it is and what is below          */
+static PyTypeObject *request_class; /* copal.Request                         */
+static Py_ssize_t at_asked;         /* where that begins in one of the class */
+
+enum asked_state {
+    ASKED_WAITS,
+    ASKED_CANCELLED,
+    ASKED_FINISHED
+};
+
+/* A Request, behind what is asyncio.Future's, which is left empty: all that a
+ * future does and has is done and had here. */
+struct asked {
+    struct cell cell;  /* of its exchange; fn is the Request        */
+    copal_exchange *x; /* while it is not over; of process born     */
+    unsigned born;
+    PyObject *loop, *coap, *uri;
+    PyObject *response; /* the first, or NULL                        */
+    PyObject *queue;    /* several answer, and somebody takes each   */
+    PyObject *result, *error, *traceback;
+    PyObject *why;  /* of a cancellation, or NULL                */
+    PyObject *made; /* where, if the loop debugs                 */
+    PyObject *fn;   /* who waits: the first, or NULL,            */
+    PyObject *context;
+    PyObject *others; /* and of all others a list of pairs, or NULL */
+    int code;
+    enum asked_state state;
+    char is_yielded; /* to a task, which says that it has seen that */
+    char is_untold;  /* nobody has seen the error yet               */
+    bool is_plain; /* no piece of a body comes or goes, nor is progress told */
+    bool answered; /* it knows its first response                 */
+};
+
+static struct asked *asked_of(PyObject *request)
+{
+    return (struct asked *)(void *)((char *)request + at_asked);
+}
 
 static bool check_asker(PyObject *request)
 {
@@ -16,32 +53,9 @@ static bool check_asker(PyObject *request)
            wrong_type("a Request", request) != NULL;
 }
 
-/* Of a Request the places of its slots, and of its base the functions: the
- * callback added first, its context, and a list of pairs of the others. */
-static Py_ssize_t at_then, at_within, at_others;
-static PyObject *future_done, *future_result, *future_loop;
-
-static PyObject **slot_of(PyObject *request, Py_ssize_t at)
+static bool is_none(const PyObject *o)
 {
-    return (PyObject **)(void *)((char *)request + at);
-}
-
-static PyObject *take_slot(PyObject *request, Py_ssize_t at)
-{
-    PyObject **slot = slot_of(request, at), *value = *slot;
-
-    *slot = NULL;
-    if (value != Py_None)
-        return value;
-    Py_DECREF(value);
-    return NULL;
-}
-
-static bool is_empty(PyObject *request, Py_ssize_t at)
-{
-    const PyObject *value = *slot_of(request, at);
-
-    return value == NULL || value == Py_None;
+    return o == NULL || o == Py_None;
 }
 
 /* ---- Called by the loop ------------------------------------------------- */
@@ -50,15 +64,11 @@ static PyObject *name_call_soon, *name_failed, *context_names;
 
 static bool call_soon(PyObject *request, PyObject *fn, PyObject *context)
 {
-    PyObject *loop = PyObject_CallOneArg(future_loop, request);
-    PyObject *args[] = {loop, fn, request, context};
-    PyObject *handle = NULL;
+    PyObject *args[] = {asked_of(request)->loop, fn, request, context};
+    PyObject *handle;
 
     leave_to_loop();
-    if (loop != NULL)
-        handle =
-            PyObject_VectorcallMethod(name_call_soon, args, 3, context_names);
-    Py_XDECREF(loop);
+    handle = PyObject_VectorcallMethod(name_call_soon, args, 3, context_names);
     Py_XDECREF(handle);
     return handle != NULL;
 }
@@ -125,11 +135,12 @@ static bool call_waiting(PyObject *request, PyObject *fn, PyObject *context,
  * False: raised, of those that the loop did not take. */
 static bool call_all(PyObject *request, PyObject *loop)
 {
-    PyObject *fn = take_slot(request, at_then);
-    PyObject *context = take_slot(request, at_within);
-    PyObject *others = take_slot(request, at_others);
-    bool is_well = fn == NULL || call_waiting(request, fn, context, loop);
+    struct asked *a = asked_of(request);
+    PyObject *fn = a->fn, *context = a->context, *others = a->others;
+    bool is_well;
 
+    a->fn = a->context = a->others = NULL;
+    is_well = fn == NULL || call_waiting(request, fn, context, loop);
     for (Py_ssize_t i = 0;
          is_well && others != NULL && i < PyList_GET_SIZE(others); i++) {
         PyObject *pair = PyList_GET_ITEM(others, i);
@@ -143,45 +154,32 @@ static bool call_all(PyObject *request, PyObject *loop)
     return is_well;
 }
 
-/* call_waiting(request): it is over */
-static PyObject *py_call_waiting(PyObject *self, PyObject *request)
+/* ---- Added and removed -------------------------------------------------- */
+
+/* Takes the reference to pair; NULL: raised. */
+static bool put_pair(PyObject *list, PyObject *pair)
 {
-    (void)self;
-    if (!check_asker(request) || !call_all(request, NULL))
-        return NULL;
-    return Py_NewRef(Py_None);
-}
+    bool is_well =
+        list != NULL && pair != NULL && PyList_Append(list, pair) == 0;
 
-/* ---- Adding ------------------------------------------------------------- */
-
-static bool add_other(PyObject *request, PyObject *fn, PyObject *context)
-{
-    PyObject **others = slot_of(request, at_others);
-    PyObject *pair = PyTuple_Pack(2, fn, context);
-    bool is_well = pair != NULL;
-
-    if (is_well && is_empty(request, at_others))
-        Py_XSETREF(*others, PyList_New(0));
-    is_well = is_well && *others != NULL && PyList_Append(*others, pair) == 0;
     Py_XDECREF(pair);
     return is_well;
 }
 
 static bool add_waiting(PyObject *request, PyObject *fn, PyObject *context)
 {
-    PyObject *done = PyObject_CallOneArg(future_done, request);
-    bool is_done = done == Py_True;
+    struct asked *a = asked_of(request);
 
-    if (done == NULL)
-        return false;
-    Py_DECREF(done);
-    if (is_done)
+    if (a->state != ASKED_WAITS)
         return call_soon(request, fn, context);
-    if (!is_empty(request, at_then) || !is_empty(request, at_others))
-        return add_other(request, fn, context);
-    Py_XSETREF(*slot_of(request, at_then), Py_NewRef(fn));
-    Py_XSETREF(*slot_of(request, at_within), Py_NewRef(context));
-    return true;
+    if (a->fn == NULL && a->others == NULL) {
+        a->fn = Py_NewRef(fn);
+        a->context = Py_NewRef(context);
+        return true;
+    }
+    if (a->others == NULL)
+        a->others = PyList_New(0);
+    return put_pair(a->others, PyTuple_Pack(2, fn, context));
 }
 
 /* request.add_done_callback(fn, *, context=None) */
@@ -206,49 +204,44 @@ static PyObject *request_add(PyObject *self, PyObject *const *args,
     return is_well ? Py_NewRef(Py_None) : NULL;
 }
 
-/* clang-format off */
-static PyMethodDef request_methods[] = {
-    {"add_done_callback", (PyCFunction)(void (*)(void))request_add,
-     METH_FASTCALL | METH_KEYWORDS,
-     "Calls fn(request) once it is over, in context or that of now. Soon, and\n"
-     "never from within the call that ends it: cancel(), close()."},
-    {NULL, NULL, 0, NULL}};
-/* clang-format on */
-
-static bool find_slot(PyObject *cls, const char *name, Py_ssize_t *at)
+/* A new list of pairs (function, context); NULL: raised. */
+static PyObject *list_waiting(const struct asked *a)
 {
-    PyObject *slot = PyObject_GetAttrString(cls, name);
-    bool is_slot = slot != NULL && Py_TYPE(slot) == &PyMemberDescr_Type;
+    PyObject *all = PyList_New(0);
 
-    if (is_slot)
-        *at = ((PyMemberDescrObject *)slot)->d_member->offset;
-    else if (slot != NULL)
-        PyErr_Format(PyExc_TypeError, "%s: a slot expected", name);
-    Py_XDECREF(slot);
-    return is_slot;
+    if (a->fn != NULL && !put_pair(all, PyTuple_Pack(2, a->fn, a->context)))
+        Py_CLEAR(all);
+    for (Py_ssize_t i = 0;
+         all != NULL && a->others != NULL && i < PyList_GET_SIZE(a->others);
+         i++)
+        if (PyList_Append(all, PyList_GET_ITEM(a->others, i)) != 0)
+            Py_CLEAR(all);
+    return all;
 }
 
-static bool find_function(PyObject *cls, const char *name, PyObject **fn)
+/* request.remove_done_callback(fn) -> how often it was to be called */
+static PyObject *request_remove(PyObject *self, PyObject *fn)
 {
-    Py_XSETREF(*fn, PyObject_GetAttrString(cls, name));
-    return *fn != NULL;
-}
+    struct asked *a = asked_of(self);
+    PyObject *all = list_waiting(a);
+    Py_ssize_t removed = 0;
 
-/* Gives Request its method, and finds what it has of asyncio.Future. */
-static bool join_waiting(PyTypeObject *cls)
-{
-    PyObject *base = (PyObject *)cls->tp_base;
-    PyObject *add = PyDescr_NewMethod(cls, request_methods);
-    bool is_well = add != NULL &&
-                   PyObject_SetAttrString(
-                       (PyObject *)cls, request_methods[0].ml_name, add) == 0 &&
-                   find_function(base, "done", &future_done) &&
-                   find_function(base, "set_result", &future_result) &&
-                   find_function(base, "get_loop", &future_loop) &&
-                   find_slot((PyObject *)cls, "_then", &at_then) &&
-                   find_slot((PyObject *)cls, "_within", &at_within) &&
-                   find_slot((PyObject *)cls, "_others", &at_others);
+    for (Py_ssize_t i = all == NULL ? 0 : PyList_GET_SIZE(all); i-- > 0;) {
+        int same = PyObject_RichCompareBool(
+            PyTuple_GET_ITEM(PyList_GET_ITEM(all, i), 0), fn, Py_EQ);
 
-    Py_XDECREF(add);
-    return is_well;
+        if (same == 0)
+            continue;
+        if (same < 0 || PyList_SetSlice(all, i, i + 1, NULL) != 0) {
+            Py_DECREF(all);
+            return NULL;
+        }
+        removed++;
+    }
+    if (all == NULL)
+        return NULL;
+    Py_CLEAR(a->fn);
+    Py_CLEAR(a->context);
+    Py_XSETREF(a->others, all);
+    return PyLong_FromSsize_t(removed);
 }

@@ -357,8 +357,8 @@ def test_a_plain_callback_of_the_module_reports_what_it_raises(capsys):
     try:
         h = _copal.endpoint()
         _copal.after(h, 0, lambda kind: {}["plain"])
-        _copal.pump(h)
-        _copal.pump(h)
+        _copal.step(h)
+        _copal.step(h)
         _copal.free(h)
     finally:
         sys.unraisablehook = before
@@ -405,3 +405,73 @@ def test_it_works_in_the_asyncio_repl():
     )
     done = subprocess.run([sys.executable, "-m", "asyncio"], input=lines, capture_output=True, text=True, timeout=20)
     assert "from the repl" in done.stdout
+
+
+def test_while_it_is_busy_the_loop_does_all_the_rest():
+    """Each request brings the next, eight at a time: turns follow each other without
+    rounds of the loop, until it has anything else to do."""
+    loop = asyncio.new_event_loop()
+    ours, other = socket.socketpair()
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    count, rounds, told = 0, 0, {}
+
+    def tell(what):
+        told.setdefault(what, count)
+
+    def select(timeout=None, select=loop._selector.select):
+        nonlocal rounds
+        rounds += 1
+        return select(timeout)
+
+    def send():
+        sender.sendto(b"\x40\x01" + (count & 0xFFFF).to_bytes(2, "big") + b"\xb1t", port)
+
+    def handler(req):
+        nonlocal count
+        count += 1
+        if count == 1000:
+            loop.call_soon(tell, "soon")
+        elif count == 2000:
+            loop.call_later(0, tell, "later")
+        elif count == 3000:
+            other.send(b"x")
+        elif count == 4000:
+            loop.stop()
+        send()
+
+    async def begin():
+        nonlocal port
+        c = copal.Endpoint(listen="coap://127.0.0.1:0")
+        c.serve("/t", handler)
+        port = ("127.0.0.1", int(c.addresses[0].rpartition(":")[2]))
+        return c
+
+    port = None
+    try:
+        loop._selector.select = select
+        loop.add_reader(ours, lambda: tell("read") or loop.remove_reader(ours))
+        c = loop.run_until_complete(begin())
+        for count in range(8):
+            send()
+        count = 8
+        loop.call_later(60, loop.stop)  # a datagram may be lost
+        rounds, steps = 0, c._steps
+        loop.run_forever()
+        assert 4000 <= count < 4100
+        assert set(told) == {"soon", "later", "read"}
+        for what, since in ("soon", 1000), ("later", 2000), ("read", 3000):
+            assert since <= told[what] < since + 100, told
+        assert rounds < (c._steps - steps) / 4
+        loop.set_debug(True)
+        for count in range(4100, 4108):
+            send()
+        loop.call_later(0.1, loop.stop)
+        rounds, steps = 0, c._steps
+        loop.run_forever()
+        assert rounds >= c._steps - steps  # where callbacks are timed it sees each turn
+        loop.set_debug(False)
+        loop.run_until_complete(c.close())
+    finally:
+        loop.close()
+        for s in (ours, other, sender):
+            s.close()

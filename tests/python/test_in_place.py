@@ -4,6 +4,7 @@ short answers, and what all of that does to the ground it stands on."""
 import asyncio
 import contextvars
 import gc
+import inspect
 import sys
 import weakref
 
@@ -422,17 +423,26 @@ def test_fields_of_messages_are_read_and_assigned():
     [
         (_copal.ask, ()),
         (_copal.ask, (1, 2, 3, 4)),
-        (_copal.ask_for, (1, 2, 3)),
-        (_copal.ask_for, (None, 1, 2, 1, "coap://x/", None)),
+        (_copal.asking, (1,)),
+        (_copal.asking, ("GET", print)),
+        (_copal.asking, (1, 7)),
         (_copal.new_request, (1, 2, 3)),
-        (_copal.new_request, (None, None, None, 1, "coap://x/")),
-        (_copal.call_waiting, (None,)),
+        (_copal.new_request, (None, None, "GET", "coap://x/")),
+        (copal.Endpoint.get, ()),
+        (copal.Endpoint.get, (None, "coap://x/", 7)),
+        (copal.Endpoint.put, (None, "coap://x/", 7, 8)),
         (_copal.serve_handler, (None, 1, "/x", 0, print, print, False)),
         (_copal.lookup_handler, (None, "*", print, print)),
         (_copal.run_in_place, (None, None)),
         (_copal.set_tasks, (1,)),
         (_copal.asked, (None,)),
         (_copal.set_request, (None,)),
+        (_copal.set_request, (asyncio.Future,)),
+        (_copal.set_request, (type("Request", (_copal.Asked,), {"__slots__": ("more",)}),)),
+        (_copal.Asked, ()),
+        (_copal.Asking, ()),
+        (copal.Request, ()),
+        (asyncio.Future.__new__, (copal.Request,)),
         (_copal.InPlace, ()),
     ],
 )
@@ -441,23 +451,64 @@ def test_wrong_arguments_are_type_errors(call, args):
         call(*args)
 
 
-def test_wrong_arguments_after_an_endpoint_are_errors_as_well():
-    c = _copal.endpoint()
-    loop = asyncio.new_event_loop()
-    for args in ((1, 2, "x"), (c, loop, 1, 7, None), (c, loop, "GET", "coap://x/", None), (c, loop, 1, "coap://x/", 7)):
+def test_wrong_arguments_after_an_endpoint_are_errors_as_well(pair):
+    sim, server, client = pair
+    c = client.aio
+
+    async def main():
+        for args in ((7,), ("coap://server/t", 7), (), (None, None)):
+            with pytest.raises(TypeError):
+                c.get(*args)
+        for uri in (7, None, b"coap://server/t"):
+            with pytest.raises(TypeError):
+                c.put(uri, "x")
         with pytest.raises(TypeError):
-            _copal.ask_for(None, *args)
-    with pytest.raises(ValueError):
-        _copal.ask_for(None, c, loop, 256, "coap://x/", None)
-    with pytest.raises(ValueError):
-        _copal.ask_for(None, c, loop, 1, "coap://x/\0", None)
-    loop.close()
-    assert _copal.ask_for(None, c, loop, 1, "coap://x/", None) is None
-    assert _copal.ask_for(None, c, None, 1, "coap://x/", None) is None
-    with pytest.raises(TypeError):
-        _copal.serve_handler(c, 1, "/x", 0, print, 7, False)
-    _copal.free(c)
-    with pytest.raises(copal.Closed):
-        _copal.ask_for(None, c, loop, 1, "coap://x/", None)
-    with pytest.raises(copal.Closed):
-        _copal.asked(c)
+            c.put("coap://server/t", object())
+        with pytest.raises(ValueError):
+            c.get("coap://server/\0")
+        with pytest.raises(TypeError):
+            _copal.serve_handler(c._handle, 1, "/x", 0, print, 7, False)
+        request = c.get("coap://server/t")
+        with pytest.raises(TypeError):
+            _copal.ask(c._handle, c.message("GET", "coap://server/t"), request, True)
+        await c.close()
+        with pytest.raises(copal.Closed):
+            c.get("coap://server/t")
+        assert isinstance(request.exception(), copal.Closed)
+
+    sim.run(main())
+    assert c._open == []
+
+
+def test_who_asks_on_another_loop_is_told():
+    c = copal.Endpoint()
+    with pytest.raises(copal.Error) as e:
+        c.get("coap://127.0.0.1:1/")
+    assert e.value.name == "ESTATE"
+
+    async def first():
+        c.get("coap://127.0.0.1:1/").cancel()
+
+    async def second():
+        with pytest.raises(copal.Error) as e:
+            c.get("coap://127.0.0.1:1/")
+        assert e.value.name == "ESTATE"
+
+    loop, another = asyncio.new_event_loop(), asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(first())
+        another.run_until_complete(second())
+        loop.run_until_complete(c.close())
+    finally:
+        loop.close()
+        another.close()
+
+
+def test_methods_that_ask_look_like_those_they_stand_for():
+    get = copal.Endpoint.get
+    assert (get.__name__, get.__qualname__) == ("get", "Endpoint.get")
+    assert "options:" in get.__doc__ and str(inspect.signature(get)).startswith("(self, uri: 'str', **options")
+    assert callable(get) and "Endpoint.get" in repr(get)
+    c = copal.Sim(seed=1).endpoint("client").aio
+    assert str(inspect.signature(c.put)).startswith("(uri: 'str', body: 'Any' = None, **options")
+    assert c.get == c.get and c.get.__func__ is get

@@ -61,7 +61,7 @@ class Queue(Generic[T]):
         return self.items.popleft()
 
 
-class Request(asyncio.Future[Message]):
+class Request(_copal.Asked):
     """A request under way: await it for the response, or iterate over it with
     ``async for`` where several answer. It is an asyncio.Future, so gather(),
     wait_for(), as_completed() and TaskGroup take it. Cancelling it, or the task
@@ -73,23 +73,9 @@ class Request(asyncio.Future[Message]):
     request is acknowledged, or with ``non=True`` has left.
     """
 
-    # What each has; in slots, so that most need no dict.
-    __slots__ = ("_coap", "_uri", "_code", "_response", "_x", "_queue", "_then", "_within", "_others")
+    __slots__ = ()  # what each has, and does as a future, is C's (python_future.h)
 
-    _coap: Endpoint
-    _uri: str
-    _code: int
-    _response: Message | None
-    _x: _copal.Exchange | None
-    _queue: Queue[Message] | None
-
-    # Who waits: the first function and its context, and pairs of the others. They
-    # are C's, which calls them (python_waiting.h).
-    _then: Callable[[Any], object] | None
-    _within: Any
-    _others: list[tuple[Callable[[Any], object], Any]] | None
-
-    # What few have.
+    # What few have, in a dict that only they have.
     _failure: BaseException | None = None
     _source: Source | None = None
     _progress: Callable[[int, int], object] | None = None
@@ -108,7 +94,7 @@ class Request(asyncio.Future[Message]):
 
     def _start(self, handle: _copal.Endpoint, m: Message) -> Request:
         is_plain = self._source is None and self._sink is None and self._progress is None
-        self._x = _copal.ask(handle, m, self, is_plain)
+        _copal.ask(handle, m, self, is_plain)
         return self
 
     def _on_event(self, kind: int, a: Any = None, b: Any = None, c: Any = None, d: Any = None) -> None:
@@ -145,7 +131,7 @@ class Request(asyncio.Future[Message]):
         self._cancel_exchange()
 
     def _end(self, error: BaseException | None) -> None:
-        self._x = None
+        self._let_go()
         if self._queue is not None:
             self._queue.close(error)
         if self.done():
@@ -158,43 +144,6 @@ class Request(asyncio.Future[Message]):
             self.set_result(self._response)
         else:  # it wanted none
             self.set_result(cast(Message, None))
-
-    def _cancel_exchange(self) -> None:
-        if self._x is not None:
-            try:
-                _copal.cancel(self._x)
-            except Error:
-                pass  # over already, or the endpoint is gone
-
-    def cancel(self, msg: Any | None = None) -> bool:
-        """Gives up: nothing is sent again, nobody waits any more. False: it was
-        over already."""
-        if not super().cancel(msg):
-            return False
-        self._cancel_exchange()
-        _copal.call_waiting(self)
-        return True
-
-    def set_result(self, result: Message, /) -> None:
-        """As of any Future; what comes after all is let fall."""
-        super().set_result(result)
-        _copal.call_waiting(self)
-
-    def set_exception(self, exception: type | BaseException, /) -> None:
-        """As of any Future; what comes after all is let fall."""
-        super().set_exception(exception)
-        _copal.call_waiting(self)
-
-    # add_done_callback() is C's.
-
-    def remove_done_callback(self, fn: Callable[[Any], object], /) -> int:
-        """Does not call it. Returns how often it was to be called."""
-        waiting = list(getattr(self, "_others", None) or ())
-        if (first := getattr(self, "_then", None)) is not None:
-            waiting.insert(0, (first, self._within))
-        kept = [pair for pair in waiting if pair[0] != fn]
-        self._then, self._within, self._others = None, None, kept
-        return len(waiting) - len(kept)
 
     def _report_waiting(self, fn: object, e: BaseException) -> None:
         """Of one that C called, as the loop has it of those that it calls."""
@@ -227,14 +176,9 @@ class Request(asyncio.Future[Message]):
         elif self.cancelled():
             state = "cancelled"
         else:
-            e = self._peek()
+            e: BaseException | None = self._exception  # to look at it in a debugger is not dealing with it
             state = f"failed: {e}" if e is not None else str(self.result())
         return f"<copal.Request {Code(self._code)} {self._uri} ({state})>"
-
-    def _peek(self) -> BaseException | None:
-        # Looking at it in a debugger is not dealing with it.
-        e: BaseException | None = getattr(self, "_exception", None)
-        return e
 
 
 _copal.set_request(Request)

@@ -20,6 +20,16 @@ from ._stream import Source, is_stream
 from ._values import Code, CodeLike, FormatLike
 
 H = TypeVar("H", bound=Handler)
+F = TypeVar("F", bound=Callable[..., Request])
+
+
+_GET, _POST, _PUT, _DELETE = 1, 2, 3, 4
+_FETCH, _PATCH, _IPATCH = 5, 6, 7
+
+
+def _asks(code: int) -> Callable[[F], F]:
+    """What is asked without options is sent by C alone."""
+    return lambda fn: _copal.asking(code, fn)
 
 
 class Stats(NamedTuple):
@@ -141,10 +151,6 @@ class Endpoint(Passenger):
     # ---- Asking
 
     def _ask(self, code: int, uri: str, body: Any, options: dict[str, Any]) -> Request:
-        if not options and (body is None or type(body) is bytes or type(body) is str):
-            request: Request | None = _copal.ask_for(self, self._handle, self._loop, code, uri, body)
-            if request is not None:
-                return request
         request, handle, flags = self._new_request(code, uri), self._alive(), 0
         if is_stream(body):
             request._source = Source(body)
@@ -158,9 +164,11 @@ class Endpoint(Passenger):
     def _new_request(self, code: int, uri: str) -> Request:
         if not isinstance(uri, str):
             raise TypeError(f"a URI expected, got {type(uri).__name__}")
-        request: Request = _copal.new_request(self, self._alive(), self._attached(), code, uri)
+        self._alive()
+        request: Request = _copal.new_request(self, self._attached(), code, uri)
         return request
 
+    @_asks(_GET)
     def get(self, uri: str, **options: Any) -> Request:
         """Asks for a representation: ``res = await c.get(uri)``.
 
@@ -189,28 +197,34 @@ class Endpoint(Passenger):
         """
         return self._ask(_GET, uri, None, options)
 
+    @_asks(_DELETE)
     def delete(self, uri: str, **options: Any) -> Request:
         """Deletes what is there. options as for get()."""
         return self._ask(_DELETE, uri, None, options)
 
+    @_asks(_PUT)
     def put(self, uri: str, body: Any = None, **options: Any) -> Request:
         """Replaces what is there by body: bytes; str; a binary file, iterator
         or async iterator of bytes, sent piece by piece; anything else as JSON.
         options as for get()."""
         return self._ask(_PUT, uri, body, options)
 
+    @_asks(_POST)
     def post(self, uri: str, body: Any = None, **options: Any) -> Request:
         """Hands body over to be processed. body as for put()."""
         return self._ask(_POST, uri, body, options)
 
+    @_asks(_FETCH)
     def fetch(self, uri: str, body: Any = None, **options: Any) -> Request:
         """Asks with a body that says for what (RFC 8132). body as for put()."""
         return self._ask(_FETCH, uri, body, options)
 
+    @_asks(_PATCH)
     def patch(self, uri: str, body: Any = None, **options: Any) -> Request:
         """Changes a part (RFC 8132). body as for put()."""
         return self._ask(_PATCH, uri, body, options)
 
+    @_asks(_IPATCH)
     def ipatch(self, uri: str, body: Any = None, **options: Any) -> Request:
         """Changes a part, idempotent (RFC 8132). body as for put()."""
         return self._ask(_IPATCH, uri, body, options)
@@ -658,9 +672,6 @@ class Endpoint(Passenger):
 
         _copal.trace(self._alive(), bits, on_line)
 
-
-_GET, _POST, _PUT, _DELETE = 1, 2, 3, 4
-_FETCH, _PATCH, _IPATCH = 5, 6, 7
 
 
 def _as_bytes(value: str | bytes) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import selectors
 import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any, Self
@@ -49,17 +50,23 @@ class Timer:
         return True
 
 
-class Passenger:
+def _epoll_of(loop: asyncio.AbstractEventLoop) -> int:
+    """Where that loop waits, if it is exactly asyncio's own; else -1."""
+    selector: Any = getattr(loop, "_selector", None)
+    if type(loop) is not asyncio.SelectorEventLoop or type(selector) is not getattr(selectors, "EpollSelector", None):
+        return -1
+    return int(selector.fileno())
+
+
+class Passenger(_copal.Rider):
     """The part of Endpoint that has to do with the loop: attaching to it, turns,
     timers, the end."""
 
     def _set_up(self, handle: _copal.Endpoint, loop: asyncio.AbstractEventLoop | None) -> None:
-        self._handle: _copal.Endpoint | None = handle
+        self._handle = handle
         self._loop = loop
-        self._fd: int | None = None  # in the loop's selector
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
-        self._steps = 0
+        self._fd = self._epoll = -1
+        self._timer = None
         self._closing = False
         self._simulated = False
         self._lookups: dict[str, Callable[[str], Any]] = {}
@@ -95,49 +102,37 @@ class Passenger:
                 "ESTATE",
                 "copal.Endpoint needs a running asyncio loop; use it in one, or use copal.BlockingEndpoint",
             )
-        self._loop, self._fd, self._timer = running, None, None
+        self._loop, self._fd, self._timer = running, -1, None
         self._embed()
         return running
 
     def _embed(self) -> None:
         if self._simulated or self._handle is None or self._loop is None:
             return
-        self._fd = _copal.fd(self._handle)
+        self._fd, self._epoll = _copal.fd(self._handle), _epoll_of(self._loop)
         self._loop.add_reader(self._fd, self._pump)
         self._loop.call_soon(self._pump)
 
-    def _pump(self) -> None:
-        """One turn, and the loop told when to come back."""
-        if self._handle is None or self._loop is None:
-            return
-        self._steps += 1
-        try:
-            wait = _copal.pump(self._handle, self._loop)
-        except Error as e:
-            if self._handle is not None:
-                self._report("turn", "copal cannot go on", e)
-            return
-        if wait is None or self._handle is None:
-            return
-        if wait > 0:
-            # A deadline that moved away is left to fire: moving it each time
-            # would cost more than waking once too often.
-            at = self._loop.time() + wait / 1000
-            if self._timer is not None:
-                if self._timer_at <= at:
-                    return
-                self._timer.cancel()
-            self._timer_at = at
-            self._timer = self._loop.call_at(at, self._on_timer)
-        elif self._timer is not None:
+    # _pump(), a turn, is C's (python_ride.h).
+
+    def _wake(self, wait: int) -> None:
+        """In so many milliseconds, 0: in the next round of the loop, -1: not."""
+        if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if wait == 0:
-            self._loop.call_soon(self._pump)
+        if self._loop is not None and wait >= 0:
+            if wait == 0:
+                self._loop.call_soon(self._pump)
+            else:
+                self._timer = self._loop.call_later(wait / 1000, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
         self._pump()
+
+    def _report_turn(self, e: Exception) -> None:
+        if self._handle is not None:
+            self._report("turn", "copal cannot go on", e)
 
     def _report(self, kind: str, message: str, e: BaseException) -> None:
         """Tells the loop's exception handler what nobody waits for. Strangers
@@ -212,11 +207,11 @@ class Passenger:
         if not _copal.is_alive(handle):
             return  # a child of fork(): the selector is its parent's, too
         if self._loop is not None and not self._loop.is_closed():
-            if self._fd is not None:
+            if self._fd >= 0:
                 self._loop.remove_reader(self._fd)
             if self._timer is not None:
                 self._timer.cancel()
-        self._fd = self._timer = None
+        self._fd, self._timer = -1, None
         _copal.free(handle)
         self.stop()
 
