@@ -72,6 +72,13 @@ struct box { /* of a message or an exchange */
     unsigned generation;
 };
 
+struct message_box {
+    struct box box;
+    PyObject *exchange, *names,
+        *chunks; /* of a request that is served, or NULL */
+    PyObject *weak;
+};
+
 /* A registered function. */
 struct cell {
     PyObject *fn;
@@ -214,18 +221,62 @@ static void endpoint_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
+static int message_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    struct message_box *m = (struct message_box *)self;
+
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(m->exchange);
+    Py_VISIT(m->names);
+    Py_VISIT(m->chunks);
+    return 0;
+}
+
+static int message_clear(PyObject *self)
+{
+    struct message_box *m = (struct message_box *)self;
+
+    Py_CLEAR(m->exchange);
+    Py_CLEAR(m->names);
+    Py_CLEAR(m->chunks);
+    return 0;
+}
+
 static void message_dealloc(PyObject *self)
 {
-    struct box *box = (struct box *)self;
+    struct message_box *m = (struct message_box *)self;
     PyTypeObject *type = Py_TYPE(self);
 
-    if (box->ptr != NULL) {
+    PyObject_GC_UnTrack(self);
+    if (m->weak != NULL)
+        PyObject_ClearWeakRefs(self);
+    message_clear(self);
+    if (m->box.ptr != NULL) {
         alive.messages--;
-        if (box->generation == generation)
-            copal_msg_unref(box->ptr);
+        if (m->box.generation == generation)
+            copal_msg_unref(m->box.ptr);
     }
-    type->tp_free(self);
+    PyObject_GC_Del(self);
     Py_DECREF(type);
+}
+
+/* Of what it has nothing else leads back to a message: only with that the
+ * collector has to know of it. */
+static int assign_chunks(PyObject *self, PyObject *value, void *unused)
+{
+    (void)unused;
+    Py_XSETREF(((struct message_box *)self)->chunks, Py_XNewRef(value));
+    if (!PyObject_GC_IsTracked(self))
+        PyObject_GC_Track(self);
+    return 0;
+}
+
+static PyObject *message_chunks(PyObject *self, void *unused)
+{
+    PyObject *chunks = ((struct message_box *)self)->chunks;
+
+    (void)unused;
+    return Py_NewRef(chunks == NULL ? Py_None : chunks);
 }
 
 static void exchange_dealloc(PyObject *self)
@@ -287,10 +338,19 @@ static PyGetSetDef message_fields[] = {
     {"path", message_path, assign_message,
      "``('other', 'separate')``; a trailing slash is an empty last segment.\n"
      "May be assigned a tuple or ``\"/other/separate\"``.", "_set_path"},
+    {"_chunks", message_chunks, assign_chunks, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL}};
+static PyMemberDef message_members[] = {
+    {"_exchange", T_OBJECT_EX, offsetof(struct message_box, exchange), 0, NULL},
+    {"_names", T_OBJECT_EX, offsetof(struct message_box, names), 0, NULL},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(struct message_box, weak),
+     READONLY, NULL},
+    {NULL, 0, 0, 0, NULL}};
 static PyType_Slot message_slots[] = {
     {Py_tp_dealloc, message_dealloc}, {Py_bf_getbuffer, message_getbuffer},
-    {Py_tp_getset, message_fields}, {0, NULL}};
+    {Py_tp_traverse, message_traverse}, {Py_tp_clear, message_clear},
+    {Py_tp_getset, message_fields}, {Py_tp_members, message_members},
+    {0, NULL}};
 static PyType_Slot exchange_slots[] = {
     {Py_tp_dealloc, exchange_dealloc}, {0, NULL}};
 static PyType_Slot sim_slots[] = {{Py_tp_dealloc, sim_dealloc}, {0, NULL}};
@@ -299,8 +359,10 @@ enum { CLOSED_TYPE = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION };
 static PyType_Spec endpoint_spec = {"copal._copal.Endpoint",
     sizeof(struct endpoint_box), 0, CLOSED_TYPE | Py_TPFLAGS_HAVE_GC,
     endpoint_slots};
-static PyType_Spec message_spec = {"copal._copal.Message", sizeof(struct box),
-    0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, message_slots};
+static PyType_Spec message_spec = {"copal._copal.Message",
+    sizeof(struct message_box), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    message_slots};
 static PyType_Spec exchange_spec = {"copal._copal.Exchange",
     sizeof(struct box), 0, CLOSED_TYPE, exchange_slots};
 static PyType_Spec sim_spec = {"copal._copal.Sim", sizeof(struct sim_box), 0,
@@ -378,7 +440,7 @@ static copal *check_endpoint(PyObject *o)
 
 static copal_msg *check_message(PyObject *o)
 {
-    if (!PyObject_TypeCheck(o, message_type))
+    if (Py_TYPE(o) != message_class && !PyObject_TypeCheck(o, message_type))
         return wrong_type("message", o);
     if (((struct box *)o)->ptr == NULL)
         return wrong_type("a message made by copal", o);
@@ -442,19 +504,20 @@ static PyObject *to_bytes(copal_bytes bytes)
 /* Takes the reference that comes with m. */
 static PyObject *own_message(copal_msg *m)
 {
-    struct box *box;
+    struct message_box *shown;
 
     if (m == NULL)
         return PyErr_NoMemory();
-    box = (struct box *)message_class->tp_alloc(message_class, 0);
-    if (box == NULL) {
+    shown = PyObject_GC_New(struct message_box, message_class);
+    if (shown == NULL) {
         copal_msg_unref(m);
         return NULL;
     }
-    box->ptr = m;
-    box->generation = generation;
+    shown->box.ptr = m;
+    shown->box.generation = generation;
+    shown->exchange = shown->names = shown->chunks = shown->weak = NULL;
     alive.messages++;
-    return (PyObject *)box;
+    return (PyObject *)shown;
 }
 
 static PyObject *show_message(const copal_msg *m)

@@ -306,8 +306,8 @@ static PyObject *py_is_alive(PyObject *self, PyObject *args)
                                generation);
 }
 
-/* set_classes(message class, failure, codes): the class derives from Message and
- * is what every message is shown as; failure(NAME, text) makes the exception that
+/* set_classes(message class, failure, codes): the class derives from Message, with
+ * nothing of its own in its objects, and is what every message is shown as; failure(NAME, text) makes the exception that
  * is raised; codes are 256 objects of one class derived from int. */
 static PyObject *py_set_classes(PyObject *self, PyObject *args)
 {
@@ -317,10 +317,12 @@ static PyObject *py_set_classes(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "O!OO!", &PyType_Type, &cls, &fn, &PyList_Type,
                           &list))
         return NULL;
-    if (!PyType_IsSubtype((PyTypeObject *)cls, message_type))
+    if (!PyType_IsSubtype((PyTypeObject *)cls, message_type) ||
+        ((PyTypeObject *)cls)->tp_basicsize != message_type->tp_basicsize)
         return wrong_type("a class derived from Message", cls);
     if (PyList_GET_SIZE(list) != 256)
         return wrong_type("256 codes", list);
+    ((PyTypeObject *)cls)->tp_dealloc = message_dealloc;
     Py_SETREF(message_class, (PyTypeObject *)Py_NewRef(cls));
     Py_XSETREF(failure, Py_NewRef(fn));
     Py_XSETREF(codes, PyList_AsTuple(list));

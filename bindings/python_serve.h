@@ -23,6 +23,7 @@ static PyTypeObject *in_place_type;
 /* What set_tasks() was given: asyncio's functions, and copal._serve's. */
 static PyObject *enter_task, *leave_task, *current_task, *running_loop,
     *make_task;
+static PyObject *current_tasks; /* the dict behind the first three, or None */
 
 static int in_place_traverse(PyObject *self, visitproc visit, void *arg)
 {
@@ -101,19 +102,39 @@ static PyType_Spec in_place_spec = {"copal._copal.InPlace",
     in_place_slots};
 /* clang-format on */
 
+/* One that nobody holds any more, for the next coroutine. */
+static struct in_place *spare;
+
 static struct in_place *new_in_place(PyObject *loop, PyObject *coro)
 {
-    struct in_place *p =
-        (struct in_place *)in_place_type->tp_alloc(in_place_type, 0);
+    struct in_place *p = spare;
 
+    spare = NULL;
+    if (p == NULL)
+        p = (struct in_place *)in_place_type->tp_alloc(in_place_type, 0);
     if (p == NULL)
         return NULL;
+    p->is_over = 0;
     p->loop = Py_NewRef(loop);
     p->coro = Py_NewRef(coro);
     p->context = PyContext_CopyCurrent();
     if (p->context == NULL)
         Py_CLEAR(p);
     return p;
+}
+
+/* Takes the reference to p. */
+static void let_go_of_place(struct in_place *p)
+{
+    if (spare != NULL || Py_REFCNT(p) != 1 || p->weak != NULL) {
+        Py_DECREF(p);
+        return;
+    }
+    in_place_clear((PyObject *)p);
+    if (spare == NULL) /* as it was, unless what was let go of ran one */
+        spare = p;
+    else
+        Py_DECREF(p);
 }
 
 static bool call_with(PyObject *fn, PyObject *loop, PyObject *task)
@@ -127,7 +148,22 @@ static bool call_with(PyObject *fn, PyObject *loop, PyObject *task)
 }
 
 /* Makes p the current task. *before: the one that was, or NULL. */
-static bool enter(struct in_place *p, PyObject **before)
+static bool enter_by_dict(struct in_place *p, PyObject **before)
+{
+    PyObject *now = PyDict_SetDefault(current_tasks, p->loop, (PyObject *)p);
+
+    *before = NULL;
+    if (now == NULL || now == (PyObject *)p)
+        return now != NULL;
+    *before = Py_NewRef(now);
+    if (PyDict_SetItem(current_tasks, p->loop, (PyObject *)p) == 0)
+        return true;
+    Py_CLEAR(*before);
+    return false;
+}
+
+/* Where asyncio keeps it elsewhere. */
+static bool enter_by_calls(struct in_place *p, PyObject **before)
 {
     *before = NULL;
     if (call_with(enter_task, p->loop, (PyObject *)p))
@@ -146,6 +182,22 @@ static bool enter(struct in_place *p, PyObject **before)
     return false;
 }
 
+static bool enter(struct in_place *p, PyObject **before)
+{
+    return PyDict_CheckExact(current_tasks) ? enter_by_dict(p, before)
+                                            : enter_by_calls(p, before);
+}
+
+/* before: or NULL */
+static bool put_back(struct in_place *p, PyObject *before)
+{
+    if (!PyDict_CheckExact(current_tasks))
+        return call_with(leave_task, p->loop, (PyObject *)p) &&
+               (before == NULL || call_with(enter_task, p->loop, before));
+    return before == NULL ? PyDict_DelItem(current_tasks, p->loop) == 0
+                          : PyDict_SetItem(current_tasks, p->loop, before) == 0;
+}
+
 /* Whatever is being raised goes on being raised. Takes before. */
 static bool leave(struct in_place *p, PyObject *before)
 {
@@ -153,8 +205,7 @@ static bool leave(struct in_place *p, PyObject *before)
     bool is_well;
 
     PyErr_Fetch(&type, &value, &traceback);
-    is_well = call_with(leave_task, p->loop, (PyObject *)p) &&
-              (before == NULL || call_with(enter_task, p->loop, before));
+    is_well = put_back(p, before);
     Py_XDECREF(before);
     if (type != NULL) {
         PyErr_Clear();
@@ -198,7 +249,7 @@ static PySendResult run_in_place(PyObject *loop, PyObject *coro,
         if (first == NULL)
             how = PYGEN_ERROR;
     }
-    Py_DECREF(p);
+    let_go_of_place(p);
     *value = first;
     return how;
 }
@@ -220,19 +271,20 @@ static PyObject *py_run_in_place(PyObject *self, PyObject *args)
     return NULL;
 }
 
-/* set_tasks(enter, leave, current, running_loop, make): of asyncio the functions
- * of these names; make(in_place) gives the task that goes on with one. */
+/* set_tasks(enter, leave, current, tasks, running_loop, make): of asyncio the
+ * functions of these names, and the dict in which the first three keep the current
+ * task of each loop, or None; make(in_place) gives the task that goes on with one. */
 static PyObject *py_set_tasks(PyObject *self, PyObject *args)
 {
-    PyObject **const kept[] = {&enter_task, &leave_task, &current_task,
-                               &running_loop, &make_task};
-    PyObject *given[5];
+    PyObject **const kept[] = {&enter_task,    &leave_task,   &current_task,
+                               &current_tasks, &running_loop, &make_task};
+    PyObject *given[6];
 
     (void)self;
-    if (!PyArg_ParseTuple(args, "OOOOO", &given[0], &given[1], &given[2],
-                          &given[3], &given[4]))
+    if (!PyArg_ParseTuple(args, "OOOOOO", &given[0], &given[1], &given[2],
+                          &given[3], &given[4], &given[5]))
         return NULL;
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 6; i++)
         Py_XSETREF(*kept[i], Py_NewRef(given[i]));
     return Py_NewRef(Py_None);
 }

@@ -9,6 +9,7 @@ import sys
 import weakref
 
 import pytest
+from conftest import script
 
 import copal
 from copal import _copal
@@ -147,6 +148,41 @@ def test_a_coroutine_in_place_is_the_current_task(pair):
     assert seen[0].get_name()  # what it asks for, a real task has
     sim.run(1)
     assert asyncio.all_tasks(sim._loop) == set()
+
+
+@pytest.mark.parametrize("is_dict", [True, False])
+def test_a_coroutine_in_place_within_a_task_gives_that_its_place_back(is_dict):
+    code, out, err = script(WITHIN, str(is_dict))
+    assert (code, out.split()) == (0, ["inside", "inside", "True", "{}"]), err
+
+
+WITHIN = r"""
+import asyncio, sys, copal
+from copal import _copal, _serve
+
+if sys.argv[1] == "False":  # as where asyncio keeps current tasks elsewhere
+    _copal.set_tasks(_serve._enter_task, _serve._leave_task, asyncio.current_task, None,
+                     asyncio._get_running_loop, _serve._task_of)
+
+async def inside(outer, wait):
+    assert asyncio.current_task() is not outer
+    await asyncio.sleep(0) if wait else None
+    print("inside")
+
+async def main():
+    me = asyncio.current_task()
+    value, nothing = None, None
+    task, value = _copal.run_in_place(asyncio.get_running_loop(), inside(me, False))
+    assert task is None and asyncio.current_task() is me
+    task, nothing = _copal.run_in_place(asyncio.get_running_loop(), inside(me, True))
+    assert asyncio.current_task() is me
+    await task
+    print(asyncio.current_task() is me)
+
+with copal.Sim(seed=1) as sim:
+    sim.run(main())
+print(asyncio.tasks._current_tasks)
+"""
 
 
 def test_a_timeout_ends_what_a_coroutine_waits_for(pair):

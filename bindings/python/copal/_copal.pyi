@@ -19,6 +19,9 @@ _Asks = TypeVar("_Asks", bound=Callable[..., object])
 class Endpoint: ...
 
 class Message:
+    _exchange: Exchange
+    _names: tuple[str, ...]
+    _chunks: Any
     @property
     def code(self) -> Code: ...
     @property
@@ -148,6 +151,7 @@ def set_tasks(
     enter: Callable[..., object],
     leave: Callable[..., object],
     current: Callable[..., object],
+    tasks: dict[Any, Any] | None,
     running_loop: Callable[[], object],
     make: Callable[[InPlace], asyncio.Task[Any]],
 ) -> None: ...

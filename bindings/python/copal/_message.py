@@ -176,11 +176,7 @@ class Message(_copal.Message):
     BadURI: the URI is not understood. ValueError: code or option.
     """
 
-    __slots__ = ("_exchange", "_names", "_chunks", "__weakref__")
-
-    _exchange: _copal.Exchange
-    _names: tuple[str, ...]
-    _chunks: Any
+    __slots__ = ()  # what each has is C's
 
     def __new__(cls, code: CodeLike, uri: str | None = None, payload: Any = None, **options: Any) -> Message:
         return build(scratch(), Code(code), uri, payload, options)
@@ -332,10 +328,9 @@ class Message(_copal.Message):
         a path served with ``streamed=True``. A loop that ends had all of it: if
         the body breaks off, it raises the Error that says why (Timeout, Closed,
         Cancelled, ...), again and again."""
-        try:
-            chunks = self._chunks
-        except AttributeError:
-            raise failure("ESTATE", "chunks: the path is not served with streamed=True") from None
+        chunks = self._chunks
+        if chunks is None:
+            raise failure("ESTATE", "chunks: the path is not served with streamed=True")
         chunks.is_taken = True
         return chunks
 

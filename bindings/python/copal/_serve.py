@@ -108,7 +108,14 @@ def _task_of(here: _copal.InPlace) -> asyncio.Task[Any]:
     return asyncio.Task(_Rest(here), loop=here._in_loop, context=here._in_context)  # type: ignore[call-arg]
 
 
-_copal.set_tasks(_enter_task, _leave_task, asyncio.current_task, asyncio._get_running_loop, _task_of)
+_copal.set_tasks(
+    _enter_task,
+    _leave_task,
+    asyncio.current_task,
+    getattr(asyncio.tasks, "_current_tasks", None),
+    asyncio._get_running_loop,
+    _task_of,
+)
 
 
 async def _awaited(awaitable: Awaitable[Any]) -> Any:
