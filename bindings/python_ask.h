@@ -440,7 +440,7 @@ static PyType_Slot asking_slots[] = {
     {Py_tp_call, PyVectorcall_Call}, {Py_tp_descr_get, asking_get}, {0, NULL}};
 static PyType_Spec asking_spec = {"copal._copal.Asking", sizeof(struct asking),
     0, CLOSED_TYPE | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
-    Py_TPFLAGS_METHOD_DESCRIPTOR, asking_slots};
+    Py_TPFLAGS_METHOD_DESCRIPTOR | Py_TPFLAGS_IMMUTABLETYPE, asking_slots};
 /* clang-format on */
 
 /* asking(code, fn): the method fn(self, uri, body, **options), or of GET and DELETE
