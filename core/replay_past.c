@@ -108,16 +108,18 @@ static enum kind mid_kind(const struct cp_header *h, bool out)
     return out == is_reply ? BY_THEIR_MID : BY_OUR_MID;
 }
 
-/* A block that is not the first, of whichever option. */
+/* A block that is not the first, of whichever option; or by OSCORE, whose keys
+ * are not here: neither is understood. */
 static bool goes_on(struct cp_replay *r, const struct cp_header *h)
 {
     static const uint8_t options[] = {COPAL_OPT_BLOCK1, COPAL_OPT_BLOCK2,
                                       COPAL_OPT_Q_BLOCK1, COPAL_OPT_Q_BLOCK2};
     copal_msg *m = NULL;
-    bool is_on = false;
+    bool is_on;
 
     if (cp_datagram_decode(r->mem, h, &m) != 0)
         return true;
+    is_on = r->is_keyed && cp_msg_has(m, COPAL_OPT_OSCORE);
     for (size_t i = 0; i < sizeof(options); i++)
         is_on |= cp_msg_uint_or(m, options[i], 0) >> 4 != 0;
     copal_msg_unref(m);

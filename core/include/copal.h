@@ -1316,7 +1316,9 @@ COPAL_API int copal_dump(copal *c, const char *path);
  * handshakes, and no keys: it is run again as all else is.
  * What OSCORE sealed, or EDHOC gave keys for, is not, for no recording has
  * those: ENOTSUP where it first differs, with a sentence that says so, and copal
- * trace shows it all the same. What went plainly beside it before is run again. */
+ * trace shows it all the same. What went plainly beside it before is run again.
+ * Where it begins amid things, what was sealed is not compared either, and a line
+ * {"ev":"replay"} says so. */
 COPAL_API int copal_replay(const char *path, copal_cb cb);
 
 #ifdef __cplusplus
