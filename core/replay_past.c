@@ -20,12 +20,6 @@ struct cp_replay_talk {
     bool is_past;
 };
 
-struct key {
-    struct cp_address remote;
-    uint64_t what;
-    uint64_t kind;
-};
-
 void cp_replay_past_init(struct cp_replay *r)
 {
     struct cp_random random;
@@ -44,9 +38,12 @@ void cp_replay_past_clear(struct cp_replay *r)
 static uint64_t hash_of(const struct cp_replay *r, enum kind kind,
                         const struct cp_address *remote, uint64_t what)
 {
-    const struct key key = {*remote, what, kind};
+    struct cp_sip s = cp_map_sip(&r->talks);
 
-    return cp_map_hash(&r->talks, &key, sizeof(key));
+    cp_address_hash(&s, remote);
+    cp_sip_add(&s, what);
+    cp_sip_add(&s, kind);
+    return cp_sip_end(s);
 }
 
 static struct cp_replay_talk *find(const struct cp_replay *r, enum kind kind,

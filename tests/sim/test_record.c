@@ -538,6 +538,42 @@ static void a_client_that_has_wrapped_begins_at_its_oldest_part(void **state)
     }
 }
 
+/* What a function called before leaves where the next one's variables are. */
+static __attribute__((noinline)) void leave_on_the_stack(int byte)
+{
+    volatile uint8_t all[2048];
+
+    for (size_t i = 0; i < sizeof(all); i++)
+        all[i] = (uint8_t)byte;
+}
+
+/* A GET goes out that is of before the recording if its peer was owed something,
+ * and otherwise is not. */
+static void what_began_before_is_known_whatever_the_stack_holds(void **state)
+{
+    static const uint8_t get[] = {0x42, COPAL_GET, 0x12, 0x34, 0xab, 0xcd};
+    const struct cp_path to = {
+        .remote = {.ip = "server", .port = 5683, .family = CP_NAMED}};
+    copal_bytes datagram = {get, sizeof(get)};
+
+    (void)state;
+    for (int owed = 0; owed < 2; owed++) {
+        struct cp_replay r = {.mem = cp_mem_new(NULL, NULL)};
+
+        assert_non_null(r.mem);
+        cp_replay_past_init(&r);
+        leave_on_the_stack(0x55);
+        if (owed)
+            cp_replay_past_owed(&r, &to.remote);
+        leave_on_the_stack(0xaa);
+        cp_replay_past_note(&r, &to, datagram, true);
+        leave_on_the_stack(0x55);
+        assert_int_equal(cp_replay_past_has(&r, &to, datagram), owed);
+        cp_replay_past_clear(&r);
+        cp_mem_release(r.mem);
+    }
+}
+
 static void it_may_begin_late(void **state)
 {
     struct world *w = *state;
@@ -648,6 +684,7 @@ int main(void)
         ON_A_FILE(an_answer_of_most_of_a_part_leaves_no_gap),
         ON_A_FILE(a_ring_that_has_wrapped_begins_at_its_oldest_part),
         ON_A_FILE(a_client_that_has_wrapped_begins_at_its_oldest_part),
+        cmocka_unit_test(what_began_before_is_known_whatever_the_stack_holds),
         ON_A_FILE(it_may_begin_late),
         ON_A_FILE(without_memory_it_is_off_and_says_so),
         ON_A_FILE(recording_survives_every_failed_allocation),
