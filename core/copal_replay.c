@@ -49,7 +49,7 @@ static void clear(struct cp_replay *r)
     cp_replay_past_clear(r);
     if (r->c != NULL) {
         r->c->engine->random.tap_user = NULL;
-        r->c->engine->in_turn = false;
+        r->c->engine->in_turn = CP_NOT_IN_TURN;
         copal_free(r->c); /* which lets go of the memory, too */
         cp_replay_world_clear(r);
     } else {

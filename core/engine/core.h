@@ -28,6 +28,12 @@ enum {
     CP_GROUP_COUNTERS = 64
 };
 
+enum cp_in_turn {
+    CP_NOT_IN_TURN = 0,
+    CP_ENTERED,  /* something is handed in */
+    CP_IN_TIMERS /* and now timers fire, events are delivered */
+};
+
 struct cp_engine {
     struct cp_mem *mem;
     struct cp_driver *driver;
@@ -36,11 +42,11 @@ struct cp_engine {
     copal_cb on_request;
     int (*flags_of)(void *user, const copal_msg *request);
 
-    uint64_t now; /* ms, of this turn */
-    bool in_turn;
-    bool condemned; /* copal_free() from a callback: at the turn's end */
-    bool ending;    /* cp_engine_free() is at work */
-    bool closing;   /* copal_close(): nothing new comes in */
+    uint64_t now;    /* ms, of this turn */
+    uint8_t in_turn; /* enum cp_in_turn */
+    bool condemned;  /* copal_free() from a callback: at the turn's end */
+    bool ending;     /* cp_engine_free() is at work */
+    bool closing;    /* copal_close(): nothing new comes in */
 
     uint64_t birth;           /* the seed of what was drawn at birth */
     uint32_t serial;          /* the newest exchange's */

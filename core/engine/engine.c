@@ -94,7 +94,7 @@ static void make_husks(struct cp_engine *e)
 void cp_engine_end(struct cp_engine *e)
 {
     e->ending = true;
-    e->in_turn = true;
+    e->in_turn = CP_ENTERED;
     cp_record_freeze(e);
     cp_raw_clear(e);
     cp_observing_clear(e);
@@ -131,13 +131,18 @@ void cp_engine_free(struct cp_engine *e)
 
 /* ---- Turns ---- */
 
-void cp_engine_enter(struct cp_engine *e, uint64_t now)
+static inline void enter(struct cp_engine *e, uint64_t now, uint8_t in_turn)
 {
     if (now > e->now) /* time never goes back, whatever the clock does */
         e->now = now;
-    e->in_turn = true;
+    e->in_turn = in_turn;
     e->whose = CP_WHOSE_ENGINE;
     cp_record_time(e, false);
+}
+
+void cp_engine_enter(struct cp_engine *e, uint64_t now)
+{
+    enter(e, now, CP_ENTERED);
 }
 
 void cp_engine_tell_time(struct cp_engine *e)
@@ -154,7 +159,7 @@ void cp_engine_tell_time(struct cp_engine *e)
 
 void cp_engine_turn(struct cp_engine *e, uint64_t now)
 {
-    cp_engine_enter(e, now);
+    enter(e, now, CP_IN_TIMERS);
     cp_mem_reap(e->mem);
     cp_event_collect(e);
     if (CP_RECORD_IS_ON(e))
@@ -163,7 +168,7 @@ void cp_engine_turn(struct cp_engine *e, uint64_t now)
         continue;
     cp_observe_turn(e);
     cp_event_deliver(e);
-    e->in_turn = false;
+    e->in_turn = CP_NOT_IN_TURN;
     cp_record_turn_over(e);
 }
 

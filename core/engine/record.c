@@ -262,25 +262,43 @@ int cp_record_begin(struct cp_engine *e, uint64_t bytes,
 
 /* ---- Records ---- */
 
-void cp_record_do_time(struct cp_engine *e, bool is_asked)
+static void put_time(struct cp_record *r, int type)
 {
-    struct cp_record *r = e->record;
+    uint64_t now = r->engine->now;
     uint8_t *p;
 
-    if (r->told == e->now)
-        return;
-    r->told = e->now;
-    p = cp_record_room(r, CP_RECORD_TIME | (is_asked ? CP_RECORD_NESTED : 0),
-                       8);
+    r->told = now;
+    p = cp_record_room(r, type, 8);
     if (p != NULL)
-        cp_record_le64(p, e->now);
+        cp_record_le64(p, now);
+}
+
+void cp_record_do_time(struct cp_engine *e, bool is_asked)
+{
+    if (e->record->told != e->now)
+        put_time(e->record, CP_RECORD_TIME | (is_asked ? CP_RECORD_NESTED : 0));
+}
+
+/* What timers find out stands right behind TURN, and those who wait are told in
+ * the same turn; what a datagram brings within the same ms, in the next. What
+ * else ends as TURN looks is followed by a TIME for nothing, which does no
+ * harm. */
+static CP_RECORD_RARE void keep_apart(struct cp_record *r)
+{
+    static const uint8_t turn[CP_RECORD_HEAD] = {CP_RECORD_TURN};
+    const uint8_t *part = r->data + r->now * r->part_size;
+
+    if (r->engine->in_turn != CP_IN_TIMERS && r->at >= part + sizeof(turn) &&
+        memcmp(r->at - sizeof(turn), turn, sizeof(turn)) == 0)
+        put_time(r, CP_RECORD_TIME);
 }
 
 /* What every message pays for: nothing is kept across a call, the last of which
  * is the copy, in whose order the arguments are. */
-static __attribute__((noinline, cold)) void datagram_in_next_part(
-    struct cp_record *r, copal_bytes datagram, const struct cp_path *path,
-    uint32_t mark, int type)
+static CP_RECORD_RARE void datagram_in_next_part(struct cp_record *r,
+                                                 copal_bytes datagram,
+                                                 const struct cp_path *path,
+                                                 uint32_t mark, int type)
 {
     if (cp_record_next_part(r, CP_RECORD_HEAD + CP_RECORD_PATH + datagram.len))
         cp_record_do_datagram(r, datagram, path, mark, type);
@@ -304,9 +322,11 @@ void cp_record_do_lost(struct cp_engine *e, int type,
                        const struct cp_link *link, const struct cp_path *path,
                        copal_bytes quoted, int status)
 {
-    uint8_t *p =
-        cp_record_room(e->record, type, 4 + CP_RECORD_PATH + quoted.len);
+    uint8_t *p;
 
+    if (type == CP_RECORD_OVER)
+        keep_apart(e->record);
+    p = cp_record_room(e->record, type, 4 + CP_RECORD_PATH + quoted.len);
     if (p == NULL)
         return;
     p = cp_record_le32(p, (uint32_t)status);
@@ -377,10 +397,13 @@ void cp_record_do_route(struct cp_engine *e, int type, struct cp_route *route,
                         int status, const char *why)
 {
     struct cp_record *r = e->record;
-    uint8_t *p = r->at;
+    uint8_t *p;
 
     if (type == CP_RECORD_ROUTE)
         route->number = ++r->routes;
+    else
+        keep_apart(r);
+    p = r->at;
     if (status == 0 && route->count == 1 &&
         cp_record_fits(r, p, CP_RECORD_HEAD + 16 + CP_RECORD_PATH)) {
         p = cp_record_open(r, p, type, 16 + CP_RECORD_PATH);

@@ -27,7 +27,9 @@
  * The last one is CP_RECORD_SUM. A reader skips types that it does not know.
  *
  * Time: TIME says what o'clock it is from there on, START likewise. The first
- * record need be neither: then when that was is not known.
+ * record need be neither: then when that was is not known. OVER or ROUTED right
+ * behind TURN is of that turn's timers; what comes after it follows a TIME, be
+ * that the same as before.
  *
  * Bodies:
  *   START     u64 ms, u64 seed of the engine's birth, u32 flags
@@ -253,14 +255,17 @@ void cp_record_do_respond(struct cp_engine *e, uint64_t exchange,
 /* A turn is over: a good place to begin from. */
 void cp_record_do_turned(struct cp_engine *e);
 
-/* Without a body; with two numbers; a message id, given. */
-void cp_record_plain_in_next_part(struct cp_record *r, int type);
-void cp_record_pair_in_next_part(struct cp_record *r, int type, uint64_t a,
-                                 uint64_t b);
-uint16_t cp_record_mid_in_next_part(struct cp_record *r, uint16_t mid);
+/* Where there is no room: whoever calls them keeps nothing for that. Without a
+ * body; with two numbers; a message id, given. */
+#define CP_RECORD_RARE __attribute__((noinline, cold))
+CP_RECORD_RARE void cp_record_plain_in_next_part(struct cp_record *r, int type);
+CP_RECORD_RARE void cp_record_pair_in_next_part(struct cp_record *r, int type,
+                                                uint64_t a, uint64_t b);
+CP_RECORD_RARE uint16_t cp_record_mid_in_next_part(struct cp_record *r,
+                                                   uint16_t mid);
 /* Of a handler's call; gives ev. */
-const copal_event *cp_record_call_in_next_part(struct cp_record *r,
-                                               const copal_event *ev);
+CP_RECORD_RARE const copal_event *cp_record_call_in_next_part(
+    struct cp_record *r, const copal_event *ev);
 
 static inline void cp_record_do_plain(struct cp_engine *e, int type)
 {

@@ -794,14 +794,13 @@ static size_t up_count(const copal *c)
         ->up_count;
 }
 
-/* A server that ends each with an alert is not asked for one after the other. */
-static void a_renewed_association_is_not_renewed_for_nothing(void **state)
+/* A server that ends each with an alert, so many ms after it is up, is not asked
+ * for one after the other. */
+static void end_each_after(struct world *w, uint64_t ms_up)
 {
     static const uint8_t fatal[] = {2, 80}; /* internal_error */
-    struct world *w = *state;
     struct record *r, *served;
 
-    NEEDS_DTLS(w);
     served = serve_text(w, w->server, "/t", 0, "x");
     copal_sim_set_path(w->sim, NULL, NULL, (copal_sim_path){.delay = 10});
     ask_once(w);
@@ -817,7 +816,7 @@ static void a_renewed_association_is_not_renewed_for_nothing(void **state)
             assert_true(ms < 1000);
             run(w, 1);
         }
-        run(w, 5); /* behind the handshake, before an answer could be there */
+        run(w, ms_up);
         assert_int_equal(r->ends, 0);
     }
     run(w, 10000);
@@ -825,6 +824,20 @@ static void a_renewed_association_is_not_renewed_for_nothing(void **state)
     assert_int_equal(served->requests, 1);
     assert_int_equal(up_count(w->client) + up_count(w->server), 0);
     assert_int_equal(ask_once(w), OF_CLIENT + OF_SERVER + 2);
+}
+
+/* Behind the handshake, before an answer could be there. */
+static void a_renewed_association_is_not_renewed_for_nothing(void **state)
+{
+    NEEDS_DTLS(*state);
+    end_each_after(*state, 5);
+}
+
+/* Both arrive in the same ms, but one after the other. */
+static void one_that_ends_as_soon_as_it_is_up_is_renewed_no_more(void **state)
+{
+    NEEDS_DTLS(*state);
+    end_each_after(*state, 0);
 }
 
 /* As of some peers whose association failed for good. */
@@ -1023,6 +1036,7 @@ int main(void)
         WORLD(forged_records_cost_a_handshake_and_no_request),
         WORLD(a_renewed_association_is_not_renewed_for_nothing),
         WORLD(a_good_bye_behind_a_fatal_alert_costs_no_request),
+        WORLD(one_that_ends_as_soon_as_it_is_up_is_renewed_no_more),
         WORLD(who_waits_is_told_when_there_is_no_new_association),
         WORLD(disconnected_both_ends_let_go),
         WORLD(silence_is_broken_by_a_ping),
