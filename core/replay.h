@@ -171,9 +171,9 @@ void cp_replay_past_clear(struct cp_replay *r);
 /* Something was owed to that address when it began. */
 void cp_replay_past_owed(struct cp_replay *r, const struct cp_address *remote);
 
-/* A datagram is about to be heard; or was recorded as sent. */
+/* A datagram is about to be heard; or was recorded as sent, or as sent again. */
 void cp_replay_past_note(struct cp_replay *r, const struct cp_path *path,
-                         copal_bytes datagram, bool out);
+                         copal_bytes datagram, bool out, bool again);
 
 /* What came last began before: the user was not asked then. */
 void cp_replay_past_unasked(struct cp_replay *r);

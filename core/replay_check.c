@@ -95,14 +95,14 @@ static bool take_out(struct cp_replay *r, const struct cp_record_head *h,
 /* ---- Sending ---- */
 
 static void went_out(struct cp_replay *r, const struct cp_path *path,
-                     copal_bytes datagram)
+                     copal_bytes datagram, const struct cp_record_way *way)
 {
     struct cp_record_head h;
 
     cp_replay_take(r, &h);
     r->sent++;
     if (r->is_late)
-        cp_replay_past_note(r, path, datagram, true);
+        cp_replay_past_note(r, path, datagram, true, way->again);
 }
 
 /* Work of the same kind goes on: what was sent may be among it. */
@@ -149,7 +149,7 @@ static void sends_late(struct cp_replay *r, struct cp_link *link,
     while (cp_replay_peek(r, &h)) {
         if (h.type == CP_RECORD_OUT && take_out(r, &h, &way, &then) &&
             are_alike(r, link, path, datagram, &way, then)) {
-            went_out(r, path, datagram);
+            went_out(r, path, datagram, &way);
             return;
         }
         cp_replay_leftover(r);
@@ -177,7 +177,7 @@ void cp_replay_sends(struct cp_replay *r, struct cp_link *link,
         cp_replay_differs(r, "sends %s, which was not sent then", text);
     } else if (take_out(r, &h, &way, &then)) {
         if (are_alike(r, link, path, datagram, &way, then))
-            went_out(r, path, datagram);
+            went_out(r, path, datagram, &way);
         else
             tell_difference(r, path, datagram, &way, then);
     }
@@ -192,7 +192,7 @@ void cp_replay_unsent(struct cp_replay *r, const struct cp_record_head *h)
     if (!take_out(r, h, &way, &datagram))
         return;
     if (r->is_late)
-        cp_replay_past_note(r, &way.path, datagram, true);
+        cp_replay_past_note(r, &way.path, datagram, true, way.again);
     if (r->is_late && cp_replay_past_has(r, &way.path, datagram)) {
         r->untold++;
         return;

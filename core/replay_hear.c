@@ -41,7 +41,7 @@ void cp_replay_hear(struct cp_replay *r, const struct cp_record_head *h)
         return;
     }
     if (r->is_late)
-        cp_replay_past_note(r, &way.path, datagram, false);
+        cp_replay_past_note(r, &way.path, datagram, false, false);
     cp_engine_count_datagram(e, false, datagram.len);
     cp_engine_datagram(e, link, &way.path, datagram);
 }

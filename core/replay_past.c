@@ -18,6 +18,7 @@ struct cp_replay_talk {
     uint64_t what; /* a token's hash, or a message id */
     uint8_t kind;
     bool is_past;
+    bool is_sent; /* a message id: by us, in the recording */
 };
 
 void cp_replay_past_init(struct cp_replay *r)
@@ -123,6 +124,19 @@ static bool goes_on(struct cp_replay *r, const struct cp_header *h)
     return is_on;
 }
 
+/* A message of before, once more: token and message id are known as such. */
+static bool is_repeat(const struct cp_replay *r, const struct cp_replay_talk *t,
+                      const struct cp_address *remote,
+                      const struct cp_header *h, bool out)
+{
+    const struct cp_replay_talk *by_mid;
+
+    if (t == NULL || !t->is_past)
+        return false;
+    by_mid = find(r, mid_kind(h, out), remote, h->mid);
+    return by_mid != NULL && by_mid->is_past;
+}
+
 /* Is what h belongs to from before? Requests begin something. */
 static bool judge(struct cp_replay *r, const struct cp_path *path,
                   const struct cp_header *h, bool out)
@@ -130,14 +144,35 @@ static bool judge(struct cp_replay *r, const struct cp_path *path,
     struct cp_replay_talk *t = find(r, BY_TOKEN, &path->remote, token_of(r, h));
 
     if (cp_code_is_request(h->code))
-        return goes_on(r, h) || (out && was_owed(r, &path->remote));
+        return goes_on(r, h) || (out && was_owed(r, &path->remote)) ||
+               is_repeat(r, t, &path->remote, h, out);
     if (t == NULL && !out) /* it answers what we asked before */
         set(r, REMOTE, &path->remote, 0, true);
     return t == NULL || t->is_past;
 }
 
+/* A datagram by that message id: what is sent again, but was not sent before in
+ * the recording, was before it. */
+static void note_mid(struct cp_replay *r, const struct cp_address *remote,
+                     const struct cp_header *h, bool out, bool is_past)
+{
+    struct cp_replay_talk *t =
+        set(r, mid_kind(h, out), remote, h->mid, is_past);
+
+    if (t != NULL)
+        t->is_sent |= out;
+}
+
+static bool was_sent(const struct cp_replay *r, const struct cp_address *remote,
+                     const struct cp_header *h)
+{
+    const struct cp_replay_talk *t = find(r, mid_kind(h, true), remote, h->mid);
+
+    return t != NULL && t->is_sent;
+}
+
 void cp_replay_past_note(struct cp_replay *r, const struct cp_path *path,
-                         copal_bytes datagram, bool out)
+                         copal_bytes datagram, bool out, bool again)
 {
     struct cp_header h;
     struct cp_replay_talk *t;
@@ -145,9 +180,10 @@ void cp_replay_past_note(struct cp_replay *r, const struct cp_path *path,
 
     if (cp_header_read(datagram, &h) != 0 || h.code == COPAL_EMPTY)
         return;
-    is_past = judge(r, path, &h, out);
+    is_past =
+        judge(r, path, &h, out) || (again && !was_sent(r, &path->remote, &h));
     t = set(r, BY_TOKEN, &path->remote, token_of(r, &h), is_past);
-    set(r, mid_kind(&h, out), &path->remote, h.mid, is_past);
+    note_mid(r, &path->remote, &h, out, is_past);
     if (out || t == NULL)
         return;
     r->newest = t;

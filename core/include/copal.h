@@ -1307,8 +1307,10 @@ COPAL_API int copal_dump(copal *c, const char *path);
  * wrap, all is compared. Else it begins at the oldest place whose setting is
  * known (parameters, resources), and a line {"ev":"replay"} says so. What goes on
  * there under a token whose request is not in the recording, requests of ours to
- * who was owed something then or answers what is not in it, and connections
- * opened before are run as far as they can be and not compared. Without payloads
+ * who was owed something then or answers what is not in it, what is sent again of
+ * before, and connections opened before are run as far as they can be and not
+ * compared. Limits that were reached with what began before (MAX_OBSERVERS, say)
+ * are not there, so that it may be ECHANGED. Without payloads
  * (RECORD_PAYLOADS 0) they are zeroes of the same length: lengths, codes, ids and
  * options are compared. That fails where a payload decides what follows, as lists of
  * missing blocks do (Q_BLOCK); and what connections carried cannot be run again.

@@ -1,7 +1,8 @@
 /* With COPAL_RECORD in the environment every endpoint of a simulation is
  * recorded, and when it is freed its recording is run again: it must send what
- * it sent. So each test of this folder is one of the recorder, too. Linked with
- * --wrap, see tests/CMakeLists.txt. */
+ * it sent. So each test of this folder is one of the recorder, too. Where it says
+ * "wrapped" the ring is as small as can be, so that recordings begin late. Linked
+ * with --wrap, see tests/CMakeLists.txt. */
 #include <stdlib.h>
 #include <unistd.h>
 #include "support.h"
@@ -9,7 +10,8 @@
 #include "endpoint.h"
 
 enum {
-    ENOUGH = 16777216 /* and no more: ASan looks after each byte of it */
+    ENOUGH = 16777216, /* and no more: ASan looks after each byte of it */
+    LEAST = 16384
 };
 
 copal *__real_copal_sim_endpoint(copal_sim *s, const char *host,
@@ -41,13 +43,18 @@ static bool is_recording(void)
     return is_on > 0;
 }
 
+static bool may_wrap(void)
+{
+    return strcmp(getenv("COPAL_RECORD"), "wrapped") == 0;
+}
+
 copal *__wrap_copal_sim_endpoint(copal_sim *s, const char *host,
                                  const copal_config *config)
 {
     copal *c = __real_copal_sim_endpoint(s, host, config);
 
     if (c != NULL && is_recording())
-        copal_tune(c, NULL, COPAL_P_RECORD_MEMORY, ENOUGH);
+        copal_tune(c, NULL, COPAL_P_RECORD_MEMORY, may_wrap() ? LEAST : ENOUGH);
     return c;
 }
 
@@ -77,7 +84,7 @@ void __wrap_copal_free(copal *c)
         fd = mkstemp(path);
     if (fd >= 0) {
         close(fd);
-        if (is_full(c)) {
+        if (!may_wrap() && is_full(c)) {
             failures++;
             fprintf(stderr, "recorded: more than there is room for\n");
         }

@@ -566,7 +566,7 @@ static void what_began_before_is_known_whatever_the_stack_holds(void **state)
         if (owed)
             cp_replay_past_owed(&r, &to.remote);
         leave_on_the_stack(0xaa);
-        cp_replay_past_note(&r, &to, datagram, true);
+        cp_replay_past_note(&r, &to, datagram, true, false);
         leave_on_the_stack(0x55);
         assert_int_equal(cp_replay_past_has(&r, &to, datagram), owed);
         cp_replay_past_clear(&r);
@@ -586,6 +586,27 @@ static void it_may_begin_late(void **state)
     get(w, "coap://server/t");
     run(w, 1000);
     assert_same_again(w->server);
+}
+
+/* It was answered before; what the recording has of it is but repeats. */
+static void what_is_answered_again_may_be_of_before(void **state)
+{
+    struct world *w = *state;
+    struct record *r;
+
+    serve_text(w, w->server, "/t", 0, "22.5 C");
+    copal_sim_lose(w->sim, "server", 3);
+    r = get(w, "coap://server/t");
+    run(w, 1000);
+    assert_int_equal(r->ends, 0);
+    record(w->server);
+    run(w, 100000);
+    assert_ended(r, 0);
+    get(w, "coap://server/t");
+    run(w, 1000);
+    write_out(w->server);
+    if (replay() != 0)
+        fail_msg("%s", heard.why);
 }
 
 static void without_memory_it_is_off_and_says_so(void **state)
@@ -686,6 +707,7 @@ int main(void)
         ON_A_FILE(a_client_that_has_wrapped_begins_at_its_oldest_part),
         cmocka_unit_test(what_began_before_is_known_whatever_the_stack_holds),
         ON_A_FILE(it_may_begin_late),
+        ON_A_FILE(what_is_answered_again_may_be_of_before),
         ON_A_FILE(without_memory_it_is_off_and_says_so),
         ON_A_FILE(recording_survives_every_failed_allocation),
         ON_A_FILE(payloads_can_be_left_out),
