@@ -160,6 +160,11 @@ void cp_replay_sends(struct cp_replay *r, struct cp_link *link,
 int cp_replay_streams(struct cp_replay *r, const struct cp_link *link,
                       copal_bytes bytes);
 
+/* The next datagram from ahead on that was sent again amid the work that goes on.
+ * False: there is none. */
+bool cp_replay_sent_again(struct cp_replay *r, struct cp_cursor *ahead,
+                          struct cp_record_way *way, copal_bytes *datagram);
+
 /* h, an OUT, was sent then, and is not now. */
 void cp_replay_unsent(struct cp_replay *r, const struct cp_record_head *h);
 
@@ -168,8 +173,17 @@ void cp_replay_unsent(struct cp_replay *r, const struct cp_record_head *h);
 void cp_replay_past_init(struct cp_replay *r);
 void cp_replay_past_clear(struct cp_replay *r);
 
-/* Something was owed to that address when it began. */
+/* Something was owed to that address when it began, or it had been asked. Family
+ * 0: whoever it is. */
 void cp_replay_past_owed(struct cp_replay *r, const struct cp_address *remote);
+
+/* A ROUTE or ROUTED that nobody looks for now: to whom it leads is asked by what
+ * began before. */
+void cp_replay_past_route(struct cp_replay *r, copal_bytes body);
+
+/* What went by that association goes by its heir; 0: there is none. */
+void cp_replay_past_moved(struct cp_replay *r, const struct cp_address *remote,
+                          uint32_t heir);
 
 /* A datagram is about to be heard; or was recorded as sent, or as sent again. */
 void cp_replay_past_note(struct cp_replay *r, const struct cp_path *path,

@@ -129,6 +129,19 @@ static bool is_ahead(struct cp_replay *r, const struct cp_link *link,
     return false;
 }
 
+bool cp_replay_sent_again(struct cp_replay *r, struct cp_cursor *ahead,
+                          struct cp_record_way *way, copal_bytes *datagram)
+{
+    struct cp_record_head h;
+
+    while (cp_record_take(ahead, &h) &&
+           (is_amid_work(&h) || h.type == CP_RECORD_NAMED))
+        if (h.type == CP_RECORD_OUT && take_out(r, &h, way, datagram) &&
+            way->again)
+            return true;
+    return false;
+}
+
 static void sends_late(struct cp_replay *r, struct cp_link *link,
                        const struct cp_path *path, copal_bytes datagram)
 {

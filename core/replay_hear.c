@@ -36,6 +36,8 @@ void cp_replay_hear(struct cp_replay *r, const struct cp_record_head *h)
         return;
     }
     if (h->type == CP_RECORD_OVER) {
+        if (r->is_late)
+            cp_replay_past_moved(r, &way.path.remote, heir_of(datagram));
         cp_engine_association_over(e, link, &way.path, status,
                                    heir_of(datagram));
         return;

@@ -91,7 +91,33 @@ void cp_replay_past_owed(struct cp_replay *r, const struct cp_address *remote)
 
 static bool was_owed(const struct cp_replay *r, const struct cp_address *remote)
 {
-    return find(r, REMOTE, remote, 0) != NULL;
+    static const struct cp_address anybody = {0};
+
+    return find(r, REMOTE, remote, 0) != NULL ||
+           find(r, REMOTE, &anybody, 0) != NULL;
+}
+
+void cp_replay_past_route(struct cp_replay *r, copal_bytes body)
+{
+    struct cp_cursor c = cp_cursor_of(body);
+    struct cp_record_way way;
+    uint32_t count;
+
+    cp_take(&c, 8);
+    cp_record_take_text(&c);
+    count = cp_record_take_32(&c);
+    for (uint32_t i = 0; i < count && cp_record_take_way(&c, &way); i++)
+        cp_replay_past_owed(r, &way.path.remote);
+}
+
+void cp_replay_past_moved(struct cp_replay *r, const struct cp_address *remote,
+                          uint32_t heir)
+{
+    struct cp_address moved = *remote;
+
+    moved.association = heir;
+    if (heir != 0 && was_owed(r, remote))
+        cp_replay_past_owed(r, &moved);
 }
 
 static uint64_t token_of(const struct cp_replay *r, const struct cp_header *h)
@@ -106,6 +132,14 @@ static enum kind mid_kind(const struct cp_header *h, bool out)
     return out == is_reply ? BY_THEIR_MID : BY_OUR_MID;
 }
 
+/* By Q-Block2 the first block alone is asked for again, as it was lost: what
+ * begins asks for all of them. RFC 9177 4.4. */
+static bool is_lost_first(const copal_msg *m)
+{
+    return cp_msg_has(m, COPAL_OPT_Q_BLOCK2) &&
+           (cp_msg_uint_or(m, COPAL_OPT_Q_BLOCK2, 0) >> 3 & 1) == 0;
+}
+
 /* A block that is not the first, of whichever option; or by OSCORE, whose keys
  * are not here: neither is understood. */
 static bool goes_on(struct cp_replay *r, const struct cp_header *h)
@@ -117,7 +151,8 @@ static bool goes_on(struct cp_replay *r, const struct cp_header *h)
 
     if (cp_datagram_decode(r->mem, h, &m) != 0)
         return true;
-    is_on = r->is_keyed && cp_msg_has(m, COPAL_OPT_OSCORE);
+    is_on =
+        (r->is_keyed && cp_msg_has(m, COPAL_OPT_OSCORE)) || is_lost_first(m);
     for (size_t i = 0; i < sizeof(options); i++)
         is_on |= cp_msg_uint_or(m, options[i], 0) >> 4 != 0;
     copal_msg_unref(m);
@@ -137,6 +172,34 @@ static bool is_repeat(const struct cp_replay *r, const struct cp_replay_talk *t,
     return by_mid != NULL && by_mid->is_past;
 }
 
+static bool was_sent(const struct cp_replay *r, const struct cp_address *remote,
+                     const struct cp_header *h)
+{
+    const struct cp_replay_talk *t = find(r, mid_kind(h, true), remote, h->mid);
+
+    return t != NULL && t->is_sent;
+}
+
+/* The answer to h, a request that comes, was sent before the recording: it goes
+ * out again. */
+static bool is_answered_again(struct cp_replay *r,
+                              const struct cp_address *remote,
+                              const struct cp_header *h)
+{
+    struct cp_cursor ahead = r->records;
+    struct cp_record_way way;
+    copal_bytes datagram;
+    struct cp_header answer;
+
+    while (cp_replay_sent_again(r, &ahead, &way, &datagram))
+        if (cp_address_equal(&way.path.remote, remote) &&
+            cp_header_read(datagram, &answer) == 0 &&
+            (answer.type == CP_ACK ? answer.mid == h->mid
+                                   : cp_bytes_equal(answer.token, h->token)))
+            return !was_sent(r, remote, &answer);
+    return false;
+}
+
 /* Is what h belongs to from before? Requests begin something. */
 static bool judge(struct cp_replay *r, const struct cp_path *path,
                   const struct cp_header *h, bool out)
@@ -144,7 +207,9 @@ static bool judge(struct cp_replay *r, const struct cp_path *path,
     struct cp_replay_talk *t = find(r, BY_TOKEN, &path->remote, token_of(r, h));
 
     if (cp_code_is_request(h->code))
-        return goes_on(r, h) || (out && was_owed(r, &path->remote)) ||
+        return goes_on(r, h) ||
+               (out ? was_owed(r, &path->remote)
+                    : is_answered_again(r, &path->remote, h)) ||
                is_repeat(r, t, &path->remote, h, out);
     if (t == NULL && !out) /* it answers what we asked before */
         set(r, REMOTE, &path->remote, 0, true);
@@ -161,14 +226,6 @@ static void note_mid(struct cp_replay *r, const struct cp_address *remote,
 
     if (t != NULL)
         t->is_sent |= out;
-}
-
-static bool was_sent(const struct cp_replay *r, const struct cp_address *remote,
-                     const struct cp_header *h)
-{
-    const struct cp_replay_talk *t = find(r, mid_kind(h, true), remote, h->mid);
-
-    return t != NULL && t->is_sent;
 }
 
 void cp_replay_past_note(struct cp_replay *r, const struct cp_path *path,
@@ -195,6 +252,8 @@ void cp_replay_past_unasked(struct cp_replay *r)
         r->newest->is_past = true;
 }
 
+/* What does not answer at once may have to wait for what goes there from
+ * before. */
 bool cp_replay_past_has(struct cp_replay *r, const struct cp_path *path,
                         copal_bytes datagram)
 {
@@ -208,5 +267,5 @@ bool cp_replay_past_has(struct cp_replay *r, const struct cp_path *path,
     else
         t = find(r, BY_TOKEN, &path->remote, token_of(r, &h));
     return t == NULL || t->is_past ||
-           (cp_code_is_request(h.code) && was_owed(r, &path->remote));
+           (h.type <= CP_NON && was_owed(r, &path->remote));
 }

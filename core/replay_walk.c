@@ -79,6 +79,8 @@ void cp_replay_leftover(struct cp_replay *r)
         if (!r->is_late)
             cp_replay_differs(r, "something is not asked of the system that "
                                  "was asked then");
+        else if (h.type == CP_RECORD_ROUTE)
+            cp_replay_past_route(r, h.body);
         break;
     case CP_RECORD_CALLBACK:
         if (!r->is_late)

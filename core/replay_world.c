@@ -232,7 +232,9 @@ void cp_replay_routed(struct cp_replay *r, copal_bytes body)
         cp_free(r->mem, why);
         return;
     }
-    if (!r->is_late)
+    if (r->is_late)
+        cp_replay_past_route(r, body);
+    else
         cp_replay_differs(r, "a name was found that nobody looks for now");
 }
 

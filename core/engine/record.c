@@ -1,4 +1,5 @@
 #include "engine/record.h"
+#include "engine/ask.h"
 #include "engine/driver.h"
 #include "engine/record_put.h"
 #include "engine/trace.h"
@@ -88,21 +89,74 @@ static bool is_fresh(const struct cp_engine *e)
            e->stats.datagrams_in == 0 && e->stats.datagrams_out == 0;
 }
 
-/* To whom something is owed, as far as there is room. */
-static void put_owed(const struct cp_engine *e, struct cp_buf *out)
-{
-    uint8_t some[32 * CP_RECORD_ADDRESS], *p = some;
+/* Addresses as they are put, or only counted. */
+struct owed {
+    struct cp_buf *out; /* NULL: they are counted */
+    uint32_t count;
+    const struct cp_address *last;
+};
 
-    p = cp_record_le32(p, (uint32_t)e->peers.count);
-    map_each (node, after, &e->peers) {
-        if (p > some + sizeof(some) - CP_RECORD_ADDRESS) {
-            cp_put_bytes(out, cp_bytes(some, (size_t)(p - some)));
-            p = some;
-        }
-        p = cp_record_address(
-            p, &cp_container_of(node, struct cp_peer, node)->path.remote);
+static void owe(struct owed *o, const struct cp_address *remote)
+{
+    uint8_t bytes[CP_RECORD_ADDRESS];
+
+    if (o->last != NULL && cp_address_equal(o->last, remote))
+        return; /* of many asks one server is the peer, mostly */
+    o->last = remote;
+    o->count++;
+    if (o->out == NULL)
+        return;
+    cp_record_address(bytes, remote);
+    cp_put_bytes(o->out, cp_bytes(bytes, sizeof(bytes)));
+}
+
+/* Whom it asks; and where it would turn if nobody is there. */
+static void owe_ask(struct owed *o, const struct cp_ask *a)
+{
+    if (a->way.link != NULL)
+        owe(o, &a->way.path.remote);
+    if (a->route == NULL || a->routing)
+        return;
+    for (size_t i = a->way_index; i < a->route->count; i++)
+        owe(o, &a->route->ways[i].path.remote);
+}
+
+static uint32_t owe_all(const struct cp_engine *e, struct cp_buf *out)
+{
+    struct owed o = {.out = out};
+
+    map_each (node, after, &e->peers)
+        owe(&o, &cp_container_of(node, struct cp_peer, node)->path.remote);
+    list_each (node, after, &e->exchanges) {
+        copal_exchange *x = cp_container_of(node, copal_exchange, node);
+
+        if (x->is_ask && !x->over)
+            owe_ask(&o, cp_ask_of(x));
     }
-    cp_put_bytes(out, cp_bytes(some, (size_t)(p - some)));
+    return o.count;
+}
+
+/* What is kept of answers decides what is asked and how, whoever it is. */
+static bool is_anybody(const struct cp_record *r, uint32_t count)
+{
+    const struct cp_caching *c = &r->engine->caching;
+
+    return c->by_key.count > 0 || c->held_back.count > 0 ||
+           count > r->part_size / 8 / CP_RECORD_ADDRESS;
+}
+
+/* Who is owed something or was asked, where that is known yet. */
+static void put_owed(const struct cp_record *r, struct cp_buf *out)
+{
+    static const struct cp_address anybody = {0};
+    uint32_t count = owe_all(r->engine, NULL);
+    bool is_all = is_anybody(r, count);
+    uint8_t bytes[4 + CP_RECORD_ADDRESS];
+
+    cp_record_address(cp_record_le32(bytes, is_all ? 1 : count), &anybody);
+    cp_put_bytes(out, cp_bytes(bytes, is_all ? sizeof(bytes) : 4));
+    if (!is_all)
+        owe_all(r->engine, out);
 }
 
 static void put_start(struct cp_record *r, struct cp_buf *out)
@@ -117,7 +171,7 @@ static void put_start(struct cp_record *r, struct cp_buf *out)
                         cp_bytes(e->freshness.key, sizeof(e->freshness.key)));
     cp_record_le32(p, e->qblocks.tag);
     cp_put_bytes(out, cp_bytes(fixed, sizeof(fixed)));
-    put_owed(e, out);
+    put_owed(r, out);
     r->set_up(r->user, out);
 }
 

@@ -34,8 +34,10 @@
  * Bodies:
  *   START     u64 ms, u64 seed of the engine's birth, u32 flags
  *             (CP_START_*), 16 bytes key of Echo, u32 newest tag of Q-Block, u32
- *             count of remote addresses to whom something was owed, of each its
- *             address as in a path; then records: the calls that bring an endpoint to where it was
+ *             count of remote addresses to whom something was owed or who had
+ *             been asked, of each its address as in a path (family 0: anybody,
+ *             as there are too many or answers are kept); then records: the calls that bring an endpoint
+ *             to where it was
  *   TIME      u64 ms as copal_now()
  *   IN, OUT   path, then the datagram up to the end of the body
  *   LOST      i32 status (COPAL_E*), path, then the datagram's beginning: the

@@ -1307,10 +1307,12 @@ COPAL_API int copal_dump(copal *c, const char *path);
  * wrap, all is compared. Else it begins at the oldest place whose setting is
  * known (parameters, resources), and a line {"ev":"replay"} says so. What goes on
  * there under a token whose request is not in the recording, requests of ours to
- * who was owed something then or answers what is not in it, what is sent again of
- * before, and connections opened before are run as far as they can be and not
- * compared. Limits that were reached with what began before (MAX_OBSERVERS, say)
- * are not there, so that it may be ECHANGED. Without payloads
+ * who had been asked before (by a watch or an observation, say), what waits for
+ * what was sent there before, what is sent again of before, and connections opened
+ * before are run as far as they can be and not compared; of requests of ours none
+ * where answers are kept (CACHE_MEMORY) from before. Limits that were reached with
+ * what began before (MAX_OBSERVERS, say) are not there, so that it may be
+ * ECHANGED. Without payloads
  * (RECORD_PAYLOADS 0) they are zeroes of the same length: lengths, codes, ids and
  * options are compared. That fails where a payload decides what follows, as lists of
  * missing blocks do (Q_BLOCK); and what connections carried cannot be run again.
