@@ -32,6 +32,7 @@ struct cp_replay {
     uint64_t clock;
     bool is_bare;       /* payloads were left out */
     bool is_late;       /* it begins amid things */
+    uint32_t lives;     /* CP_START_*: what was there then */
     bool is_begun;      /* a START was there */
     bool is_keyed;      /* by OSCORE or EDHOC, with keys that are not here */
     bool is_over;       /* nothing counts any more */
@@ -189,8 +190,9 @@ void cp_replay_past_moved(struct cp_replay *r, const struct cp_address *remote,
 void cp_replay_past_note(struct cp_replay *r, const struct cp_path *path,
                          copal_bytes datagram, bool out, bool again);
 
-/* What came last began before: the user was not asked then. */
-void cp_replay_past_unasked(struct cp_replay *r);
+/* What came last, or is asked for anew (request, which may be NULL), began
+ * before: the user was not asked then. */
+void cp_replay_past_unasked(struct cp_replay *r, const copal_msg *request);
 
 /* Does that datagram belong to what began before the recording did? */
 bool cp_replay_past_has(struct cp_replay *r, const struct cp_path *path,

@@ -120,9 +120,14 @@ void cp_replay_past_moved(struct cp_replay *r, const struct cp_address *remote,
         cp_replay_past_owed(r, &moved);
 }
 
+static uint64_t hash_of_token(const struct cp_replay *r, copal_bytes token)
+{
+    return cp_map_hash(&r->talks, token.data, token.len);
+}
+
 static uint64_t token_of(const struct cp_replay *r, const struct cp_header *h)
 {
-    return cp_map_hash(&r->talks, h->token.data, h->token.len);
+    return hash_of_token(r, h->token);
 }
 
 static enum kind mid_kind(const struct cp_header *h, bool out)
@@ -140,9 +145,19 @@ static bool is_lost_first(const copal_msg *m)
            (cp_msg_uint_or(m, COPAL_OPT_Q_BLOCK2, 0) >> 3 & 1) == 0;
 }
 
+/* An observer has part in what is told to those of before, until he leaves; a
+ * block may be of a body that was there. */
+static bool joins(const struct cp_replay *r, const copal_msg *m)
+{
+    return ((r->lives & CP_START_OBSERVED) != 0 &&
+            cp_msg_has(m, COPAL_OPT_OBSERVE)) ||
+           ((r->lives & CP_START_UPLOADS) != 0 &&
+            cp_msg_has(m, COPAL_OPT_Q_BLOCK1));
+}
+
 /* A block that is not the first, of whichever option; or by OSCORE, whose keys
  * are not here: neither is understood. */
-static bool goes_on(struct cp_replay *r, const struct cp_header *h)
+static bool goes_on(struct cp_replay *r, const struct cp_header *h, bool out)
 {
     static const uint8_t options[] = {COPAL_OPT_BLOCK1, COPAL_OPT_BLOCK2,
                                       COPAL_OPT_Q_BLOCK1, COPAL_OPT_Q_BLOCK2};
@@ -151,8 +166,8 @@ static bool goes_on(struct cp_replay *r, const struct cp_header *h)
 
     if (cp_datagram_decode(r->mem, h, &m) != 0)
         return true;
-    is_on =
-        (r->is_keyed && cp_msg_has(m, COPAL_OPT_OSCORE)) || is_lost_first(m);
+    is_on = (r->is_keyed && cp_msg_has(m, COPAL_OPT_OSCORE)) ||
+            is_lost_first(m) || (!out && joins(r, m));
     for (size_t i = 0; i < sizeof(options); i++)
         is_on |= cp_msg_uint_or(m, options[i], 0) >> 4 != 0;
     copal_msg_unref(m);
@@ -207,7 +222,7 @@ static bool judge(struct cp_replay *r, const struct cp_path *path,
     struct cp_replay_talk *t = find(r, BY_TOKEN, &path->remote, token_of(r, h));
 
     if (cp_code_is_request(h->code))
-        return goes_on(r, h) ||
+        return goes_on(r, h, out) ||
                (out ? was_owed(r, &path->remote)
                     : is_answered_again(r, &path->remote, h)) ||
                is_repeat(r, t, &path->remote, h, out);
@@ -246,10 +261,15 @@ void cp_replay_past_note(struct cp_replay *r, const struct cp_path *path,
     r->newest = t;
 }
 
-void cp_replay_past_unasked(struct cp_replay *r)
+void cp_replay_past_unasked(struct cp_replay *r, const copal_msg *request)
 {
-    if (r->newest != NULL)
-        r->newest->is_past = true;
+    struct cp_replay_talk *t = r->newest;
+
+    if (request != NULL && request->received)
+        t = find(r, BY_TOKEN, &request->path.remote,
+                 hash_of_token(r, request->token));
+    if (t != NULL)
+        t->is_past = true;
 }
 
 /* What does not answer at once may have to wait for what goes there from

@@ -132,12 +132,42 @@ static bool is_input(const struct cp_record_head *h)
            (cp_replay_is_call(h) && (h->type & CP_RECORD_NESTED) == 0);
 }
 
+/* Of a late recording: is it called before anything else comes in? If not,
+ * others' callbacks are none of its business. */
+static bool is_called(struct cp_replay *r, const struct hook *hook,
+                      const copal_event *ev)
+{
+    struct cp_cursor ahead = r->records;
+    struct cp_record_head h;
+    bool is_inside = false; /* another's, of before */
+
+    while (cp_record_take(&ahead, &h)) {
+        struct cp_cursor c = cp_cursor_of(h.body);
+        uint64_t kind = cp_record_take_64(&c), id = cp_record_take_64(&c);
+
+        if (is_inside) {
+            is_inside = h.type != CP_RECORD_RETURN;
+            continue;
+        }
+        if (is_input(&h))
+            return false;
+        is_inside = h.type == CP_RECORD_CALLBACK;
+        if (is_inside && is_of(r, hook, ev, kind, id))
+            return true;
+    }
+    return false;
+}
+
 /* The record of this callback is taken. False: there is none. */
 static bool take_callback(struct cp_replay *r, const struct hook *hook,
                           const copal_event *ev)
 {
     struct cp_record_head h;
 
+    if (r->is_late && !is_called(r, hook, ev)) {
+        cp_replay_past_unasked(r, ev->kind == COPAL_REQUEST ? ev->msg : NULL);
+        return false;
+    }
     while (cp_replay_peek(r, &h) && !is_input(&h)) {
         struct cp_cursor c = cp_cursor_of(h.body);
         uint64_t kind = cp_record_take_64(&c), id = cp_record_take_64(&c);
@@ -156,9 +186,7 @@ static bool take_callback(struct cp_replay *r, const struct hook *hook,
             break;
         cp_replay_leftover(r); /* of before: its calls are made all the same */
     }
-    if (r->is_late)
-        cp_replay_past_unasked(r);
-    else if (cp_replay_peek(r, &h))
+    if (!r->is_late && cp_replay_peek(r, &h))
         cp_replay_differs(
             r, "a callback is called (kind %d) that was not called then",
             (int)ev->kind);

@@ -246,6 +246,7 @@ static void begin(struct cp_replay *r, copal_bytes body)
     r->c->engine->random.give = give_random;
     r->c->engine->random.tap_user = r;
     r->is_late = (flags & CP_START_FRESH) == 0;
+    r->lives = flags;
     take_owed(r, &c);
     set_up(r, &c);
     r->is_begun = true;

@@ -89,6 +89,15 @@ static bool is_fresh(const struct cp_engine *e)
            e->stats.datagrams_in == 0 && e->stats.datagrams_out == 0;
 }
 
+static uint32_t start_flags(const struct cp_engine *e)
+{
+    bool has_uploads = e->bodies.in.count > 0 || e->qblocks.done.count > 0;
+
+    return (is_fresh(e) ? CP_START_FRESH : 0u) |
+           (e->observing.observers.count > 0 ? CP_START_OBSERVED : 0u) |
+           (has_uploads ? CP_START_UPLOADS : 0u);
+}
+
 /* Addresses as they are put, or only counted. */
 struct owed {
     struct cp_buf *out; /* NULL: they are counted */
@@ -136,12 +145,14 @@ static uint32_t owe_all(const struct cp_engine *e, struct cp_buf *out)
     return o.count;
 }
 
-/* What is kept of answers decides what is asked and how, whoever it is. */
+/* What is kept of answers, and known of who speaks Q-Block, decides what is asked
+ * and how, whoever it is. */
 static bool is_anybody(const struct cp_record *r, uint32_t count)
 {
     const struct cp_caching *c = &r->engine->caching;
 
     return c->by_key.count > 0 || c->held_back.count > 0 ||
+           r->engine->qblocks.peers.count > 0 ||
            count > r->part_size / 8 / CP_RECORD_ADDRESS;
 }
 
@@ -166,7 +177,7 @@ static void put_start(struct cp_record *r, struct cp_buf *out)
 
     p = cp_record_le64(p, e->now);
     p = cp_record_le64(p, e->birth);
-    p = cp_record_le32(p, is_fresh(e) ? CP_START_FRESH : 0);
+    p = cp_record_le32(p, start_flags(e));
     p = cp_record_bytes(p,
                         cp_bytes(e->freshness.key, sizeof(e->freshness.key)));
     cp_record_le32(p, e->qblocks.tag);

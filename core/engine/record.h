@@ -131,6 +131,8 @@ enum {
     CP_RECORD_RESUMED = 4,     /* and where a transfer goes on */
     CP_RECORD_TUNED = 8,       /* and parameters */
     CP_START_FRESH = 1,     /* nothing had come or gone, nor been asked for */
+    CP_START_OBSERVED = 2,  /* somebody observed what is served */
+    CP_START_UPLOADS = 4,   /* bodies by Q-Block were coming, or had come */
     CP_RECORDING_HEAD = 24, /* bytes before the first record */
     CP_RECORD_HEAD = 5,     /* bytes: type and length */
     CP_RECORD_ADDRESS = 28, /* bytes of an address */

@@ -265,6 +265,62 @@ static void a_block_that_was_lost_before_is_asked_for(void **state)
     assert_true(shown.untold >= 1);
 }
 
+/* One representation is for all: whom it was given for first, the handler is asked
+ * for again. */
+static void who_comes_to_observers_of_before_is_told_with_them(void **state)
+{
+    struct world *w = *state;
+    copal *other = add_host(w, "other");
+    struct record *r = next_record(w);
+
+    serve_text(w, w->server, "/t", COPAL_OBSERVABLE, "22.5 C");
+    observe(w, "coap://server/t");
+    run(w, 1000);
+    record(w->server);
+    r->exchange = copal_observe(other, "coap://server/t", recording(r));
+    for (int i = 0; i < 3; i++) {
+        run(w, 5000);
+        copal_notify(w->server, "/t");
+    }
+    run(w, 5000);
+    assert_int_equal(r->responses, 4);
+    assert_int_equal(copal_cancel(r->exchange), 0);
+    run(w, 5000);
+    assert_same_again(w->server);
+    assert_true(shown.untold >= 6);
+}
+
+/* By Q-Block a body that was complete is not begun anew. */
+static void a_late_block_of_a_body_of_before_begins_none(void **state)
+{
+    static const uint8_t first[] = {
+        0x51, COPAL_PUT, 0x12, 0x34, 1,    0xb1, 'q', 0x81, 0x08, 0xd1, 0x1c,
+        32,   0xd1,      0xdb, 't',  0xff, '0',  '1', '2',  '3',  '4',  '5',
+        '6',  '7',       '8',  '9',  'a',  'b',  'c', 'd',  'e',  'f'};
+    uint8_t block[sizeof(first)];
+    struct world *w = *state;
+    struct record *served;
+
+    tune(w->server, COPAL_P_Q_BLOCK, 1);
+    served = serve_text(w, w->server, "/q", 0, "x");
+    memcpy(block, first, sizeof(first));
+    inject(w, block, sizeof(block));
+    block[3]++;
+    block[8] = 0x10; /* the second and last */
+    inject(w, block, sizeof(block));
+    assert_int_equal(served->requests, 1);
+    record(w->server);
+    memcpy(block, first, sizeof(first));
+    block[3] += 2;
+    inject(w, block, sizeof(block));
+    assert_int_equal(served->requests, 1);
+    for (int i = 0; i < 6; i++) { /* so that what is due is found */
+        get(w, "coap://server/q");
+        run(w, 50000);
+    }
+    assert_same_again(w->server);
+}
+
 /* ---- What begins in it ---- */
 
 static void what_is_asked_in_it_is_compared(void **state)
@@ -301,6 +357,8 @@ int main(void)
         ON_A_FILE(an_answer_waits_for_what_goes_there_from_before),
         ON_A_FILE(a_repeat_of_before_is_answered_as_then),
         ON_A_FILE(a_block_that_was_lost_before_is_asked_for),
+        ON_A_FILE(who_comes_to_observers_of_before_is_told_with_them),
+        ON_A_FILE(a_late_block_of_a_body_of_before_begins_none),
         ON_A_FILE(what_is_asked_in_it_is_compared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
