@@ -1,4 +1,5 @@
 #include "engine/memory.h"
+#include "engine/answer_core.h"
 #include "engine/block_kept.h"
 #include "engine/block_partial.h"
 #include "engine/core.h"
@@ -17,15 +18,24 @@ static bool give_way(struct cp_engine *e)
            cp_observer_free_one(e, "max_memory");
 }
 
+/* Who gave way is told in this turn, and is gone with it. */
+static uint64_t used(const struct cp_engine *e)
+{
+    uint64_t all = cp_mem_used(e->mem);
+    uint64_t leaving = e->places.leaving * sizeof(struct cp_answer);
+
+    return all > leaving ? all - leaving : 0;
+}
+
 bool cp_memory_has_room(struct cp_engine *e, bool goes_on)
 {
     uint64_t most = (uint64_t)e->params.value[COPAL_P_MAX_MEMORY];
     uint64_t reserve = most / (goes_on ? 2 * RESERVE : RESERVE);
 
     for (int i = 0; i < AT_A_TIME; i++)
-        if (cp_mem_used(e->mem) <= most - reserve || !give_way(e))
+        if (used(e) <= most - reserve || !give_way(e))
             break;
-    if (cp_mem_used(e->mem) <= most - reserve)
+    if (used(e) <= most - reserve)
         return true;
     cp_engine_limited(e, "max_memory");
     return false;
