@@ -254,7 +254,7 @@ def measure(row, seconds):
 def added(parts):
     """Of several measurements one; what is counted by the request weighs by them."""
     done = sum(p["done"] for p in parts)
-    whole = {**parts[-1], "done": done, "lost": sum(p["lost"] for p in parts)}
+    whole = {**parts[0], "done": done, "lost": sum(p["lost"] for p in parts)}
     for name in ("server_us", "own_us"):
         if name in whole:
             whole[name] = sum(p[name] * p["done"] for p in parts) / max(done, 1)
