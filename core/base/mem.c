@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #ifndef __has_feature
 #define __has_feature(x) 0
@@ -34,6 +35,8 @@ enum {
     CLASSES = EVEN_CLASSES + 16,
     DIRECT = CLASSES, /* stands for a class: not from a slab */
     CHUNK = 16 * 1024,
+    LINE = 64, /* bytes, of the cache */
+    LARGE_PAGE = 2 * 1024 * 1024,
     WHY = 512
 };
 
@@ -416,14 +419,23 @@ bool cp_mem_has_slabs(const struct cp_mem *mem)
     return mem->slabs_end != 0;
 }
 
-/* On a line of the cache, so that a record of one line touches no second. */
+/* On a line of the cache, so that a record of one line touches no second. A large
+ * one on large pages, where the system has some to spare: of small ones each look
+ * at another place is a walk through its tables, too. */
 void *cp_mem_chunk(struct cp_mem *mem, size_t n)
 {
+    bool is_large = n >= LARGE_PAGE && n % LARGE_PAGE == 0;
     void *chunk = NULL;
 
     assert(mem->realloc_fn == system_realloc); /* or it has no slabs */
     (void)mem;
-    return posix_memalign(&chunk, 64, n) == 0 ? chunk : NULL;
+    if (posix_memalign(&chunk, is_large ? LARGE_PAGE : LINE, n) != 0)
+        return NULL;
+#ifdef MADV_HUGEPAGE
+    if (is_large)
+        (void)madvise(chunk, n, MADV_HUGEPAGE);
+#endif
+    return chunk;
 }
 
 void cp_mem_chunk_free(struct cp_mem *mem, void *chunk)

@@ -13,9 +13,37 @@ void cp_table_init(struct cp_table *t, struct cp_mem *mem,
     cp_random_bytes(random, t->key, sizeof(t->key));
 }
 
+static struct cp_place *places_new(struct cp_mem *mem, uint32_t room)
+{
+    size_t size = (size_t)room * sizeof(struct cp_place);
+    struct cp_place *places;
+
+    if (!cp_mem_has_slabs(mem))
+        return cp_zalloc(mem, size);
+    if (!cp_mem_charge(mem, size))
+        return NULL;
+    places = cp_mem_chunk(mem, size);
+    if (places == NULL)
+        cp_mem_discharge(mem, size);
+    else
+        memset(places, 0, size);
+    return places;
+}
+
+static void places_free(struct cp_mem *mem, struct cp_place *places,
+                        uint32_t room)
+{
+    if (!cp_mem_has_slabs(mem)) {
+        cp_free(mem, places);
+    } else if (places != NULL) {
+        cp_mem_chunk_free(mem, places);
+        cp_mem_discharge(mem, (size_t)room * sizeof(*places));
+    }
+}
+
 void cp_table_clear(struct cp_table *t)
 {
-    cp_free(t->mem, t->places);
+    places_free(t->mem, t->places, t->room);
     t->places = NULL;
     t->room = t->count = 0;
 }
@@ -49,8 +77,7 @@ static bool grow(struct cp_table *t)
     uint32_t before = t->room;
     uint32_t room = before == 0 ? FIRST_ROOM : 2 * before;
     struct cp_place *old = t->places;
-    struct cp_place *places =
-        room == 0 ? NULL : cp_zalloc(t->mem, (size_t)room * sizeof(*places));
+    struct cp_place *places = room == 0 ? NULL : places_new(t->mem, room);
 
     if (places == NULL)
         return false;
@@ -59,7 +86,7 @@ static bool grow(struct cp_table *t)
     for (uint32_t i = 0; i < before; i++)
         if (old[i].number != 0)
             put(t, old[i]);
-    cp_free(t->mem, old);
+    places_free(t->mem, old, before);
     return true;
 }
 
