@@ -207,13 +207,14 @@ int cp_datagram_wire(copal_msg *m)
     copal_bytes wire;
     int err;
 
-    assert(m->token.len == 0 && !m->is_wired);
-    cp_buf_reserve(&b, cp_datagram_size(m, m->token) - 4);
+    assert(!m->is_wired);
+    cp_buf_reserve(&b, cp_datagram_size(m, (copal_bytes){0}) - 4);
     err = cp_options_encode(m, &b);
     wire = cp_bytes(b.data, b.len);
     if (err == 0)
         err = cp_msg_reserve(m, wire.len);
     if (err == 0) {
+        m->token = (copal_bytes){0};
         m->option_count = 0;
         m->present = 0;
         m->data_len = 0;

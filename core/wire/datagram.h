@@ -46,9 +46,9 @@ void cp_datagram_put_fault(struct cp_buf *out, copal_bytes datagram);
 /* Bytes that cp_datagram_encode() will write. */
 size_t cp_datagram_size(const copal_msg *m, copal_bytes token);
 
-/* m, which nobody else has and which has no token, keeps its options and payload
- * as they go from now on, so that it is encoded by one copy, as often as it is; it
- * may not change any more. COPAL_ENOMEM: it is as it was. */
+/* m, which nobody else has, keeps its options and payload as they go from now on, so
+ * that it is encoded by one copy, as often as it is; it may not change any more. Its
+ * token, which what was received has, it keeps not. COPAL_ENOMEM: it is as it was. */
 int cp_datagram_wire(copal_msg *m);
 
 /* Appends m to out with that type, mid and token. COPAL_ELIMIT or COPAL_ENOMEM

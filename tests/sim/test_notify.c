@@ -105,6 +105,40 @@ static void max_age_of_what_is_late_is_less(void **state)
     assert_int_equal(copal_msg_uint(p->msg, COPAL_OPT_MAX_AGE), 60 - 14);
 }
 
+static void respond_with(const copal_event *ev, void *user)
+{
+    if (ev->kind == COPAL_REQUEST)
+        assert_int_equal(copal_respond(ev->exchange, user), 0);
+}
+
+/* As a proxy answers with what it was answered: the token there is that of its
+ * own request. */
+static void what_was_received_from_elsewhere_is_a_state_as_well(void **state)
+{
+    static const uint8_t datagram[] = {0x54, 0x45, 1,    2,   't', 'o',
+                                       'k',  'n',  0xff, 'h', 'i'};
+    struct world *w = *state;
+    struct party *p;
+    copal_msg *m = NULL;
+    copal_bytes body;
+
+    assert_int_equal(copal_msg_decode(w->server,
+                                      (copal_bytes){datagram, sizeof(datagram)},
+                                      &m),
+                     0);
+    copal_serve(w->server, COPAL_GET, "/t", COPAL_OBSERVABLE,
+                COPAL_CB(respond_with, m));
+    p = observe_body(w, "coap://server/t");
+    run(w, 10);
+    copal_notify(w->server, "/t");
+    run(w, 10);
+    assert_int_equal(p->responses, 2);
+    body = copal_msg_payload(p->msg);
+    assert_int_equal(body.len, 2);
+    assert_memory_equal(body.data, "hi", 2);
+    copal_msg_unref(m);
+}
+
 /* Else an observer that is gone would stay as long as there is news. */
 static void superseding_begins_no_new_series(void **state)
 {
@@ -820,6 +854,7 @@ int main(void)
         TEST(a_newer_state_takes_the_place_of_a_retransmission),
         TEST(an_unchanged_state_is_sent_again_with_its_number),
         TEST(max_age_of_what_is_late_is_less),
+        TEST(what_was_received_from_elsewhere_is_a_state_as_well),
         TEST(superseding_begins_no_new_series),
         TEST(a_late_acknowledgement_of_what_was_superseded_ends_nothing),
         TEST(an_error_takes_the_place_of_a_retransmission_too),

@@ -542,6 +542,26 @@ static void a_wired_message_is_encoded_and_read_as_before(void **state)
     copal_msg_unref(copy);
 }
 
+/* Another's would go to whom it is for. */
+static void a_wired_message_has_no_token_of_its_own(void **state)
+{
+    uint8_t before[512], after[512];
+    copal_msg *m = to_be_wired(), *received = NULL;
+    size_t len = encode_to(m, before, sizeof(before));
+    struct cp_header header;
+
+    (void)state;
+    assert_int_equal(cp_header_read(cp_bytes(before, len), &header), 0);
+    assert_int_equal(cp_datagram_decode(mem, &header, &received), 0);
+    assert_true(received->token.len > 0);
+    assert_int_equal(cp_datagram_wire(received), 0);
+    assert_int_equal(received->token.len, 0);
+    assert_int_equal(encode_to(received, after, sizeof(after)), len);
+    assert_memory_equal(before, after, len);
+    copal_msg_unref(received);
+    copal_msg_unref(m);
+}
+
 static void what_finds_no_memory_to_be_wired_stays_as_it_is(void **state)
 {
     copal_msg *m = to_be_wired();
@@ -599,6 +619,7 @@ int main(void)
         cmocka_unit_test(too_many_options_are_refused),
         cmocka_unit_test(options_decoded_later_bring_their_own_payload),
         cmocka_unit_test(a_wired_message_is_encoded_and_read_as_before),
+        cmocka_unit_test(a_wired_message_has_no_token_of_its_own),
         cmocka_unit_test(what_finds_no_memory_to_be_wired_stays_as_it_is),
         cmocka_unit_test(a_datagram_that_finds_no_memory_is_lost_as_a_whole),
     };
