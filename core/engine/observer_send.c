@@ -283,13 +283,13 @@ static void on_leaving(struct cp_flight *f)
     m = sealed(o, changes
                       ? as_of_now(o, state, is_new ? d->next_at : d->state_at)
                       : copal_msg_ref(state));
-    f->quiet = d->next != NULL && !is_new ? 0 : quiet_of(state);
     if (f->sent == 0 && changes)
         f->is_con = must_confirm(o, state) || must_measure(o);
     if (m == NULL || cp_flight_renew(f, m, cp_observer_token(o), is_new) != 0)
         f->is_con = was_con;
     else if (is_new)
         take_next(o);
+    f->quiet = d->next != NULL ? 0 : quiet_of(d->state);
     if (f->is_con && !was_con)
         count(o, true);
     if (f->is_con && f->sent == 0)

@@ -369,6 +369,39 @@ static void observations_of_one_client_share_its_pace(void **state)
     assert_int_equal(count_in_transcript(w, "4210 server > client NON"), 1);
 }
 
+/* Encoded anew it finds no memory, so what was queued leaves as it was. */
+static void a_newer_state_that_finds_no_memory_waits_a_round_trip(void **state)
+{
+    struct world *w = *state;
+    struct party *first = serve_state(w, 0), *p;
+    struct party *s = serve_body(w, COPAL_GET, "/u", COPAL_OBSERVABLE, 20);
+
+    first->flags = s->flags = COPAL_NON;
+    observe_body(w, "coap://server/t");
+    p = observe_body(w, "coap://server/u");
+    run(w, 10);
+    set_delay(w, 200);
+    change(w, first);
+    run(w, 40000); /* it is repeated confirmably */
+    change(w, first);
+    for (int i = 0; i < 2; i++) {
+        s->version++;
+        copal_notify(w->server, "/u");
+        run(w, 150); /* it waits for the first */
+    }
+    runs_differ = true;
+    for (int ms = 0; ms < 300 && !w->heap.failed; ms++) {
+        w->heap.fail_at = w->heap.asked + 1;
+        run(w, 1);
+    }
+    assert_true(w->heap.failed);
+    w->heap.fail_at = 0;
+    run(w, 300);
+    assert_body(p, 20, 2);
+    run(w, 2000);
+    assert_body(p, 20, 3);
+}
+
 static void requests_do_not_wait_for_notifications_that_rest(void **state)
 {
     struct world *w = *state;
@@ -865,6 +898,7 @@ int main(void)
         TEST(another_observation_finds_a_place_that_is_free),
         TEST(a_reset_for_one_ends_that_observation_alone),
         TEST(observations_of_one_client_share_its_pace),
+        TEST(a_newer_state_that_finds_no_memory_waits_a_round_trip),
         TEST(requests_do_not_wait_for_notifications_that_rest),
         TEST(who_never_acknowledges_gets_few),
         TEST(numbers_do_not_run_away_from_the_clock),
