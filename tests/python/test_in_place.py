@@ -185,6 +185,34 @@ print(asyncio.tasks._current_tasks)
 """
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="it is so there, and all other tests say this")
+def test_a_dict_that_asyncio_does_not_look_at_is_not_taken_for_its_own():
+    code, out, err = script(ELSEWHERE)
+    assert (code, out.split()) == (0, ["in", "time"]), err
+
+
+ELSEWHERE = r"""
+import _asyncio, asyncio
+
+current = _asyncio._current_tasks  # as of Python 3.14: out of sight
+del _asyncio._current_tasks
+asyncio.tasks._current_tasks = {}
+asyncio.tasks.current_task = asyncio.current_task = lambda loop=None: current.get(loop or asyncio.get_running_loop())
+
+import copal
+
+async def handler(request):
+    async with asyncio.timeout(5):
+        await asyncio.sleep(0)
+    return "in time"
+
+with copal.Sim(seed=1) as sim:
+    server, client = sim.endpoint("server"), sim.endpoint("client")
+    server.serve("/t", handler)
+    print(client.get("coap://server/t").text)
+"""
+
+
 def test_a_timeout_ends_what_a_coroutine_waits_for(pair):
     sim, server, client = pair
 

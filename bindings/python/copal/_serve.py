@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import sys
 import typing
 from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Awaitable, Callable, Coroutine, Generator
@@ -108,11 +109,15 @@ def _task_of(here: _copal.InPlace) -> asyncio.Task[Any]:
     return asyncio.Task(_Rest(here), loop=here._in_loop, context=here._in_context)  # type: ignore[call-arg]
 
 
+# asyncio's in C keeps the current tasks there before Python 3.14, and has none later: the
+# one that asyncio.tasks still has is then looked at by nobody.
+_current_tasks = getattr(sys.modules.get("_asyncio"), "_current_tasks", None)
+
 _copal.set_tasks(
     _enter_task,
     _leave_task,
     asyncio.current_task,
-    getattr(asyncio.tasks, "_current_tasks", None),
+    _current_tasks,
     asyncio._get_running_loop,
     _task_of,
 )
