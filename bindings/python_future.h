@@ -274,6 +274,18 @@ static PyObject *awaiting_send(PyObject *self, PyObject *unused)
     return awaiting_next(self);
 }
 
+/* What throw() is given: one, its class, or as of old that and what it is made of.
+ * NULL: raised. */
+static PyObject *make_thrown(PyObject *type, PyObject *value)
+{
+    if (PyExceptionInstance_Check(value))
+        return make_exception(value);
+    if (value == Py_None || !PyExceptionClass_Check(type))
+        return make_exception(type);
+    return PyTuple_Check(value) ? PyObject_CallObject(type, value)
+                                : PyObject_CallOneArg(type, value);
+}
+
 /* throw(value), or as of old throw(type, value, traceback) */
 static PyObject *awaiting_throw(PyObject *self, PyObject *args)
 {
@@ -282,7 +294,7 @@ static PyObject *awaiting_throw(PyObject *self, PyObject *args)
     (void)self;
     if (!PyArg_ParseTuple(args, "O|OO:throw", &type, &value, &traceback))
         return NULL;
-    e = make_exception(PyExceptionInstance_Check(value) ? value : type);
+    e = make_thrown(type, value);
     if (e == NULL)
         return NULL;
     if (traceback == Py_None || PyException_SetTraceback(e, traceback) == 0)

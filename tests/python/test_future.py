@@ -114,6 +114,8 @@ def test_it_is_awaited_by_hand_as_well(pair, client):
         for future in (asyncio.get_running_loop().create_future(), client.get(NEVER)):
             waits = future.__await__()
             seen.append([shown(fn, waits) for fn in (lambda w: iter(w), lambda w: w.throw(KeyError("k")))])
+            for args in ((KeyError, "k"), (KeyError, ("k", 7)), (KeyError, KeyError("k")), (KeyError, None)):
+                seen[-1].append(shown(lambda w: w.throw(*args), future.__await__()))
             waits = iter(future)
             assert waits.send(None) is future and future._asyncio_future_blocking is True
             for again in (lambda w: w.send(None), lambda w: w.throw(KeyError), lambda w: w.close()):
