@@ -7,9 +7,10 @@ goes back and forth between copal and the base several times, and adds up: a mac
 that is fast at one moment and slow at the next is so for both.
 
 Beside copal others are measured in every third round: libcoap, if its headers were
-there when this was built, aiocoap and node-coap, if the tests of interop fetched
-them. With peers in --peers FILE, a line "NAME | COMMAND", {port} in it, those are
-measured, too, in the rows whose paths they serve: /hello at least.
+there when this was built, aiocoap, node-coap, go-coap and Californium, if the tests
+of interop fetched them, and coap-rs, if what they fetched was built with --release.
+With peers in --peers FILE, a line "NAME | COMMAND", {port} in it, those are measured,
+too, in the rows whose paths they serve: /hello at least.
 """
 
 import argparse
@@ -67,7 +68,7 @@ def rows():
     c = [
         Row("w1", "C handler, window 1, 256 clients", C, "ask --window 1", small, others=lib),
         Row("w16", "C handler, window 16, 256 clients", C, "ask", small, mark=1.25, stretch=1.12, peer=known,
-            others=lib),
+            others=lib + slow + ("go-coap", "Californium", "coap-rs")),
         Row("w256", "C handler, window 256, 256 clients", C, "ask --window 256", small, mark=1.25, stretch=1.12,
             peer=known, others=lib),
         Row("big", "C handler, answer of 1 KiB, 256 clients", C, "ask --path big", large, mark=1.25, stretch=1.12,
@@ -135,13 +136,24 @@ def others():
         found["aiocoap"] = (f"{AIOCOAP} {SUPPORT}/aiocoap_server.py {{port}}", None)
     if os.path.isdir(f"{NODE_MODULES}/coap") and shutil.which("node"):
         found["node-coap"] = (f"env NODE_PATH={NODE_MODULES} node {SUPPORT}/node_server.js {{port}}", None)
+    # The servers of the tests of interop have no /hello, but /etag, which is as
+    # short; what is compiled while it runs needs a while for that.
+    made = f"{BUILD}/interop-peers"
+    for name, program, command in (
+            ("go-coap", f"{made}/go-coap/peer", f"{made}/go-coap/peer"),
+            ("Californium", f"{made}/californium/Peer.class",
+             f"java -cp {made}/californium:{made}/californium/lib/* Peer"),
+            ("coap-rs", f"{made}/coap-rs/target/release/peer", f"{made}/coap-rs/target/release/peer")):
+        if os.path.exists(program) and shutil.which(command.split()[0]):
+            found[name] = (f"{command} serve {__file__}", None)
     return found
 
 
 def as_other(row, server, asks):
     """The same row, of somebody else."""
     con = "env NOTIFY_CON=1 " if "NOTIFY_CON" in row.server else ""
-    return Row(row.name, row.title, row.server if row.asks else con + server, row.load, row.base, row.base_load,
+    load = row.load if "{port}" in server else f"{row.load} --path etag --warm-up 3"
+    return Row(row.name, row.title, row.server if row.asks else con + server, load, row.base, row.base_load,
                asks=asks if row.asks else None, seconds=row.seconds)
 
 
@@ -181,11 +193,16 @@ def answers(port):
 
 
 class Server:
+    """Its command takes {port}, or says which it took: listening on coap://127.0.0.1:PORT"""
+
     def __init__(self, command):
+        says = "{port}" not in command
         self.port = free_port()
         argv = shlex.split(command.format(port=self.port))
-        self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                        preexec_fn=pinned(SERVER_CORE))
+        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE if says else subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL, preexec_fn=pinned(SERVER_CORE))
+        if says:
+            self.port = int(self.process.stdout.readline().rsplit(b":", 1)[-1] or 0)
         end = time.monotonic() + 20
         while not answers(self.port):
             if self.process.poll() is not None or time.monotonic() > end:
@@ -217,7 +234,8 @@ def load_on(server, load, seconds):
 
 def under_load(command, load, seconds):
     with Server(command) as s:
-        warm_up = "" if load.startswith(("observe", "body")) or "--count" in load else " --warm-up 0.2"
+        has_own = load.startswith(("observe", "body")) or "--count" in load or "--warm-up" in load
+        warm_up = "" if has_own else " --warm-up 0.2"
         return load_on(s, f"{load}{warm_up}", seconds)
 
 

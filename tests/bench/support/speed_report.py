@@ -76,14 +76,16 @@ def grown(rounds, key, count):
     return median([(t[key] - t["memory_first"]) / (count or t["observers"]) for t, _ in rounds])
 
 
-def best_of(besides, value, unit):
-    """The least of the others: "libcoap 3.1x"."""
+def ranked(besides, value, unit):
+    """The others, the least first: "libcoap 3.1x"."""
     found = [(value(rounds), name) for name, rounds in besides.items()]
-    found = [x for x in found if x[0] is not None]
-    if not found:
-        return None
-    least, name = min(found)
-    return f"{name} {least:,.1f}x" if unit == "x" else f"{name} {least:,.{1 if unit == 'MiB' else 0}f} {unit}"
+    after = "x" if unit == "x" else f" {unit}"
+    digits = 1 if unit in ("x", "MiB") else 0
+    return [f"{name} {least:,.{digits}f}{after}" for least, name in sorted(x for x in found if x[0] is not None)]
+
+
+def best_of(besides, value, unit):
+    return next(iter(ranked(besides, value, unit)), None)
 
 
 def earlier(known):
@@ -97,6 +99,8 @@ def ratio_line(row, rounds, besides):
     lost = sum(t.get("lost", 0) + t.get("unheard", 0) + t.get("errors", 0) for t, _ in rounds)
     if lost:
         note += f", {lost} lost or refused"
+    if len(besides) > 1:
+        note += "; " + ", ".join(ranked(besides, ratio, "x")[1:])
     return Line(row.title, ratio(rounds), "x", row.mark, row.stretch,
                 best_of(besides, ratio, "x") or earlier(row.peer), note)
 
