@@ -1294,7 +1294,7 @@ COPAL_API int copal_log_to(copal *c, copal_log what, const char *path);
 COPAL_API int copal_dump(copal *c, const char *path);
 
 /* Runs a recording again, on an endpoint without a network, and compares what it
- * sends with what was sent, byte for byte. cb sees TRACE lines of both groups and
+ * sends with what was sent, byte for byte. cb sees TRACE lines of wire and state and
  * END; what it is called for is over when the call returns, with the status of
  * END. User code is not run: its calls are made where they were made.
  *   0          all of it was the same

@@ -324,10 +324,6 @@ function Endpoint:take_over(fd) end
 ---@param i integer
 ---@return integer? fd, copal.Error?
 function Endpoint:hand_over(i) end
----@param group string
----@param interface? string
----@return true?, copal.Error?
-function Endpoint:join(group, interface) end
 
 ---Lets pages of one more origin connect by WebSocket, besides those of the host
 ---that they connect to; "*": of any. RFC 6455 10.2.
