@@ -549,7 +549,7 @@ enum {                       /* copal_listen */
  * is looked up before the call returns. All of it works, or nothing is open.
  * EURI; ERESOLVE: the name; EINUSE; EPERM: ports below 1024; EIO: not an
  * address of this host; ELIMIT: of the system, as open files; ENOTSUP: built
- * without GnuTLS, a scheme other than coap, coaps, coap+tcp and coap+ws. */
+ * without GnuTLS, a scheme other than coap and coap+tcp. */
 COPAL_API int copal_listen(copal *c, const char *uri, unsigned flags);
 
 /* Accepts at a UDP socket that is bound already: of copal_hand_over(), of
