@@ -9,6 +9,7 @@
 #ifndef COPAL_LUA_BRIDGE_H
 #define COPAL_LUA_BRIDGE_H
 
+#include "endpoint.h"
 #include "repeated.h"
 #include <inttypes.h>
 #include <poll.h>
@@ -64,6 +65,7 @@ struct bridge {
     lua_State *spare;  /* has views on its stack, see prepare()            */
     int dispatcher;    /* references in the registry: dispatch(), ...      */
     int preparer;
+    int collector;
     int handled_dispatcher;
     int end_dispatcher;
     int traceback;
@@ -453,6 +455,7 @@ static struct bridge *new_bridge(lua_State *L)
     luaL_ref(L, LUA_REGISTRYINDEX);
     b->dispatcher = keep_function(L, dispatch);
     b->preparer = keep_function(L, prepare);
+    b->collector = keep_function(L, collect);
     b->handled_dispatcher = keep_function(L, dispatch_handled);
     b->end_dispatcher = keep_function(L, dispatch_end);
     push_traceback(L);

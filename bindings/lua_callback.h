@@ -166,6 +166,25 @@ static bool deliver(struct bridge *b, int dispatcher, const copal_event *ev,
     return call_guarded(b, 1);
 }
 
+/* Runs inside lua_pcall, for finalisers of others. */
+static int collect(lua_State *L)
+{
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    return 0;
+}
+
+/* Requests are refused for want of memory. Of that garbage may hold much, which the
+ * collector does not see, and which nothing makes it look for as long as no handler
+ * runs. A script that has stopped it is left alone. */
+static void on_shortage(void *user)
+{
+    struct bridge *b = user;
+
+    if (b->is_closing || b->kept == 0 || !is_collecting(b->thread))
+        return;
+    deliver(b, b->collector, NULL, NULL);
+}
+
 static void on_event(const copal_event *ev, void *user)
 {
     struct cell *cell = user;

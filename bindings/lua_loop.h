@@ -165,6 +165,7 @@ static int l_endpoint(lua_State *L)
     e->box.ptr = copal_new(&config);
     if (e->box.ptr == NULL)
         return push_error(L, COPAL_ENOMEM, NULL);
+    cp_endpoint_on_shortage(e->box.ptr, on_shortage, get_bridge(L));
     return 1;
 }
 

@@ -84,6 +84,7 @@ static int l_sim_endpoint(lua_State *L)
     if (e->box.ptr == NULL)
         return push_error(L, COPAL_EEXIST,
                           "the host is up already, or out of memory");
+    cp_endpoint_on_shortage(e->box.ptr, on_shortage, get_bridge(L));
     e->next = sim->endpoints;
     e->back = &sim->endpoints;
     if (e->next != NULL)

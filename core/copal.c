@@ -349,6 +349,11 @@ int copal_tune(copal *c, const char *scope, copal_param p, int64_t value)
     return err;
 }
 
+void cp_endpoint_on_shortage(copal *c, void (*tell)(void *user), void *user)
+{
+    c->engine->shortage = (struct cp_shortage){.tell = tell, .user = user};
+}
+
 const char *copal_why(const copal *c)
 {
     return cp_why_text(c->mem);

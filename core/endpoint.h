@@ -32,6 +32,11 @@ struct copal {
 int cp_endpoint_new(struct cp_mem *mem, struct cp_driver *driver, uint64_t seed,
                     copal **out);
 
+/* tell is called where MAX_MEMORY made it refuse something, as callbacks are: whoever
+ * holds messages and exchanges that it no longer needs may let go of them. */
+CP_SHARED void cp_endpoint_on_shortage(copal *c, void (*tell)(void *user),
+                                       void *user);
+
 /* Lines that copal_log_due() was against, of all kinds. */
 uint64_t cp_log_left_out(const copal *c);
 

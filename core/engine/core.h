@@ -16,6 +16,7 @@
 #include "engine/event.h"
 #include "engine/exchange.h"
 #include "engine/fresh.h"
+#include "engine/memory.h"
 #include "engine/observe.h"
 #include "engine/params.h"
 #include "engine/guard.h"
@@ -97,6 +98,7 @@ struct cp_engine {
     } tap;
     copal_stats stats;
     struct cp_counts counts;
+    struct cp_shortage shortage;
 };
 
 /* The parameter that applies to x. */

@@ -167,6 +167,8 @@ void cp_engine_turn(struct cp_engine *e, uint64_t now)
     while (cp_heap_run(&e->timers, e->now))
         continue;
     cp_observe_turn(e);
+    if (e->shortage.is_new)
+        cp_memory_tell_shortage(e);
     cp_event_deliver(e);
     e->in_turn = CP_NOT_IN_TURN;
     cp_record_turn_over(e);

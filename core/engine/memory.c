@@ -4,10 +4,12 @@
 #include "engine/block_partial.h"
 #include "engine/core.h"
 #include "engine/observe_core.h"
+#include "engine/record.h"
 
 enum {
-    RESERVE = 8,   /* one part of so many is kept back */
-    AT_A_TIME = 64 /* so that no datagram pays for all */
+    RESERVE = 8,    /* one part of so many is kept back */
+    AT_A_TIME = 64, /* so that no datagram pays for all */
+    PERIOD_MS = 1000
 };
 
 static bool give_way(struct cp_engine *e)
@@ -38,5 +40,19 @@ bool cp_memory_has_room(struct cp_engine *e, bool goes_on)
     if (used(e) <= most - reserve)
         return true;
     cp_engine_limited(e, "max_memory");
+    e->shortage.is_new = true;
     return false;
+}
+
+void cp_memory_tell_shortage(struct cp_engine *e)
+{
+    struct cp_shortage *s = &e->shortage;
+
+    s->is_new = false;
+    if (s->tell == NULL || (s->told != 0 && e->now - s->told < PERIOD_MS))
+        return;
+    s->told = e->now;
+    e->whose = CP_WHOSE_USER;
+    s->tell(s->user);
+    e->whose = CP_WHOSE_ENGINE;
 }

@@ -4,6 +4,7 @@
 #define CP_ENGINE_MEMORY_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct cp_engine;
 
@@ -14,5 +15,17 @@ struct cp_engine;
  * can be asked for again, and what is kept for addresses at which nobody has
  * shown to be. */
 bool cp_memory_has_room(struct cp_engine *e, bool goes_on);
+
+/* What of it is held by whoever uses the endpoint, and could be let go of: a script
+ * that is handed nothing more collects no garbage. */
+struct cp_shortage {
+    void (*tell)(void *user); /* NULL: nobody wants to know */
+    void *user;
+    bool is_new;   /* something was refused in this turn */
+    uint64_t told; /* ms; at most once a second, since it may cost much */
+};
+
+/* Where callbacks are called, if is_new: tells of it. */
+void cp_memory_tell_shortage(struct cp_engine *e);
 
 #endif
