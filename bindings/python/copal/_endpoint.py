@@ -673,6 +673,5 @@ class Endpoint(Passenger):
         _copal.trace(self._alive(), bits, on_line)
 
 
-
 def _as_bytes(value: str | bytes) -> bytes:
     return value.encode() if isinstance(value, str) else bytes(value)
