@@ -1,6 +1,7 @@
 #include "base/mem.h"
 
 #include "base/bytes.h"
+#include "base/fetch.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -35,7 +36,6 @@ enum {
     CLASSES = EVEN_CLASSES + 16,
     DIRECT = CLASSES, /* stands for a class: not from a slab */
     CHUNK = 16 * 1024,
-    LINE = 64, /* bytes, of the cache */
     LARGE_PAGE = 2 * 1024 * 1024,
     WHY = 512
 };
@@ -429,7 +429,7 @@ void *cp_mem_chunk(struct cp_mem *mem, size_t n)
 
     assert(mem->realloc_fn == system_realloc); /* or it has no slabs */
     (void)mem;
-    if (posix_memalign(&chunk, is_large ? LARGE_PAGE : LINE, n) != 0)
+    if (posix_memalign(&chunk, is_large ? LARGE_PAGE : CP_LINE, n) != 0)
         return NULL;
 #ifdef MADV_HUGEPAGE
     if (is_large)

@@ -264,6 +264,12 @@ static bool is_within_share(const struct cp_dedup *d,
     return share->used + need <= (part > LEAST_SHARE ? part : LEAST_SHARE);
 }
 
+static void fetch_seen(const struct cp_dedup *d, uint32_t n)
+{
+    if (n != 0)
+        cp_fetch(seen_at(d, n));
+}
+
 /* Who gives way next is known before: what forgetting it touches is on its way by
  * then. It is the one after n, whose own was fetched when n was foreseen: the time
  * between two is hardly longer than a wait for memory. */
@@ -276,10 +282,9 @@ static void foresee_end(const struct cp_dedup *d, uint32_t n, bool of_share)
         return;
     s = seen_at(d, after);
     cp_table_fetch(&d->table, s->hash);
-    cp_fetch(seen_at(d, s->place.next));
-    cp_fetch(seen_at(d, s->of_share.next));
-    if (of_share) /* else it is the first everywhere */
-        cp_fetch(seen_at(d, s->place.prev));
+    fetch_seen(d, s->place.next);
+    fetch_seen(d, s->of_share.next);
+    fetch_seen(d, s->place.prev); /* of all it is the first mostly */
 }
 
 /* Makes room by what is a source's own; spared is not to give way. */

@@ -11,8 +11,7 @@ enum {
     IN_A_ROW = 32,       /* for one interest, then it is another's turn */
     MOST_AWAITED = 4096, /* acknowledgements: a receive buffer holds as many */
     PERIOD_MS = 500,     /* for which one is waited for before others go */
-    MANY = 2048,         /* observers: of fewer a cache has all */
-    LINE = 64            /* bytes of that */
+    MANY = 2048          /* observers: of fewer a cache has all */
 };
 
 /* ---- What is to be acknowledged ---- */
@@ -70,12 +69,6 @@ static bool spend(struct cp_observing *o)
 
 /* ---- Telling ---- */
 
-static void fetch(const void *p, size_t size)
-{
-    for (size_t at = 0; at < size; at += LINE)
-        cp_fetch((const char *)p + at);
-}
-
 /* Nothing can be sent there now, and so to nobody. */
 static bool is_blocked(struct cp_observing *all, struct cp_observer *o)
 {
@@ -102,9 +95,9 @@ void cp_observe_round_fetch(const struct cp_observer *o)
         ahead[k] = o->delivery;
     }
     if (ahead[2] != NULL)
-        fetch(ahead[2], sizeof(*ahead[2]));
+        cp_fetch_all(ahead[2], sizeof(*ahead[2]));
     if (ahead[1] != NULL && ahead[1]->flight.peer != NULL)
-        fetch(ahead[1]->flight.peer, sizeof(struct cp_peer));
+        cp_fetch_all(ahead[1]->flight.peer, sizeof(struct cp_peer));
     if (ahead[0] != NULL && ahead[0]->flight.peer != NULL &&
         ahead[0]->flight.peer->rate != NULL)
         cp_fetch(&ahead[0]->flight.peer->rate->rto);
